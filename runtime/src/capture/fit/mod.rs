@@ -1,0 +1,350 @@
+//! From a frame's bytes to the network's input tensor: convert, crop or pad, resize, normalise, in one pass.
+//!
+//! Row after row is converted to 8 bits, weighed into one row of sums, and reduced to output pixels; no picture stands between the
+//! driver's bytes and the tensor (JPEG apart, which has to be decoded). The tensor is NCHW `f32`, each value
+//! `(level / 255 - mean) / std` with level in 0..=255 full range. A grey picture of the network's own size comes through exactly.
+//!
+//! Which levels: YUV from cameras and videos is limited-range BT.601 unless the source says otherwise ([`Frame::range`]), JPEG, RGB
+//! and grey are full range. Luma of RGB is BT.601. A Bayer mosaic gives one pixel for each 2x2 group.
+
+mod axis;
+mod rows;
+
+use crate::capture::jpeg;
+use crate::frame::{Frame, PixelFormat, Range};
+use axis::Axis;
+use rows::Pixels;
+
+/// What the network takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputSpec {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// 1: luma. 3: red, green, blue.
+    pub channels: usize,
+    /// Subtracted from level/255, per channel.
+    pub mean: [f32; 3],
+    /// Divided by after that, per channel.
+    pub std: [f32; 3],
+}
+
+impl InputSpec {
+    /// Luma in 0..=1.
+    pub fn luma(width: usize, height: usize) -> InputSpec {
+        InputSpec { width, height, channels: 1, mean: [0.0; 3], std: [1.0; 3] }
+    }
+
+    /// Values in the tensor.
+    pub fn values(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+/// What to do when the picture has another shape than the network's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Keep the middle, lose the borders.
+    Crop,
+    /// Keep everything, fill the borders with black.
+    #[default]
+    Letterbox,
+    /// Keep everything, change the proportions.
+    Stretch,
+}
+
+impl std::str::FromStr for Mode {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Mode, String> {
+        match name {
+            "crop" => Ok(Mode::Crop),
+            "letterbox" => Ok(Mode::Letterbox),
+            "stretch" => Ok(Mode::Stretch),
+            other => Err(format!("'{other}' is no way to fit a picture; known are crop, letterbox and stretch")),
+        }
+    }
+}
+
+/// A rectangle; `x` and `y` are its top left corner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rect {
+    /// Pixels from the left.
+    pub x: f64,
+    /// Pixels from the top.
+    pub y: f64,
+    /// Pixels across.
+    pub width: f64,
+    /// Pixels down.
+    pub height: f64,
+}
+
+/// Which part of the picture went to which part of the tensor: maps detections back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Placement {
+    /// The part of the picture that was used, in its pixels.
+    pub picture: Rect,
+    /// The part of the tensor that shows it, in its pixels.
+    pub tensor: Rect,
+}
+
+impl Placement {
+    /// A point of the tensor in the picture.
+    pub fn to_picture(&self, x: f64, y: f64) -> (f64, f64) {
+        let (picture, tensor) = (&self.picture, &self.tensor);
+        (picture.x + (x - tensor.x) * picture.width / tensor.width, picture.y + (y - tensor.y) * picture.height / tensor.height)
+    }
+}
+
+/// Why a frame gives no tensor. The next one may.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FitError {
+    /// The picture is damaged; it counts as a loss and nothing more.
+    #[error("frame {sequence} is damaged: {reason}")]
+    Damaged {
+        /// Its number.
+        sequence: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The caller's tensor has another size than the network's input.
+    #[error("the tensor holds {got} values, the network takes {expected}")]
+    Tensor {
+        /// Values in the tensor.
+        got: usize,
+        /// Values the network takes.
+        expected: usize,
+    },
+}
+
+/// Fits frames to one network. Buffers and weights are kept, so a steady stream allocates nothing.
+pub struct Fitter {
+    spec: InputSpec,
+    mode: Mode,
+    black: u8,
+    plan: Option<Plan>,
+    decoder: jpeg::Decoder,
+    rows: [Vec<u8>; 3],
+    sums: [Vec<f32>; 3],
+}
+
+/// All that depends on the picture's size.
+struct Plan {
+    /// Of the frame, before a mosaic is halved.
+    size: (usize, usize),
+    mosaic: bool,
+    across: Axis,
+    down: Axis,
+    /// Where the picture lies in the tensor: left, top, width, height.
+    at: [usize; 4],
+    placement: Placement,
+}
+
+impl Fitter {
+    /// A fitter for `spec`.
+    ///
+    /// # Panics
+    /// If a size is 0 or `channels` is neither 1 nor 3.
+    pub fn new(spec: InputSpec, mode: Mode) -> Fitter {
+        assert!(spec.width > 0 && spec.height > 0 && matches!(spec.channels, 1 | 3), "no network takes {spec:?}");
+        Fitter { spec, mode, black: 0, plan: None, decoder: Default::default(), rows: Default::default(), sums: Default::default() }
+    }
+
+    /// Sets the level that means black in a Bayer mosaic, on the 8-bit scale (a 10-bit sensor's 64 is 16 here).
+    pub fn with_black_level(mut self, black: u8) -> Fitter {
+        self.black = black;
+        self
+    }
+
+    /// What the network takes.
+    pub fn spec(&self) -> &InputSpec {
+        &self.spec
+    }
+
+    /// Where the last frame went, once there was one.
+    pub fn placement(&self) -> Option<Placement> {
+        self.plan.as_ref().map(|plan| plan.placement)
+    }
+
+    /// Fills `tensor` (NCHW) from `frame`.
+    pub fn fit(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<(), FitError> {
+        if tensor.len() != self.spec.values() {
+            return Err(FitError::Tensor { got: tensor.len(), expected: self.spec.values() });
+        }
+        let damaged = |reason: String| FitError::Damaged { sequence: frame.sequence, reason };
+        let pixels = if frame.format == PixelFormat::Mjpeg {
+            let colour = if self.spec.channels == 1 { jpeg::Colour::Luma } else { jpeg::Colour::Rgb };
+            let picture = self.decoder.decode(&frame.data, colour).map_err(damaged)?;
+            let format = if self.spec.channels == 1 { PixelFormat::Grey } else { PixelFormat::Rgb24 };
+            let stride = format.row_bytes(picture.width as u32) as usize;
+            Pixels { format, range: Range::Full, width: picture.width, height: picture.height, stride, data: picture.pixels, black: 0 }
+        } else {
+            Pixels::of(frame, self.black)
+        };
+        let (width, height) = pixels.size();
+        let needed = pixels.format.picture_bytes(pixels.width as u32, pixels.height as u32, pixels.stride as u32);
+        if width == 0 || height == 0 || pixels.stride < pixels.format.row_bytes(pixels.width as u32) as usize || pixels.data.len() < needed
+        {
+            return Err(damaged(format!(
+                "{} bytes in rows of {} are no {} picture of {}x{}",
+                pixels.data.len(),
+                pixels.stride,
+                frame.format,
+                pixels.width,
+                pixels.height
+            )));
+        }
+        let mosaic = matches!(pixels.format, PixelFormat::Bayer(..));
+        if self.plan.as_ref().is_none_or(|plan| plan.size != (pixels.width, pixels.height) || plan.mosaic != mosaic) {
+            let plan = Plan::new(&pixels, &self.spec, self.mode);
+            for row in &mut self.rows[..self.spec.channels] {
+                row.resize(width, 0);
+            }
+            for sums in &mut self.sums[..self.spec.channels] {
+                sums.resize(width, 0.0);
+            }
+            self.plan = Some(plan);
+        }
+        let Some(plan) = &self.plan else { return Ok(()) };
+        let spec = &self.spec;
+        plan.blacken(spec, tensor);
+        if spec.channels == 1 {
+            fit_luma(plan, spec, &pixels, &mut self.rows[0], &mut self.sums[0], tensor);
+        } else {
+            fit_rgb(plan, spec, &pixels, &mut self.rows, &mut self.sums, tensor);
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
+    fn new(pixels: &Pixels<'_>, spec: &InputSpec, mode: Mode) -> Plan {
+        let (width, height) = pixels.size();
+        let (w, h, out_w, out_h) = (width as f64, height as f64, spec.width as f64, spec.height as f64);
+        let mut picture = Rect { x: 0.0, y: 0.0, width: w, height: h };
+        let mut at = [0, 0, spec.width, spec.height];
+        match mode {
+            Mode::Stretch => {}
+            Mode::Crop => {
+                let scale = (w / out_w).min(h / out_h);
+                let (kept_w, kept_h) = (out_w * scale, out_h * scale);
+                picture = Rect { x: (w - kept_w) / 2.0, y: (h - kept_h) / 2.0, width: kept_w, height: kept_h };
+            }
+            Mode::Letterbox => {
+                let scale = (w / out_w).max(h / out_h);
+                let shown_w = ((w / scale).round() as usize).clamp(1, spec.width);
+                let shown_h = ((h / scale).round() as usize).clamp(1, spec.height);
+                at = [(spec.width - shown_w) / 2, (spec.height - shown_h) / 2, shown_w, shown_h];
+            }
+        }
+        let across = Axis::new(picture.x, picture.width, width, at[2]);
+        let down = Axis::new(picture.y, picture.height, height, at[3]);
+        let double = if matches!(pixels.format, PixelFormat::Bayer(..)) { 2.0 } else { 1.0 };
+        let picture = Rect { x: picture.x * double, y: picture.y * double, width: picture.width * double, height: picture.height * double };
+        let tensor = Rect { x: at[0] as f64, y: at[1] as f64, width: at[2] as f64, height: at[3] as f64 };
+        Plan { size: (pixels.width, pixels.height), mosaic: double == 2.0, across, down, at, placement: Placement { picture, tensor } }
+    }
+
+    /// Fills the borders, if there are any.
+    fn blacken(&self, spec: &InputSpec, tensor: &mut [f32]) {
+        let [left, top, width, height] = self.at;
+        if (width, height) == (spec.width, spec.height) {
+            return;
+        }
+        for (channel, plane) in tensor.chunks_exact_mut(spec.width * spec.height).enumerate() {
+            let black = (0.0 - spec.mean[channel]) / spec.std[channel];
+            for (y, row) in plane.chunks_exact_mut(spec.width).enumerate() {
+                if (top..top + height).contains(&y) {
+                    row[..left].fill(black);
+                    row[left + width..].fill(black);
+                } else {
+                    row.fill(black);
+                }
+            }
+        }
+    }
+
+    /// Reduces one row of sums to one row of the tensor.
+    fn reduce(&self, spec: &InputSpec, channel: usize, y: usize, sums: &[f32], tensor: &mut [f32]) {
+        let [left, top, width, _] = self.at;
+        let out = &mut tensor[(channel * spec.height + top + y) * spec.width + left..][..width];
+        let (mean, std) = (spec.mean[channel], spec.std[channel]);
+        match self.across.taps {
+            1 => weigh::<1>(&self.across, sums, out),
+            2 => weigh::<2>(&self.across, sums, out),
+            3 => weigh::<3>(&self.across, sums, out),
+            4 => weigh::<4>(&self.across, sums, out),
+            5 => weigh::<5>(&self.across, sums, out),
+            6 => weigh::<6>(&self.across, sums, out),
+            _ => {
+                for (x, out) in out.iter_mut().enumerate() {
+                    let (first, weights) = self.across.of(x);
+                    *out = sums[first..][..weights.len()].iter().zip(weights).map(|(sum, weight)| sum * weight).sum();
+                }
+            }
+        }
+        for value in out {
+            *value = (*value / 255.0 - mean) / std;
+        }
+    }
+}
+
+/// The usual small numbers of taps, unrolled.
+fn weigh<const TAPS: usize>(across: &Axis, sums: &[f32], out: &mut [f32]) {
+    let weights = across.weights.as_chunks::<TAPS>().0;
+    for ((out, weights), first) in out.iter_mut().zip(weights).zip(&across.starts) {
+        let sums = &sums[*first as usize..][..TAPS];
+        let mut total = 0.0;
+        for tap in 0..TAPS {
+            total += sums[tap] * weights[tap];
+        }
+        *out = total;
+    }
+}
+
+/// Adds a row, weighed, to the sums; the first row of a group replaces them.
+fn accumulate(sums: &mut [f32], row: &[u8], weight: f32, first: bool) {
+    if first {
+        sums.iter_mut().zip(row).for_each(|(sum, level)| *sum = f32::from(*level) * weight);
+    } else {
+        sums.iter_mut().zip(row).for_each(|(sum, level)| *sum += f32::from(*level) * weight);
+    }
+}
+
+fn fit_luma(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, scratch: &mut [u8], sums: &mut [f32], tensor: &mut [f32]) {
+    for y in 0..plan.at[3] {
+        let (start, weights) = plan.down.of(y);
+        let mut first = true;
+        for (tap, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+            accumulate(sums, pixels.luma(start + tap, scratch), *weight, first);
+            first = false;
+        }
+        plan.reduce(spec, 0, y, sums, tensor);
+    }
+}
+
+fn fit_rgb(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, rows: &mut [Vec<u8>; 3], sums: &mut [Vec<f32>; 3], tensor: &mut [f32]) {
+    // Neighbouring output rows share an input row: it is converted once.
+    let mut held = usize::MAX;
+    for y in 0..plan.at[3] {
+        let (start, weights) = plan.down.of(y);
+        let mut first = true;
+        for (tap, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+            if held != start + tap {
+                held = start + tap;
+                pixels.rgb(held, rows.each_mut().map(Vec::as_mut_slice));
+            }
+            for (sums, row) in sums.iter_mut().zip(&*rows) {
+                accumulate(sums, row, *weight, first);
+            }
+            first = false;
+        }
+        for (channel, sums) in sums.iter().enumerate() {
+            plan.reduce(spec, channel, y, sums, tensor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Source URIs: what a user writes to name a camera, a file, a folder or the built-in stream.
+
+use std::path::{Path, PathBuf};
+
+use super::{CaptureError, Want};
+
+/// A URI taken apart.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Place {
+    /// A V4L2 device node.
+    Device(PathBuf),
+    /// A file of any kind.
+    File(PathBuf),
+    /// A folder of images.
+    Folder(PathBuf),
+    /// The built-in stream.
+    Pathfinder {
+        /// `easy` or `hard`.
+        split: String,
+        /// Which stream.
+        seed: u64,
+        /// Canvas side in pixels.
+        size: u32,
+    },
+}
+
+/// Reads `uri`; its parameters overrule `want`.
+pub(crate) fn parse(uri: &str, want: &Want) -> Result<(Place, Want), CaptureError> {
+    let fail = |reason: String| CaptureError::Uri { uri: uri.to_owned(), reason };
+    if uri.is_empty() {
+        return Err(fail("is empty; name a device (/dev/video0), a file, a folder of images, or pathfinder:easy".into()));
+    }
+    // A file may have a question mark in its name.
+    if !uri.starts_with("/dev/") && Path::new(uri).exists() {
+        return Ok((place_of_path(uri), want.clone()));
+    }
+    let (base, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let mut want = want.clone();
+    let mut seed = 1;
+    let mut size = 150;
+    let pathfinder = base.starts_with("pathfinder");
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').ok_or_else(|| fail(format!("parameter '{pair}' has no '='")))?;
+        let number = || value.parse::<u32>().ok().filter(|number| *number > 0);
+        let bad = |what: &str| fail(format!("{key}={value}: {key} takes {what}"));
+        match key {
+            "width" if !pathfinder => want.width = Some(number().ok_or_else(|| bad("a number of pixels"))?),
+            "height" if !pathfinder => want.height = Some(number().ok_or_else(|| bad("a number of pixels"))?),
+            "fps" => {
+                let fps = value.parse::<f64>().ok().filter(|fps| *fps > 0.0 && *fps <= 10_000.0);
+                want.fps = Some(fps.ok_or_else(|| bad("frames per second, above 0 and at most 10000"))?);
+            }
+            "format" if !pathfinder => want.format = Some(value.parse().map_err(fail)?),
+            "buffers" if !pathfinder => want.buffers = number().ok_or_else(|| bad("a number of driver buffers"))?,
+            "stride" if !pathfinder => want.stride = Some(number().ok_or_else(|| bad("a number of bytes"))?),
+            "seed" if pathfinder => seed = value.parse().map_err(|_| bad("a whole number"))?,
+            "size" if pathfinder => size = number().ok_or_else(|| bad("a number of pixels"))?,
+            _ if pathfinder => return Err(fail(format!("unknown parameter '{key}'; pathfinder knows seed, size and fps"))),
+            _ => return Err(fail(format!("unknown parameter '{key}'; known are width, height, fps, format, buffers and stride"))),
+        }
+    }
+    if let Some(split) = base.strip_prefix("pathfinder") {
+        let split = split.trim_start_matches(':').trim_start_matches("//");
+        let split = if split.is_empty() { "easy" } else { split };
+        if !matches!(split, "easy" | "hard") {
+            return Err(fail(format!("'{split}' is no split of the pathfinder; write pathfinder:easy or pathfinder:hard")));
+        }
+        return Ok((Place::Pathfinder { split: split.to_owned(), seed, size }, want));
+    }
+    if let Some(path) = base.strip_prefix("v4l2:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        if path.is_empty() {
+            return Err(fail("names no device; write v4l2:///dev/video0".into()));
+        }
+        return Ok((Place::Device(path.into()), want));
+    }
+    if base.starts_with("/dev/") {
+        return Ok((Place::Device(base.into()), want));
+    }
+    if let Some(path) = base.strip_prefix("file:") {
+        return Ok((place_of_path(path.strip_prefix("//").unwrap_or(path)), want));
+    }
+    let scheme = base.split_once("://").map(|(scheme, _)| scheme);
+    if let Some(scheme) = scheme {
+        return Err(fail(format!("'{scheme}' is no scheme of ours; known are v4l2, file and pathfinder")));
+    }
+    Ok((place_of_path(base), want))
+}
+
+fn place_of_path(path: &str) -> Place {
+    if Path::new(path).is_dir() { Place::Folder(path.into()) } else { Place::File(path.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::PixelFormat;
+
+    fn read(uri: &str) -> (Place, Want) {
+        parse(uri, &Want::default()).unwrap()
+    }
+
+    fn refuse(uri: &str) -> String {
+        parse(uri, &Want::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_device_is_named_by_node_or_scheme() {
+        for uri in ["/dev/video3", "v4l2:/dev/video3", "v4l2:///dev/video3"] {
+            assert_eq!(read(uri).0, Place::Device("/dev/video3".into()), "{uri}");
+        }
+        assert_eq!(read("v4l2:/dev/v4l/by-id/usb-cam-index0").0, Place::Device("/dev/v4l/by-id/usb-cam-index0".into()));
+    }
+
+    #[test]
+    fn parameters_say_what_is_wanted() {
+        let want = read("/dev/video0?width=1280&height=720&fps=12.5&format=MJPEG").1;
+        assert_eq!((want.width, want.height, want.fps), (Some(1280), Some(720), Some(12.5)));
+        assert_eq!(want.format, Some(PixelFormat::Mjpeg));
+    }
+
+    #[test]
+    fn the_built_in_stream_takes_split_seed_and_size() {
+        let (place, want) = read("pathfinder:hard?seed=7&size=64&fps=25");
+        assert_eq!(place, Place::Pathfinder { split: "hard".into(), seed: 7, size: 64 });
+        assert_eq!(want.fps, Some(25.0));
+        assert_eq!(read("pathfinder").0, Place::Pathfinder { split: "easy".into(), seed: 1, size: 150 });
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_in_one_sentence() {
+        assert!(refuse("rtsp://camera/1").contains("'rtsp' is no scheme of ours"));
+        assert!(refuse("pathfinder:medium").contains("pathfinder:easy or pathfinder:hard"));
+        assert!(refuse("/dev/video0?colour=red").contains("unknown parameter 'colour'"));
+        assert!(refuse("/dev/video0?width=wide").contains("width takes a number of pixels"));
+        assert!(refuse("/dev/video0?format=h264").contains("known are yuyv, uyvy"));
+        assert!(refuse("").contains("is empty"));
+    }
+
+    #[test]
+    fn a_file_is_a_file_even_when_it_is_not_there() {
+        assert_eq!(read("walk.y4m").0, Place::File("walk.y4m".into()));
+        assert_eq!(read("file:///tmp/none/walk.avi").0, Place::File("/tmp/none/walk.avi".into()));
+    }
+}

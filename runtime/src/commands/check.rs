@@ -1,0 +1,26 @@
+//! `recslowfast check`: is this configuration file right? Touches no device.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::configured;
+use crate::network::Network;
+use crate::service::exit::Failure;
+
+/// Which file.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The configuration file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let (flags, file) = configured::check(&args.file)?;
+    let network = Network::load(flags.model()).map_err(|error| file.refuse(vec![("model", error.to_string())]))?;
+    let count = file.entries.len();
+    println!("{}: {count} keys, all right; network {} {}", args.file.display(), network.manifest.name, network.manifest.version);
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! The verbs of the command line, one file each.
+
+mod bench;
+mod check;
+mod configured;
+mod contradictions;
+mod dataset;
+pub mod doctor;
+mod eval;
+mod inspect;
+mod progress;
+mod record;
+mod run;
+mod source;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use log::LevelFilter;
+
+use crate::service::exit::{Cause, Failure};
+use crate::service::{logging, panics};
+use configured::Configured;
+
+/// Watches a camera with one recurrent network and spends only the steps a frame asks for.
+#[derive(Parser)]
+#[command(name = "recslowfast", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    run: run::Args,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Watch a source and report every frame (what happens without a verb, too)
+    Run(Box<run::Args>),
+    /// Compare halting rules on generated videos or a dataset: accuracy beside speed
+    Eval(eval::Args),
+    /// Show what a network is: shapes, cost, states, halting rule, origin
+    Inspect(inspect::Args),
+    /// Read a configuration file and say everything that is wrong with it; touches no device
+    Check(check::Args),
+    /// Look at board, cameras, GPU, sensors, ports, network and configuration, and say how to mend what is wrong
+    Doctor(doctor::Args),
+    /// Measure what each graph costs on this machine, beside ONNX Runtime or tract
+    Bench(bench::Args),
+    /// Keep what a source delivers in a file that `run --source` replays
+    Record(record::Args),
+    /// Write generated videos to a folder
+    Dataset(dataset::Args),
+}
+
+/// The whole command line, for manual pages and completions.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Parses the command line, runs the verb, and turns its failure into one sentence and an exit code.
+pub fn main() -> ExitCode {
+    panics::watch();
+    let result = std::panic::catch_unwind(|| verb(&Cli::command().get_matches()));
+    match result.unwrap_or_else(|_| Err(Failure::new(Cause::Internal, panics::last()))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("recslowfast: {failure}");
+            Failure::code(&failure)
+        }
+    }
+}
+
+fn verb(matches: &ArgMatches) -> Result<(), Failure> {
+    let given = match matches.subcommand() {
+        None => Some(matches),
+        Some(("run", given)) => Some(given),
+        Some(_) => None,
+    };
+    if let Some(given) = given {
+        let configured = Configured::new(given.clone())?;
+        // A dashboard and log lines cannot share one terminal.
+        let dashboard = configured.args.draws_terminal() && std::io::stderr().is_terminal();
+        logging::start(if dashboard { LevelFilter::Error } else { LevelFilter::Info });
+        return run::run(configured);
+    }
+    logging::start(LevelFilter::Info);
+    match Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit()).verb.expect("run is dealt with above") {
+        Verb::Run(_) => unreachable!("run is dealt with above"),
+        Verb::Eval(args) => eval::run(args),
+        Verb::Inspect(args) => inspect::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Doctor(args) => doctor::run(args),
+        Verb::Bench(args) => bench::run(args),
+        Verb::Record(args) => record::run(args),
+        Verb::Dataset(args) => dataset::run(args),
+    }
+}

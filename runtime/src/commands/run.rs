@@ -1,0 +1,338 @@
+//! `recslowfast run`: watch a source and report every frame.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+
+use crate::capture::FaultSpec;
+use crate::capture::fit::Mode;
+use crate::capture::recording::{Events, RecordSpec, Tape};
+use crate::control::Desk;
+use crate::engine::{self, Choice};
+use crate::network::Network;
+use crate::network::halting::RuleName;
+use crate::network::load::DEFAULT;
+use crate::pace::sensors::Board;
+use crate::pace::{Budget, Celsius, Deadline, Mode as PaceMode, Power};
+use crate::report::{
+    self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PortSpec, SerialLines, Sink, Snapshot,
+    Terminal,
+};
+use crate::service::config::Key;
+use crate::service::exit::{Cause, Failure};
+use crate::service::life::Life;
+use crate::service::logging;
+use crate::service::notify::Notifier;
+use crate::service::pacing::Pacing;
+use crate::service::pipeline::Pipeline;
+use crate::service::run as service;
+use crate::service::steering::Steering;
+
+use super::configured::{Configured, Reread};
+use super::source::{self, Wanted};
+
+/// What a first start may need to build kernels for the GPU.
+const START: Duration = Duration::from_secs(170);
+
+/// What to watch, with what, and where results go.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7&size=64, a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder
+    #[arg(long, value_name = "URI")]
+    source: Option<String>,
+    /// A built-in network, or a folder with model.toml and its graphs
+    #[arg(long, default_value = DEFAULT, value_name = "NAME|DIR")]
+    model: String,
+    /// auto, cuda or cpu
+    #[arg(long, default_value = "auto")]
+    engine: Choice,
+    /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS or cosine:EPS
+    #[arg(long, default_value = "model", value_name = "RULE")]
+    halt: RuleName,
+    /// How a picture of another shape meets the network's input: crop, letterbox or stretch
+    #[arg(long, default_value = "crop")]
+    fit: Mode,
+    /// Break the source on purpose, to see what happens: for example drop=0.1,corrupt=0.05,seed=3
+    #[arg(long, value_name = "FAULTS")]
+    fault: Option<FaultSpec>,
+    /// Oldest age of a result, and the share of frames that must keep to it, for example 33ms@p99
+    #[arg(long, value_name = "TIME[@pNN]")]
+    deadline: Option<Deadline>,
+    /// Most the board may draw, for example 10W
+    #[arg(long, value_name = "POWER")]
+    power: Option<Power>,
+    /// Hottest the board may get, for example 85C
+    #[arg(long, value_name = "TEMPERATURE")]
+    temp: Option<Celsius>,
+    /// What to do with room inside the budget: accuracy, balanced or saver
+    #[arg(long)]
+    mode: Option<PaceMode>,
+    /// End after this many answered frames
+    #[arg(long, value_name = "N")]
+    frames: Option<u64>,
+    /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES], panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends); may be given several times; without it terminal on a terminal, else json
+    #[arg(long, value_name = "SINK")]
+    report: Vec<ReportTo>,
+    /// Record frames and answers to a file ending in .mcap, which `--source` replays to the same decisions
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Use at most this much disk for the recording: the newest is kept in four parts, NAME-0000.mcap and so on
+    #[arg(long, value_name = "MIB")]
+    record_limit: Option<u64>,
+    /// Record only around frames with detections: this many seconds before and after
+    #[arg(long, value_name = "SECONDS")]
+    record_around: Option<u64>,
+    /// Serve a page with the live picture, /metrics and /healthz, for example on 127.0.0.1:8088; off without it
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    page: Option<SocketAddr>,
+    /// What the page asks for in its address; needed wherever other machines can reach it
+    #[arg(long, value_name = "TOKEN")]
+    page_token: Option<String>,
+    /// Take flags from a configuration file; those given here win. SIGHUP reads it again
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// One place results go to.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum ReportTo {
+    Terminal,
+    Json,
+    Serial(PortSpec),
+    Link(PortSpec),
+    Mavlink(MavlinkSpec),
+    Panel(PanelSpec),
+    Snapshot(PathBuf),
+}
+
+impl ReportTo {
+    /// What two reports cannot share.
+    pub(super) fn place(&self) -> String {
+        match self {
+            ReportTo::Terminal => "terminal".into(),
+            ReportTo::Json => "json".into(),
+            ReportTo::Serial(port) | ReportTo::Link(port) => port.path.clone(),
+            ReportTo::Mavlink(spec) => spec.port.path.clone(),
+            ReportTo::Panel(spec) => spec.place(),
+            ReportTo::Snapshot(file) => file.display().to_string(),
+        }
+    }
+}
+
+impl std::str::FromStr for ReportTo {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<ReportTo, String> {
+        match given.split_once(':') {
+            None if given == "terminal" => Ok(ReportTo::Terminal),
+            None if given == "json" => Ok(ReportTo::Json),
+            Some(("serial", port)) => port.parse().map(ReportTo::Serial).map_err(|reason| format!("serial: {reason}")),
+            Some(("link", port)) => port.parse().map(ReportTo::Link).map_err(|reason| format!("link: {reason}")),
+            Some(("mavlink", port)) => port.parse().map(ReportTo::Mavlink).map_err(|reason| format!("mavlink: {reason}")),
+            Some(("panel", panel)) => panel.parse().map(ReportTo::Panel),
+            Some(("snapshot", path)) if !path.is_empty() => Ok(ReportTo::Snapshot(path.into())),
+            _ => Err(format!(
+                "no report is called '{given}'; write terminal, json, serial:PORT[@BAUD], link:PORT[@BAUD], mavlink:PORT[@BAUD], panel:KIND:PLACE or snapshot:FILE.png"
+            )),
+        }
+    }
+}
+
+impl Args {
+    /// The network asked for.
+    pub(super) fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The places results go to, as given.
+    pub(super) fn reports(&self) -> &[ReportTo] {
+        &self.report
+    }
+
+    /// The budget asked for; None when no part of it was, and none can be later.
+    pub(super) fn budget(&self) -> Option<Budget> {
+        let budget = Budget { deadline: self.deadline, power: self.power, temp: self.temp, mode: self.mode.unwrap_or_default() };
+        let asked = self.deadline.is_some() || self.power.is_some() || self.temp.is_some() || self.mode.is_some();
+        // Over a link a budget may come at any time; until then nothing is to bind.
+        let steered = self.report.iter().any(|to| matches!(to, ReportTo::Link(_)));
+        let unbound = Budget { mode: PaceMode::Accuracy, ..Budget::default() };
+        if asked { Some(budget) } else { steered.then_some(unbound) }
+    }
+
+    /// Where the page listens.
+    pub(super) fn page(&self) -> Option<SocketAddr> {
+        self.page
+    }
+
+    /// What the page asks for.
+    pub(super) fn page_token(&self) -> Option<&str> {
+        self.page_token.as_deref()
+    }
+
+    /// The bounds of a recording that is not asked for.
+    pub(super) fn bounds_without_record(&self) -> Vec<&'static str> {
+        let given = [("record-limit", self.record_limit.is_some()), ("record-around", self.record_around.is_some())];
+        let stray = given.into_iter().filter(|(_, given)| *given && self.record.is_none());
+        stray.map(|(flag, _)| flag).collect()
+    }
+
+    /// The recording asked for.
+    fn tape(&self) -> Result<Option<Tape>, Failure> {
+        let Some(path) = self.record.clone() else { return Ok(None) };
+        let around = self.record_around.map(Duration::from_secs);
+        let limit = self.record_limit.map(|mib| mib.saturating_mul(1 << 20));
+        let spec = RecordSpec { path, limit, events: around.map(|time| Events { before: time, after: time }) };
+        Tape::start(spec).map(Some).map_err(|error| Failure::new(Cause::Output, error))
+    }
+
+    /// Whether a dashboard will be drawn on the terminal.
+    pub fn draws_terminal(&self) -> bool {
+        self.report.contains(&ReportTo::Terminal) || (self.report.is_empty() && std::io::stdout().is_terminal())
+    }
+}
+
+/// Runs the verb.
+pub fn run(mut configured: Configured) -> Result<(), Failure> {
+    let mut life = Life::begin(configured.file.is_some())?;
+    let args = &configured.args;
+    life.notifier().starting("loading the network", START);
+    let network = Network::load(&args.model)?;
+    let engine = engine::open(args.engine, &network)?;
+    let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), built_in_size: network.manifest.input.width };
+    let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
+    let info = source.info().clone();
+    let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
+    log::info!("watching {} with {} {} on {}", info.description, network.manifest.name, network.manifest.version, engine.name());
+    let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(args.halt), args.fit, info.timed);
+    let classes: Arc<[String]> = Arc::from(network.manifest.task.classes.as_slice());
+    let desk = Desk::new();
+    let about = about(args, &network, Arc::clone(&classes));
+    let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
+    let mut tape = args.tape()?;
+    if let Some(tape) = &mut tape {
+        source = tape.watch(source);
+        let sink = JsonLines::new(tape.outcomes(), "the recording", Arc::clone(&classes));
+        outlets.push(
+            Outlet::start("recording", Box::new(sink), if info.live { Overflow::DropOldest } else { Overflow::Wait })
+                .map_err(|error| Failure::new(Cause::Internal, error))?,
+        );
+    }
+    if let Some(address) = args.page {
+        let heading = Heading { title, model: format!("{} {}", network.manifest.name, network.manifest.version), classes };
+        let page = Page::start(address, args.page_token.as_deref(), heading).map_err(|error| Failure::new(Cause::Output, error))?;
+        outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
+    }
+    let pacing = match args.budget() {
+        Some(budget) => {
+            Some(Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, info.fps.filter(|_| info.live), Path::new("/"))?)
+        }
+        None => None,
+    };
+    let mut steering = Steering::new(desk, pacing);
+    let ready = format!("ready on the {} engine, watching {}", pipeline.engine(), info.description);
+    life.notifier().ready(&ready);
+    let frames = args.frames;
+    let notifier = Notifier::from_environment();
+    let mut reload = |pipeline: &mut Pipeline, pacing: Option<&mut Pacing>| {
+        notifier.reloading();
+        reread(&mut configured, &network, pipeline, pacing);
+        notifier.ready(&ready);
+    };
+    let result = service::run(&mut *source, &mut pipeline, &mut steering, &outlets, frames, &mut life, &mut reload);
+    notifier.stopping(if result.is_ok() { "ending" } else { "failed" });
+    for outlet in outlets {
+        let (dropped, closed) = (outlet.dropped(), outlet.close());
+        if dropped > 0 {
+            log::warn!("{dropped} reports were dropped because their reader was slow");
+        }
+        match closed {
+            Ok(()) | Err(crate::report::SinkError::Closed) => {}
+            Err(error) if result.is_ok() => return Err(Failure::new(Cause::Output, error)),
+            Err(error) => log::error!("{error}"),
+        }
+    }
+    drop(source);
+    let taped = tape.map(Tape::finish).transpose();
+    let frames = result?;
+    log::info!("{frames} frames answered");
+    if let Some((summary, lost)) = taped.map_err(|error| Failure::new(Cause::Output, error))? {
+        log::info!("{} frames recorded, {lost} lost because the disk was slow", summary.frames);
+    }
+    Ok(())
+}
+
+/// Reads the configuration again, takes up what can be taken up while running, and says what cannot.
+fn reread(configured: &mut Configured, network: &Network, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
+    let names = |keys: &[&Key]| keys.iter().map(|key| format!("{}.{}", key.table, key.key)).collect::<Vec<_>>().join(", ");
+    match configured.reread() {
+        Ok(Reread { taken, left }) => {
+            pipeline.set_rule(network.manifest.rule_named(configured.args.halt));
+            match (pacing, configured.args.budget()) {
+                (Some(pacing), budget) => pacing.set_budget(budget.unwrap_or_default()),
+                (None, Some(_)) => log::warn!("configuration read again: a budget where there was none needs a restart"),
+                (None, None) => {}
+            }
+            if taken.is_empty() && left.is_empty() {
+                log::info!("configuration read again: nothing has changed");
+            }
+            if !taken.is_empty() {
+                log::info!("configuration read again: taken up: {}", names(&taken));
+            }
+            if !left.is_empty() {
+                log::warn!("configuration read again: needs a restart: {}", names(&left));
+            }
+        }
+        Err(error) => log::error!("configuration not taken up, everything stays as it was: {error}"),
+    }
+}
+
+/// What links and panels say of this run.
+fn about(args: &Args, network: &Network, classes: Arc<[String]>) -> About {
+    let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".into(), |name| name.trim().to_owned());
+    let address = args.page.map(|page| if page.ip().is_unspecified() { format!("{}:{}", host(), page.port()) } else { page.to_string() });
+    About {
+        board: Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into()),
+        network: format!("{} {}", network.manifest.name, network.manifest.version),
+        address: address.unwrap_or_default(),
+        input: (network.manifest.input.width, network.manifest.input.height),
+        classes,
+    }
+}
+
+fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> Result<Vec<Outlet>, Failure> {
+    let overflow = if live { Overflow::DropOldest } else { Overflow::Wait };
+    let mut wanted = args.report.clone();
+    if wanted.is_empty() && std::env::var_os("NOTIFY_SOCKET").is_none() {
+        wanted.push(if std::io::stdout().is_terminal() { ReportTo::Terminal } else { ReportTo::Json });
+    }
+    let start = |to: ReportTo| {
+        let classes = Arc::clone(&about.classes);
+        let internal = |error: std::io::Error| Failure::new(Cause::Internal, error);
+        let (name, sink, overflow): (_, Box<dyn Sink>, _) = match to {
+            ReportTo::Terminal => ("terminal", Box::new(Terminal::new(title, classes)), overflow),
+            ReportTo::Json => ("json", Box::new(JsonLines::new(std::io::stdout(), "standard output", classes)), overflow),
+            ReportTo::Serial(port) => ("serial", Box::new(SerialLines::new(port, classes)), Overflow::DropOldest),
+            ReportTo::Link(port) => {
+                let link = Link::start(port, about.clone(), desk.clone()).map_err(internal)?;
+                let ear = link.log_ear();
+                logging::listen(move |level, words| ear.hear(level, words));
+                ("link", Box::new(link), Overflow::DropOldest)
+            }
+            ReportTo::Mavlink(spec) => {
+                let mavlink = Mavlink::new(spec, desk.clone());
+                let ear = mavlink.text_ear();
+                // A full queue means that lines come faster than the port takes them.
+                logging::listen(move |level, words| drop(ear.try_send((level, words.to_owned()))));
+                ("mavlink", Box::new(mavlink), Overflow::DropOldest)
+            }
+            ReportTo::Panel(spec) => ("panel", report::panel(&spec, about, desk.clone()), Overflow::DropOldest),
+            ReportTo::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path)), overflow),
+        };
+        Outlet::start(name, sink, overflow).map_err(internal)
+    };
+    wanted.into_iter().map(start).collect()
+}

@@ -1,0 +1,88 @@
+//! Which source is watched when, and waiting for a camera that is not there yet.
+
+use std::time::Duration;
+
+use crate::capture::{self, CaptureError, FaultSpec, Patience, Source, Want};
+use crate::service::exit::Failure;
+use crate::service::life::Life;
+use crate::telemetry::CameraState;
+
+/// How long a service rests between two looks for its camera.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What was asked for.
+pub struct Wanted<'a> {
+    /// Where to look; None for the first camera that opens.
+    pub uri: Option<&'a str>,
+    /// Faults to rehearse.
+    pub fault: Option<&'a FaultSpec>,
+    /// Size of the built-in stream, where that is watched.
+    pub built_in_size: u32,
+}
+
+impl Wanted<'_> {
+    fn start(&self, uri: &str) -> Result<Box<dyn Source>, CaptureError> {
+        capture::start(uri, &Want::default(), self.fault.cloned(), Patience::default())
+    }
+
+    fn is_camera(&self) -> bool {
+        self.uri.is_none_or(|uri| uri.starts_with("/dev/") || uri.starts_with("v4l2:"))
+    }
+
+    /// The source asked for; without one, the first camera that opens.
+    fn try_open(&self) -> Result<Box<dyn Source>, CaptureError> {
+        if let Some(uri) = self.uri {
+            return self.start(uri);
+        }
+        let mut refusal = CaptureError::Open { path: "a camera".into(), reason: "there is no /dev/video*; is it plugged in?".into() };
+        for camera in cameras() {
+            match self.start(&camera) {
+                Ok(source) => return Ok(source),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+}
+
+/// Opens what is wanted. A service waits for its camera; a person without a camera gets the built-in stream.
+/// None when asked to end while waiting.
+pub fn open(wanted: &Wanted, life: &mut Life, engine: &str) -> Result<Option<Box<dyn Source>>, Failure> {
+    let mut told = false;
+    let source = loop {
+        let refusal = match wanted.try_open() {
+            Ok(source) => break source,
+            Err(refusal) => refusal,
+        };
+        if life.is_service() && wanted.is_camera() {
+            if !told {
+                log::warn!("{refusal}; waiting for the camera");
+                life.notifier().ready(&format!("ready on the {engine} engine, waiting for the camera: {refusal}"));
+                told = true;
+            }
+            if !life.goes_on() {
+                return Ok(None);
+            }
+            life.waited(CameraState::Searching);
+            std::thread::sleep(LOOK_AGAIN);
+        } else if wanted.uri.is_none() {
+            log::info!("{refusal}; watching the built-in pathfinder stream");
+            break wanted.start(&format!("pathfinder:easy?seed=7&size={}&fps=25", wanted.built_in_size))?;
+        } else {
+            return Err(refusal.into());
+        }
+    };
+    for note in &source.info().notes {
+        log::info!("{note}");
+    }
+    Ok(Some(source))
+}
+
+/// Video devices by number, lowest first.
+fn cameras() -> Vec<String> {
+    let nodes = std::fs::read_dir("/dev").into_iter().flatten().flatten();
+    let numbers = nodes.filter_map(|node| node.file_name().to_str()?.strip_prefix("video")?.parse::<u32>().ok());
+    let mut numbers: Vec<u32> = numbers.collect();
+    numbers.sort_unstable();
+    numbers.into_iter().map(|number| format!("/dev/video{number}")).collect()
+}

@@ -1,0 +1,40 @@
+//! A graph with a node the lowering does not know runs whole on tract.
+
+use tract_onnx::prelude::*;
+
+use super::lower::Bound;
+use super::machine::Machine;
+use crate::network::engine::EngineError;
+use crate::network::load::Graph;
+
+/// A graph on tract, between buffers of the machine. Allocates on every run.
+pub struct Fallback {
+    file: &'static str,
+    run: Arc<TypedRunnableModel>,
+}
+
+impl Fallback {
+    /// Optimises the graph for tract.
+    pub fn new(graph: &Graph) -> Result<Fallback, EngineError> {
+        let unsupported = |error: TractError| EngineError::Unsupported { graph: graph.file.to_owned(), reason: format!("{error:#}") };
+        let run = graph.model.clone().into_optimized().and_then(|model| model.into_runnable()).map_err(unsupported)?;
+        Ok(Fallback { file: graph.file, run })
+    }
+
+    /// Reads the inputs from their buffers, runs, and writes the outputs to theirs, both in the graph's order.
+    pub fn run(&self, machine: &mut Machine, inputs: &[Bound], outputs: &[Bound]) -> Result<(), EngineError> {
+        let failed = |error: TractError| EngineError::Run { graph: self.file.to_owned(), reason: format!("{error:#}") };
+        let mut tensors = TVec::new();
+        for input in inputs {
+            let mut values = vec![0.0f32; input.shape.iter().product()];
+            machine.read(input.buffer, &mut values);
+            tensors.push(Tensor::from_shape(&input.shape, &values).map_err(failed)?.into_tvalue());
+        }
+        let results = self.run.run(tensors).map_err(failed)?;
+        for (output, result) in outputs.iter().zip(&results) {
+            let values = result.as_plain_ram().and_then(|view| view.as_slice::<f32>().ok());
+            machine.write(output.buffer, values.expect("graphs were checked to hold plain f32 tensors"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,301 @@
+//! The graphs on the CPU.
+//!
+//! A graph is lowered to a few [`machine::Operation`]s over one block of memory: large kernels by tiled Fourier transforms
+//! ([`conv_fft`]), the others in their direct form ([`conv_direct`]), element-wise chains fused into one pass ([`pointwise`]), each kernel compiled
+//! for every instruction set of [`simd`] and spread over a fixed [`pool`] of threads. A graph with a node that is not covered
+//! runs on tract instead, whole, and the log says which node it was. What all this costs and what was tried is in `README.md` beside this file.
+
+pub mod conv_direct;
+pub mod conv_fft;
+mod fallback;
+pub mod fft;
+mod lower;
+pub mod machine;
+mod onnx;
+pub mod planes;
+pub mod pointwise;
+pub mod pool;
+pub mod simd;
+pub mod vmath;
+
+use std::time::Duration;
+
+use crate::clock;
+use crate::network::Network;
+use crate::network::engine::{Engine, EngineError, Order};
+use crate::network::halting::{Metric, Moments, Path};
+use crate::network::load::Graph;
+use crate::outcome::{Stop, Trace};
+use fallback::Fallback;
+use lower::Bound;
+use machine::{Buffer, Layout, Machine, Operation};
+use simd::Isa;
+
+/// How the engine is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Threads that compute, the caller's among them.
+    pub threads: usize,
+    /// The instruction set.
+    pub isa: Isa,
+    /// Run every graph on tract: the plain engine that the fast one is compared with.
+    pub plain: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { threads: std::thread::available_parallelism().map_or(1, usize::from), isa: Isa::best(), plain: false }
+    }
+}
+
+/// How a graph runs.
+enum Runner {
+    Lowered(Vec<Operation>),
+    Tract(Fallback),
+}
+
+/// A graph and the buffers it stands between.
+struct Stage {
+    runner: Runner,
+    inputs: Vec<Bound>,
+    outputs: Vec<Bound>,
+}
+
+/// A hidden state: where it is, and where the next one is written.
+#[derive(Clone, Copy)]
+struct State {
+    now: Buffer,
+    next: Buffer,
+}
+
+/// Runs a network on the CPU.
+pub struct CpuEngine {
+    machine: Machine,
+    input: Vec<f32>,
+    frame: Buffer,
+    encoder: Stage,
+    step: Option<Stage>,
+    readout: Stage,
+    /// This frame's drive in `now`, the last one's in `next` until it is overwritten.
+    drive: State,
+    driven: bool,
+    states: Vec<State>,
+    answer: Buffer,
+    logits: Vec<f32>,
+    path: Path,
+    drive_distance: f32,
+}
+
+impl CpuEngine {
+    /// Prepares the three graphs for this machine. O(weights).
+    pub fn load(network: &Network) -> Result<CpuEngine, EngineError> {
+        CpuEngine::with(network, Options::default())
+    }
+
+    /// Prepares the three graphs.
+    pub fn with(network: &Network, options: Options) -> Result<CpuEngine, EngineError> {
+        let mut layout = Layout::default();
+        let mut lasting = |shape: &[usize]| match *shape {
+            [1, channels, h, w] => layout.lasting(channels, h * w),
+            _ => layout.lasting(1, shape.iter().product()),
+        };
+        let (frame_shape, drive_shape, logits_shape) =
+            (network.encoder.input_shape(0), network.drive_shape(), network.logits_shape().to_vec());
+        let frame = lasting(&frame_shape);
+        let drive = State { now: lasting(&drive_shape), next: lasting(&drive_shape) };
+        let states: Vec<State> =
+            network.manifest.states.iter().map(|state| State { now: lasting(&state.shape), next: lasting(&state.shape) }).collect();
+        let answer = lasting(&logits_shape);
+        let bound =
+            |name: &str, buffer, shape: &[usize], moved_from| Bound { name: name.to_owned(), buffer, shape: shape.to_vec(), moved_from };
+        // What a graph's input is, by name: a state, or else the drive.
+        let arriving = |graph: &Graph| -> Vec<Bound> {
+            let arrives = |name: &String| match network.manifest.states.iter().position(|state| state.name == *name) {
+                Some(at) => bound(name, states[at].now, &network.manifest.states[at].shape, None),
+                None => bound(name, drive.now, &drive_shape, None),
+            };
+            graph.inputs.iter().map(arrives).collect()
+        };
+        let encoder_ends = (
+            vec![bound(&network.encoder.inputs[0], frame, &frame_shape, None)],
+            vec![bound(&network.encoder.outputs[0], drive.next, &drive_shape, Some(drive.now))],
+        );
+        let step_ends = network.step.as_ref().map(|graph| {
+            let leaves = |(i, name): (usize, &String)| {
+                let known = &network.manifest.states;
+                match known.iter().position(|state| name.strip_suffix("_next") == Some(state.name.as_str())) {
+                    Some(at) => bound(name, states[at].next, &known[at].shape, Some(states[at].now)),
+                    // Nobody asks for it, but a graph has to put it somewhere.
+                    None => bound(name, lasting(&graph.output_shape(i)), &graph.output_shape(i), None),
+                }
+            };
+            (arriving(graph), graph.outputs.iter().enumerate().map(leaves).collect())
+        });
+        let readout_ends = (arriving(&network.readout), vec![bound(&network.readout.outputs[0], answer, &logits_shape, None)]);
+
+        let mut stage = |graph: &Graph, inputs: Vec<Bound>, outputs: Vec<Bound>| -> Result<Stage, EngineError> {
+            let lowered = if options.plain {
+                Err("the plain engine was asked for".to_owned())
+            } else {
+                lower::lower(&graph.proto, options.isa, &mut layout, &inputs, &outputs)
+            };
+            let runner = match lowered {
+                Ok(operations) => Runner::Lowered(operations),
+                Err(reason) => {
+                    log::info!("{} runs on tract: {reason}", graph.file);
+                    Runner::Tract(Fallback::new(graph)?)
+                }
+            };
+            Ok(Stage { runner, inputs, outputs })
+        };
+        let encoder = stage(&network.encoder, encoder_ends.0, encoder_ends.1)?;
+        let step = match (&network.step, step_ends) {
+            (Some(graph), Some((inputs, outputs))) => Some(stage(graph, inputs, outputs)?),
+            _ => None,
+        };
+        let readout = stage(&network.readout, readout_ends.0, readout_ends.1)?;
+
+        // Graphs run one after the other: their working buffers share one place behind what lasts.
+        let base = layout.floats;
+        let stages = || [Some(&encoder), step.as_ref(), Some(&readout)].into_iter().flatten();
+        for stage in stages() {
+            if let Runner::Lowered(operations) = &stage.runner {
+                layout.floats = layout.floats.max(layout.place(base, operations));
+            }
+        }
+        let operations = stages().flat_map(Stage::operations);
+        let machine = Machine::new(options.isa, options.threads, layout, operations);
+        Ok(CpuEngine {
+            machine,
+            input: vec![0.0; frame_shape.iter().product()],
+            frame,
+            encoder,
+            step,
+            readout,
+            drive,
+            driven: false,
+            states,
+            answer,
+            logits: vec![0.0; logits_shape.iter().product()],
+            path: Path::Slow,
+            drive_distance: f32::INFINITY,
+        })
+    }
+
+    /// One step: the new states and how far they moved.
+    fn step(&mut self) -> Result<Moments, EngineError> {
+        let Some(stage) = &self.step else { return Ok(Moments::default()) };
+        let moments = stage.run(&mut self.machine)?;
+        self.states.iter().for_each(|state| self.machine.swap(state.now, state.next));
+        Ok(moments)
+    }
+
+    /// Runs the step graph's operations one by one, `f` being told each operation and how long it took; for `bench`.
+    pub fn profile(&mut self, mut f: impl FnMut(&Operation, Duration)) {
+        let Some(stage) = &self.step else { return };
+        for operation in stage.operations() {
+            let began = clock::now();
+            self.machine.one(operation);
+            f(operation, clock::now() - began);
+        }
+        self.states.iter().for_each(|state| self.machine.swap(state.now, state.next));
+    }
+}
+
+impl Stage {
+    fn operations(&self) -> &[Operation] {
+        match &self.runner {
+            Runner::Lowered(operations) => operations,
+            Runner::Tract(_) => &[],
+        }
+    }
+
+    fn run(&self, machine: &mut Machine) -> Result<Moments, EngineError> {
+        match &self.runner {
+            Runner::Lowered(operations) => Ok(machine.run(operations)),
+            Runner::Tract(fallback) => {
+                fallback.run(machine, &self.inputs, &self.outputs)?;
+                let mut moments = Moments::default();
+                for output in &self.outputs {
+                    if let Some(before) = output.moved_from {
+                        moments += machine.between(before, output.buffer);
+                    }
+                }
+                Ok(moments)
+            }
+        }
+    }
+}
+
+impl Engine for CpuEngine {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn input(&mut self) -> &mut [f32] {
+        &mut self.input
+    }
+
+    fn encode(&mut self) -> Result<f32, EngineError> {
+        self.machine.write(self.frame, &self.input);
+        let moments = self.encoder.run(&mut self.machine)?;
+        self.machine.swap(self.drive.now, self.drive.next);
+        self.drive_distance = if self.driven { moments.distance(Metric::RelativeL2) } else { f32::INFINITY };
+        self.driven = true;
+        Ok(self.drive_distance)
+    }
+
+    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+        let rule = &order.rule;
+        let mut path = std::mem::replace(&mut self.path, Path::Fast);
+        let mut trace = Trace {
+            steps: 0,
+            limit: rule.cap(path, order.limit),
+            stop: Stop::Zero,
+            distances: heapless::Vec::new(),
+            drive_distance: self.drive_distance,
+        };
+        if self.step.is_none() {
+            trace.stop = Stop::Limit;
+            return Ok(trace);
+        }
+        if rule.rests(path, self.drive_distance) {
+            return Ok(trace);
+        }
+        loop {
+            let began = clock::now();
+            let distance = self.step()?.distance(rule.metric);
+            let took: Duration = clock::now() - began;
+            trace.steps += 1;
+            trace.distances.push(distance).expect("the cap is at most MAX_STEPS");
+            if trace.steps == 1 && path == Path::Fast {
+                path = rule.path_after_first(path, distance);
+                trace.limit = rule.cap(path, order.limit);
+            }
+            if let Some(stop) = rule.decide(path, trace.limit, trace.steps, distance) {
+                trace.stop = stop;
+                return Ok(trace);
+            }
+            if order.deadline.is_some_and(|deadline| clock::now() + took > deadline) {
+                trace.stop = Stop::Deadline;
+                return Ok(trace);
+            }
+        }
+    }
+
+    fn readout(&mut self) -> Result<&[f32], EngineError> {
+        self.readout.run(&mut self.machine)?;
+        self.machine.read(self.answer, &mut self.logits);
+        Ok(&self.logits)
+    }
+
+    fn reset(&mut self) {
+        self.states.iter().for_each(|state| self.machine.clear(state.now));
+        self.driven = false;
+        self.path = Path::Slow;
+    }
+
+    fn doubt(&mut self) {
+        self.path = Path::Slow;
+    }
+}

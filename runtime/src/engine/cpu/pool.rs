@@ -1,0 +1,187 @@
+//! A fixed set of threads that share one list of work items at a time.
+//!
+//! A step of a small network takes well under a millisecond and crosses this pool some ten times, so a worker spins for a short
+//! while before it sleeps. Which worker takes which item is a matter of timing; items must therefore not depend on the worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::thread::{JoinHandle, Thread};
+
+/// Turns of the waiting loop before a worker sleeps; some tens of microseconds.
+const SPINS: u32 = 4000;
+
+type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// What the threads share.
+struct Shared {
+    /// Rises with every job; workers wait for it.
+    generation: AtomicU32,
+    /// The job, valid while `busy` is not 0.
+    job: AtomicPtr<&'static Job<'static>>,
+    /// The next item nobody has taken.
+    next: AtomicUsize,
+    /// Items of the job.
+    items: AtomicUsize,
+    /// Workers that have not finished with the job.
+    busy: AtomicUsize,
+    /// An item panicked on a worker.
+    failed: AtomicBool,
+    /// The pool is being dropped.
+    stop: AtomicBool,
+}
+
+/// `threads - 1` workers and the calling thread.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    handles: Vec<Thread>,
+}
+
+impl Pool {
+    /// A pool in which [`Pool::run`] uses `threads` threads, the caller's among them; 0 counts as 1.
+    pub fn new(threads: usize) -> Pool {
+        let shared = Arc::new(Shared {
+            generation: AtomicU32::new(0),
+            job: AtomicPtr::new(std::ptr::null_mut()),
+            next: AtomicUsize::new(0),
+            items: AtomicUsize::new(0),
+            busy: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let workers: Vec<_> = (1..threads)
+            .map_while(|index| {
+                let shared = Arc::clone(&shared);
+                std::thread::Builder::new().name(format!("engine-{index}")).spawn(move || work(&shared, index)).ok()
+            })
+            .collect();
+        if workers.len() + 1 < threads {
+            log::warn!("only {} of {threads} engine threads could be started", workers.len() + 1);
+        }
+        let handles = workers.iter().map(|worker| worker.thread().clone()).collect();
+        Pool { shared, workers, handles }
+    }
+
+    /// Threads that take items, the caller's among them.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `job(thread, item)` once for every item below `items`, and returns when all are done. Allocates nothing.
+    ///
+    /// # Panics
+    /// If the job panicked on any thread.
+    pub fn run(&mut self, items: usize, job: &Job<'_>) {
+        if self.workers.is_empty() || items < 2 {
+            (0..items).for_each(|item| job(0, item));
+            return;
+        }
+        let shared = &*self.shared;
+        let mut held: &Job<'_> = job;
+        // The workers forget the pointer before `busy` reaches 0, and this function returns (or unwinds) only after that.
+        shared.job.store((&raw mut held).cast(), Ordering::Relaxed);
+        shared.items.store(items, Ordering::Relaxed);
+        shared.next.store(0, Ordering::Relaxed);
+        shared.busy.store(self.workers.len(), Ordering::Relaxed);
+        shared.generation.fetch_add(1, Ordering::Release);
+        self.handles.iter().for_each(Thread::unpark);
+        let wait = Wait(shared);
+        take(shared, job, 0);
+        drop(wait);
+        assert!(!shared.failed.swap(false, Ordering::Relaxed), "an engine thread panicked");
+    }
+}
+
+/// Holds the caller back until no worker can touch its job any more, also while it unwinds.
+struct Wait<'a>(&'a Shared);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let mut turns = 0u32;
+        while self.0.busy.load(Ordering::Acquire) != 0 {
+            turns += 1;
+            if turns.is_multiple_of(1024) { std::thread::yield_now() } else { std::hint::spin_loop() }
+        }
+    }
+}
+
+fn take(shared: &Shared, job: &Job<'_>, thread: usize) {
+    let items = shared.items.load(Ordering::Relaxed);
+    loop {
+        let item = shared.next.fetch_add(1, Ordering::Relaxed);
+        if item >= items {
+            return;
+        }
+        job(thread, item);
+    }
+}
+
+fn work(shared: &Shared, index: usize) {
+    let mut seen = 0;
+    loop {
+        let mut spins = 0;
+        loop {
+            let generation = shared.generation.load(Ordering::Acquire);
+            if generation != seen {
+                seen = generation;
+                break;
+            }
+            spins += 1;
+            if spins < SPINS { std::hint::spin_loop() } else { std::thread::park() }
+        }
+        if shared.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: `run` keeps the job alive until `busy` is 0, which this worker lowers only after its last use.
+        let job: &Job<'_> = unsafe { *shared.job.load(Ordering::Relaxed) };
+        if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| take(shared, job, index))).is_err() {
+            shared.failed.store(true, Ordering::Relaxed);
+        }
+        shared.busy.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.handles.iter().for_each(Thread::unpark);
+        for worker in self.workers.drain(..) {
+            let _ = worker.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_done_once() {
+        for threads in 1..5 {
+            let mut pool = Pool::new(threads);
+            for items in [0, 1, 2, 7, 1000] {
+                let done: Vec<AtomicU32> = (0..items).map(|_| AtomicU32::new(0)).collect();
+                pool.run(items, &|thread, item| {
+                    assert!(thread < threads);
+                    done[item].fetch_add(1, Ordering::Relaxed);
+                });
+                assert!(done.iter().all(|n| n.load(Ordering::Relaxed) == 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_reaches_the_caller_and_the_pool_lives_on() {
+        let mut pool = Pool::new(3);
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            pool.run(64, &|_, item| assert!(item != 40, "planted"));
+        }));
+        assert!(result.is_err());
+        let sum = AtomicUsize::new(0);
+        pool.run(64, &|_, item| {
+            sum.fetch_add(item, Ordering::Relaxed);
+        });
+        assert_eq!(sum.into_inner(), 64 * 63 / 2);
+    }
+}

@@ -1,0 +1,257 @@
+//! The GPU engine: one wait a frame, the stop decided on the device.
+
+use std::time::Duration;
+
+use super::abi;
+use super::driver::{Context, CudaError};
+use super::images;
+use super::lower::{Target, Transforms, lower};
+use super::program::Op;
+use super::session::{CHUNK, Session};
+use crate::clock;
+use crate::network::Network;
+use crate::network::engine::{Engine, EngineError, Order};
+use crate::network::halting::{Metric, Path};
+use crate::outcome::{MAX_STEPS, Stop, Trace};
+
+/// A frame that has not come back after this long never will.
+const HUNG_AFTER: Duration = Duration::from_secs(2);
+
+/// Arithmetic of the GPU engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// fp16 with fp32 sums where there are tensor cores, otherwise fp32.
+    #[default]
+    Auto,
+    /// fp32 throughout.
+    Full,
+}
+
+/// How a network is put on the GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Arithmetic.
+    pub precision: Precision,
+    /// How convolutions with large kernels are computed.
+    pub transforms: Transforms,
+}
+
+/// Runs a network on the first GPU.
+pub struct CudaEngine {
+    session: Session,
+    name: String,
+    has_step: bool,
+    drive_known: bool,
+    path: Path,
+    /// Steps the last frame took, on the slow and on the fast path: how many are queued before the device is asked.
+    expected: [u32; 2],
+    /// Time of one step, smoothed.
+    step_time: Option<Duration>,
+    convolutions: u64,
+    convolutions_per_step: u64,
+    /// The state could not be cleared: no frame may start from it.
+    broken: Option<String>,
+}
+
+impl CudaEngine {
+    /// Puts `network` on the GPU.
+    pub fn load(network: &Network, precision: Precision) -> Result<CudaEngine, EngineError> {
+        CudaEngine::with(network, Options { precision, ..Options::default() })
+    }
+
+    /// As [`CudaEngine::load`], with every choice the caller's.
+    pub fn with(network: &Network, options: Options) -> Result<CudaEngine, EngineError> {
+        let unavailable = |error: CudaError| EngineError::Unavailable { engine: "cuda", reason: error.to_string() };
+        let context = Context::open().map_err(unavailable)?;
+        let loaded = images::load(&context).map_err(unavailable)?;
+        let info = &context.info;
+        let half = options.precision == Precision::Auto && loaded.k_step.is_some();
+        let target = Target {
+            half,
+            k_step: loaded.k_step.unwrap_or(16),
+            multiprocessors: info.multiprocessors,
+            shared_limit: info.shared_limit,
+            shared_total: info.shared_total,
+            transforms: options.transforms,
+        };
+        let program = lower(network, target)?;
+        let name = format!("{} ({}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
+        let session = Session::new(&context, loaded.module, &program).map_err(unavailable)?;
+        Ok(CudaEngine {
+            session,
+            name,
+            has_step: !program.step.is_empty(),
+            drive_known: false,
+            path: Path::Slow,
+            expected: [MAX_STEPS as u32; 2],
+            step_time: None,
+            convolutions: 0,
+            convolutions_per_step: program.step.iter().filter(|op| matches!(op, Op::Conv(_))).count() as u64,
+            broken: None,
+        })
+    }
+
+    /// Which GPU, which kernels and which arithmetic.
+    pub fn description(&self) -> &str {
+        &self.name
+    }
+
+    /// Convolutions that found work to do in the steps of all frames so far, as the device counted them.
+    pub fn convolutions(&self) -> u64 {
+        self.convolutions
+    }
+
+    /// Convolutions in one step.
+    pub fn convolutions_per_step(&self) -> u64 {
+        self.convolutions_per_step
+    }
+
+    fn failed(&self, error: CudaError) -> EngineError {
+        EngineError::Run { graph: "GPU".into(), reason: error.to_string() }
+    }
+
+    /// The most steps that end before `deadline`, as far as is known.
+    fn deadline_cap(&self, deadline: Option<Duration>) -> i32 {
+        match (deadline, self.step_time) {
+            (Some(deadline), Some(step)) => {
+                let left = deadline.saturating_sub(clock::now());
+                ((left.as_secs_f64() / step.as_secs_f64().max(1e-7)) as i32).clamp(1, MAX_STEPS as i32)
+            }
+            _ => MAX_STEPS as i32 + 1,
+        }
+    }
+
+    fn order(&mut self, path: Path, order: &Order) {
+        let rule = &order.rule;
+        let value = |option: Option<f32>| option.unwrap_or(0.0);
+        let ordered = abi::Order {
+            drive_known: self.session.order.read().drive_known,
+            has_step: self.has_step.into(),
+            slow: (path == Path::Slow).into(),
+            metric: match rule.metric {
+                Metric::RelativeL2 => 0,
+                Metric::RelativeL1 => 1,
+                Metric::Cosine => 2,
+            },
+            has_threshold: rule.threshold.is_some().into(),
+            threshold: value(rule.threshold),
+            has_surprise: rule.surprise.is_some().into(),
+            surprise: value(rule.surprise),
+            has_zero: rule.zero.is_some().into(),
+            zero: value(rule.zero),
+            min: rule.min.min(i32::MAX as u32) as i32,
+            fast_cap: rule.cap(Path::Fast, order.limit) as i32,
+            slow_cap: rule.cap(Path::Slow, order.limit) as i32,
+            deadline_cap: self.deadline_cap(order.deadline),
+        };
+        self.session.order.write(ordered);
+    }
+
+    fn queue_steps(&self, mut steps: u32) -> Result<(), CudaError> {
+        while steps > 0 {
+            let (phase, taken) = if steps >= CHUNK { (&self.session.chunk, CHUNK) } else { (&self.session.step, 1) };
+            phase.queue(&self.session.stream)?;
+            steps -= taken;
+        }
+        Ok(())
+    }
+
+    /// Queues the frame's steps and its readout, waits once, and queues more only if the device wants more than was foreseen.
+    fn run(&mut self, path: Path, order: &Order) -> Result<abi::Report, CudaError> {
+        self.session.context.enter()?;
+        self.order(path, order);
+        let before = self.session.report.read().frame;
+        self.session.begin.queue(&self.session.stream)?;
+        let cap = order.rule.cap(path, order.limit).max(1);
+        let most = cap.max(order.rule.cap(Path::Slow, order.limit)).max(1);
+        let mut queue = if order.rule.threshold.is_some() { self.expected[path as usize].clamp(1, cap) } else { cap };
+        let mut queued = 0;
+        loop {
+            if self.has_step {
+                self.queue_steps(queue)?;
+                queued += queue;
+            }
+            self.session.readout.queue(&self.session.stream)?;
+            self.session.stream.wait(HUNG_AFTER)?;
+            let report = self.session.report.read();
+            if report.frame != before.wrapping_add(1) {
+                return Err(CudaError { doing: "running a frame", reason: "the GPU returned without an answer".into() });
+            }
+            if report.stop >= 0 {
+                return Ok(report);
+            }
+            if queued >= most.max(MAX_STEPS as u32) {
+                return Err(CudaError { doing: "running a frame", reason: "the GPU does not stop stepping".into() });
+            }
+            queue = CHUNK.min(most.saturating_sub(queued).max(1));
+        }
+    }
+}
+
+impl Engine for CudaEngine {
+    fn name(&self) -> &'static str {
+        "cuda"
+    }
+
+    fn input(&mut self) -> &mut [f32] {
+        self.session.input.as_mut_slice()
+    }
+
+    fn encode(&mut self) -> Result<f32, EngineError> {
+        if let Some(reason) = &self.broken {
+            return Err(EngineError::Run { graph: "GPU".into(), reason: reason.clone() });
+        }
+        let mut queue = || {
+            self.session.context.enter()?;
+            let mut order = self.session.order.read();
+            order.drive_known = self.drive_known.into();
+            self.session.order.write(order);
+            self.session.encode.queue(&self.session.stream)
+        };
+        queue().map_err(|error| self.failed(error))?;
+        self.drive_known = true;
+        Ok(f32::NAN)
+    }
+
+    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+        let path = std::mem::replace(&mut self.path, Path::Fast);
+        let began = clock::now();
+        let report = self.run(path, order).map_err(|error| self.failed(error))?;
+        let steps = (report.steps.max(0) as u32).min(MAX_STEPS as u32);
+        if steps > 0 {
+            let took = (clock::now() - began) / steps;
+            self.step_time = Some(self.step_time.map_or(took, |before| (before * 3 + took) / 4));
+            self.expected[path as usize] = steps;
+        }
+        self.convolutions += u64::from(report.convolutions);
+        let stop = match report.stop {
+            0 => Stop::Halted,
+            1 => Stop::Limit,
+            2 => Stop::Zero,
+            3 => Stop::Reset,
+            _ => Stop::Deadline,
+        };
+        Ok(Trace {
+            steps,
+            limit: report.limit.max(0) as u32,
+            stop,
+            distances: report.distances[..steps as usize].iter().copied().collect(),
+            drive_distance: report.drive_distance,
+        })
+    }
+
+    fn readout(&mut self) -> Result<&[f32], EngineError> {
+        Ok(self.session.logits.as_slice())
+    }
+
+    fn reset(&mut self) {
+        self.drive_known = false;
+        self.path = Path::Slow;
+        let cleared = self.session.context.enter().and_then(|()| self.session.clear_states());
+        self.broken = cleared.err().map(|error| error.to_string());
+    }
+
+    fn doubt(&mut self) {
+        self.path = Path::Slow;
+    }
+}

@@ -1,0 +1,524 @@
+//! From typed graphs to a [`Program`]: what each node becomes, and what is refused, by name.
+
+mod conv;
+mod expr;
+
+use std::collections::HashMap;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
+use tract_onnx::tract_core::ops::cnn::{Conv as TractConv, KernelFormat};
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::konst::Const;
+use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
+use tract_onnx::tract_core::ops::source::TypedSource;
+
+use super::opcode::Opcode;
+use super::program::{Decide, Geometry, Op, Operand, Program, Shape, TensorId, TensorSpec, VectorId};
+use crate::network::Network;
+use crate::network::engine::EngineError;
+use crate::network::load::Graph;
+use expr::{Arena, ExprId, Kind, Reads};
+
+/// What a program is made for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// Tensor cores and fp16 tensors; otherwise fp32 throughout.
+    pub half: bool,
+    /// Depth of one tensor-core instruction: 16, or 4 before Ampere.
+    pub k_step: usize,
+    /// Multiprocessors.
+    pub multiprocessors: usize,
+    /// Bytes of shared memory one block may have.
+    pub shared_limit: usize,
+    /// Bytes of shared memory a multiprocessor has.
+    pub shared_total: usize,
+    /// Whether large kernels go through their spectra.
+    pub transforms: Transforms,
+}
+
+/// Whether convolutions with large kernels are computed on spectra.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transforms {
+    /// Where that is estimated to be faster.
+    #[default]
+    Auto,
+    /// Nowhere.
+    Never,
+    /// Wherever there is a kernel for it.
+    Always,
+}
+
+/// Lowers all graphs of `network`, or names the first node that has no kernel.
+pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> {
+    let mut lowering = Lowering { target, tensors: Vec::new(), vectors: Vec::new() };
+    let frame = lowering.tensor(shape_of(&network.encoder.input_shape(0))?, !target.half, target.half);
+    let drive = lowering.tensor(shape_of(&network.drive_shape())?, true, false);
+    let mut states = Vec::new();
+    for state in &network.manifest.states {
+        states.push(lowering.tensor(shape_of(&state.shape)?, true, false));
+    }
+    let logits = lowering.tensor(shape_of(&network.logits_shape())?, true, false);
+    let find = |name: &str| match network.manifest.states.iter().position(|state| state.name == name) {
+        Some(at) => states[at],
+        None => drive,
+    };
+    let encode = {
+        let mut graph = GraphLowering::new(&mut lowering, &network.encoder, |_| frame)?;
+        let value = graph.output(0)?;
+        graph.store(value, drive, Some(drive), Decide::Drive)?;
+        graph.ops
+    };
+    let step = match &network.step {
+        None => Vec::new(),
+        Some(step) => {
+            let mut graph = GraphLowering::new(&mut lowering, step, find)?;
+            let mut outputs = Vec::new();
+            for (at, name) in step.outputs.iter().enumerate() {
+                // Outputs that are no state's successor have no effect.
+                if let Some(state) = network.manifest.states.iter().position(|state| *name == format!("{}_next", state.name)) {
+                    outputs.push((graph.output(at)?, states[state]));
+                }
+            }
+            graph.advance_states(outputs)?;
+            graph.ops
+        }
+    };
+    let readout = {
+        let mut graph = GraphLowering::new(&mut lowering, &network.readout, find)?;
+        let value = graph.output(0)?;
+        graph.store(value, logits, None, Decide::No)?;
+        graph.ops
+    };
+    let Lowering { tensors, vectors, .. } = lowering;
+    Ok(Program { tensors, vectors, encode, step, readout, frame, states, logits })
+}
+
+struct Lowering {
+    target: Target,
+    tensors: Vec<TensorSpec>,
+    vectors: Vec<usize>,
+}
+
+impl Lowering {
+    fn tensor(&mut self, shape: Shape, full: bool, half: bool) -> TensorId {
+        self.tensors.push(TensorSpec { shape, full, half, constant: None });
+        self.tensors.len() - 1
+    }
+
+    /// A tensor that lives only between two kernels.
+    fn passing(&mut self, shape: Shape) -> TensorId {
+        self.tensor(shape, !self.target.half, self.target.half)
+    }
+
+    fn vector(&mut self, channels: usize) -> VectorId {
+        self.vectors.push(channels);
+        self.vectors.len() - 1
+    }
+}
+
+/// What a node's output is.
+#[derive(Clone)]
+enum Value {
+    Expr(ExprId),
+    Const(Arc<Tensor>),
+}
+
+struct GraphLowering<'a> {
+    all: &'a mut Lowering,
+    file: &'static str,
+    arena: Arena,
+    values: HashMap<OutletId, Value>,
+    outputs: Vec<OutletId>,
+    ops: Vec<Op>,
+    stats: HashMap<TensorId, (VectorId, VectorId)>,
+}
+
+impl<'a> GraphLowering<'a> {
+    fn new(all: &'a mut Lowering, graph: &Graph, tensor_of: impl Fn(&str) -> TensorId) -> Result<GraphLowering<'a>, EngineError> {
+        let fail = |reason: String| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
+        let model = graph.model.clone().into_decluttered().map_err(|error| fail(format!("{error:#}")))?;
+        let mut lowering = GraphLowering {
+            all,
+            file: graph.file,
+            arena: Arena::default(),
+            values: HashMap::new(),
+            outputs: model.output_outlets().map_err(|error| fail(error.to_string()))?.to_vec(),
+            ops: Vec::new(),
+            stats: HashMap::new(),
+        };
+        let inputs = model.input_outlets().map_err(|error| fail(error.to_string()))?;
+        for (outlet, name) in inputs.iter().zip(&graph.inputs) {
+            let tensor = tensor_of(name);
+            let shape = lowering.all.tensors[tensor].shape;
+            let value = lowering.arena.add(Kind::Tensor(tensor), shape);
+            lowering.values.insert(*outlet, Value::Expr(value));
+        }
+        for node in model.eval_order().map_err(|error| fail(error.to_string()))? {
+            let node = model.node(node);
+            lowering.node(&model, node).map_err(|reason| fail(format!("node '{}' ({}): {reason}", node.name, node.op.name())))?;
+        }
+        Ok(lowering)
+    }
+
+    fn unsupported(&self, reason: &str) -> EngineError {
+        EngineError::Unsupported { graph: self.file.to_owned(), reason: reason.to_owned() }
+    }
+
+    fn output(&mut self, at: usize) -> Result<ExprId, EngineError> {
+        self.expr(self.outputs[at]).map_err(|reason| self.unsupported(&reason))
+    }
+
+    fn node(&mut self, model: &TypedModel, node: &TypedNode) -> Result<(), String> {
+        if node.op_is::<TypedSource>() {
+            return Ok(());
+        }
+        if let Some(weights) = node.op_as::<Const>() {
+            self.values.insert(node.id.into(), Value::Const(weights.val().clone()));
+            return Ok(());
+        }
+        let fact = model.outlet_fact(node.id.into()).map_err(|error| error.to_string())?;
+        let shape = fact.shape.as_concrete().ok_or("its shape is open")?.to_vec();
+        let name = node.op.name();
+        let value = if let Some(conv) = node.op_as::<TractConv>() {
+            self.conv(node, conv, &shape)?
+        } else if let Some(einsum) = node.op_as::<EinSum>() {
+            self.einsum(node, einsum, &shape)?
+        } else if let Some(reduce) = node.op_as::<Reduce>() {
+            self.reduce(node, reduce)?
+        } else if let Some(slice) = node.op_as::<Slice>() {
+            self.slice(node, slice, &shape)?
+        } else if let Some(concat) = node.op_as::<TypedConcat>() {
+            self.concat(node, concat, &shape)?
+        } else if let (Some(op), [x]) = (Opcode::unary(&name), &node.inputs[..]) {
+            let x = self.expr(*x)?;
+            self.unary(op, x)
+        } else if let (Some(op), [x, y]) = (Opcode::binary(&name), &node.inputs[..]) {
+            let (x, y) = (self.expr(*x)?, self.expr(*y)?);
+            self.arena.binary(op, x, y).ok_or("its shapes do not broadcast")?
+        } else {
+            return Err("there is no GPU kernel for this operator".into());
+        };
+        self.values.insert(node.id.into(), Value::Expr(value));
+        Ok(())
+    }
+
+    /// `ln(exp(x) + 1)` becomes one operation that does not overflow.
+    fn unary(&mut self, op: Opcode, x: ExprId) -> ExprId {
+        if op == Opcode::Ln
+            && let Kind::Binary(Opcode::Add, a, b) = self.arena.kind(x)
+        {
+            for (exp, one) in [(a, b), (b, a)] {
+                if let (Kind::Unary(Opcode::Exp, inner), Some(1.0)) = (self.arena.kind(exp), self.arena.as_number(one)) {
+                    return self.arena.unary(Opcode::Softplus, inner);
+                }
+            }
+        }
+        self.arena.unary(op, x)
+    }
+
+    fn expr(&mut self, outlet: OutletId) -> Result<ExprId, String> {
+        let constant = match self.values.get(&outlet) {
+            Some(Value::Expr(value)) => return Ok(*value),
+            Some(Value::Const(constant)) => constant.clone(),
+            None => return Err("one of its inputs has a second output".into()),
+        };
+        let values = floats(&constant)?;
+        let value = if let [first, rest @ ..] = values
+            && rest.iter().all(|x| x.to_bits() == first.to_bits())
+        {
+            self.arena.number(*first)
+        } else {
+            let shape = shape_of(constant.shape()).map_err(|_| "a constant of this shape is not supported")?;
+            if shape.is_vector() {
+                self.arena.constant(values.to_vec())
+            } else {
+                let tensor = self.all.tensor(shape, true, false);
+                self.all.tensors[tensor].constant = Some(interleave(values, shape));
+                self.arena.add(Kind::Tensor(tensor), shape)
+            }
+        };
+        self.values.insert(outlet, Value::Expr(value));
+        Ok(value)
+    }
+
+    fn constant(&self, outlet: OutletId) -> Result<Arc<Tensor>, String> {
+        match self.values.get(&outlet) {
+            Some(Value::Const(constant)) => Ok(constant.clone()),
+            _ => Err("its weights are computed, not constant".into()),
+        }
+    }
+
+    /// The tensor `value` is in, stored if need be.
+    fn materialise(&mut self, value: ExprId) -> Result<TensorId, String> {
+        if let Kind::Tensor(tensor) = self.arena.kind(value) {
+            return Ok(tensor);
+        }
+        let shape = self.arena.shape(value);
+        if shape.is_vector() {
+            return Err("it works on single values per channel".into());
+        }
+        let tensor = self.all.passing(shape);
+        self.pointwise(value, shape, Operand::Tensor(tensor), None, Decide::No)?;
+        self.arena.stored(value, tensor);
+        Ok(tensor)
+    }
+
+    fn pointwise(&mut self, value: ExprId, domain: Shape, to: Operand, compare: Option<ExprId>, decide: Decide) -> Result<(), String> {
+        loop {
+            match self.arena.compile(value, domain, to, compare, decide) {
+                Ok(program) => {
+                    self.ops.push(Op::Pointwise(Box::new(program)));
+                    return Ok(());
+                }
+                Err(expr::TooLarge) => {
+                    let part = self.arena.largest_part(value).ok_or("its element-wise chain is too long")?;
+                    self.materialise(part)?;
+                }
+            }
+        }
+    }
+
+    /// Stores `value` in `to`, compared with what the tensor `compare` held.
+    fn store(&mut self, value: ExprId, to: TensorId, compare: Option<TensorId>, decide: Decide) -> Result<(), EngineError> {
+        let shape = self.all.tensors[to].shape;
+        if self.arena.shape(value) != shape {
+            return Err(self.unsupported("an output is broadcast from a smaller one"));
+        }
+        let compare = compare.map(|tensor| self.arena.add(Kind::Tensor(tensor), shape));
+        self.pointwise(value, shape, Operand::Tensor(to), compare, decide).map_err(|reason| self.unsupported(&reason))
+    }
+
+    /// Stores every state's successor over it, in an order in which no state is needed after it is gone.
+    fn advance_states(&mut self, mut outputs: Vec<(ExprId, TensorId)>) -> Result<(), EngineError> {
+        while !outputs.is_empty() {
+            let decide = if outputs.len() == 1 { Decide::Step } else { Decide::Later };
+            let safe = outputs.iter().enumerate().position(|(at, &(value, state))| {
+                self.arena.reads(value, state) <= Reads::SameElement
+                    && outputs.iter().enumerate().all(|(other, &(value, _))| other == at || self.arena.reads(value, state) == Reads::No)
+            });
+            if let Some(at) = safe {
+                let (value, state) = outputs.remove(at);
+                self.store(value, state, Some(state), decide)?;
+            } else {
+                // Each waits for another: put one aside.
+                let (value, _) = outputs[0];
+                self.materialise(value).map_err(|reason| self.unsupported(&reason))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn conv(&mut self, node: &TypedNode, op: &TractConv, shape: &[usize]) -> Result<ExprId, String> {
+        if op.q_params.is_some()
+            || op.kernel_fmt != KernelFormat::OIHW
+            || op.pool_spec.data_format != DataFormat::NCHW
+            || op.pool_spec.rank() != 2
+        {
+            return Err("only plain two-dimensional NCHW convolutions have a kernel".into());
+        }
+        let [x, weights, bias] = node.inputs[..] else { return Err("it has an unusual number of inputs".into()) };
+        let (weights, bias) = (self.constant(weights)?, self.constant(bias)?);
+        let x = self.expr(x)?;
+        let input = self.materialise(x)?;
+        let from = self.all.tensors[input].shape;
+        let padding = op.pool_spec.computed_padding(&[from.h, from.w]);
+        let pair = |value: &dyn Fn(usize) -> usize| [value(0), value(1)];
+        let geometry = Geometry {
+            kernel: pair(&|axis| op.pool_spec.kernel_shape[axis]),
+            stride: pair(&|axis| op.pool_spec.stride(axis)),
+            dilation: pair(&|axis| op.pool_spec.dilation(axis)),
+            pad: pair(&|axis| padding[axis].pad_before),
+            groups: op.group,
+        };
+        let out = shape_of(shape)?;
+        let bias = broadcast(floats(&bias)?, out.c)?;
+        self.convolve(input, out, geometry, floats(&weights)?, &bias)
+    }
+
+    /// A 1x1 convolution, as tract writes it.
+    fn einsum(&mut self, node: &TypedNode, op: &EinSum, shape: &[usize]) -> Result<ExprId, String> {
+        let formula = op.axes.to_string();
+        let names: Vec<Vec<char>> =
+            formula.split([',', '-', '>']).filter(|part| !part.is_empty()).map(|part| part.chars().collect()).collect();
+        let unusual = || format!("the product '{formula}' has no kernel");
+        let [left, right, out] = &names[..] else { return Err(unusual()) };
+        let constant = |outlet: &OutletId| matches!(self.values.get(outlet), Some(Value::Const(_)));
+        let [first, second] = node.inputs[..] else { return Err(unusual()) };
+        let (x, weights, data, matrix) = match (constant(&first), constant(&second)) {
+            (false, true) => (first, second, left, right),
+            (true, false) => (second, first, right, left),
+            _ => return Err(unusual()),
+        };
+        let (&[n, i, h, w], &[n2, o, h2, w2]) = (&data[..], &out[..]) else { return Err(unusual()) };
+        let mut kept: Vec<char> = matrix.clone();
+        let weights = self.constant(weights)?;
+        // Axes of size one that appear nowhere else do not matter.
+        let sizes = weights.shape().to_vec();
+        let mut at = 0;
+        kept.retain(|axis| {
+            let size = sizes[at];
+            at += 1;
+            !(size == 1 && *axis != i && *axis != o)
+        });
+        let transposed = kept == [i, o];
+        if (n, h, w) != (n2, h2, w2) || i == o || !(transposed || kept == [o, i]) {
+            return Err(unusual());
+        }
+        let x = self.expr(x)?;
+        let input = self.materialise(x)?;
+        let (from, to) = (self.all.tensors[input].shape, shape_of(shape)?);
+        let mut values = floats(&weights)?.to_vec();
+        if transposed {
+            values = (0..to.c * from.c).map(|at| values[at % from.c * to.c + at / from.c]).collect();
+        }
+        let geometry = Geometry { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0], groups: 1 };
+        self.convolve(input, to, geometry, &values, &vec![0.0; to.c])
+    }
+
+    fn convolve(&mut self, input: TensorId, to: Shape, geometry: Geometry, weights: &[f32], bias: &[f32]) -> Result<ExprId, String> {
+        let from = self.all.tensors[input].shape;
+        let output = self.all.passing(to);
+        let weights = conv::Weights { values: weights, out: to.c, group_in: from.c / geometry.groups };
+        let conv = conv::plan(&self.all.target, (input, from), (output, to), geometry, &weights, bias);
+        if matches!(conv.method, super::program::Method::Mma(_)) {
+            self.all.tensors[input].half = true;
+        }
+        self.ops.push(Op::Conv(Box::new(conv)));
+        Ok(self.arena.add(Kind::Tensor(output), to))
+    }
+
+    fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<ExprId, String> {
+        if op.axes[..] != [2, 3] {
+            return Err(format!("only sums over the whole picture have a kernel, not over axes {:?}", op.axes));
+        }
+        let x = self.expr(node.inputs[0])?;
+        match op.reducer {
+            Reducer::Sum => {
+                let (mean, _, pixels) = self.stats_of(x)?;
+                Ok(self.times(mean, pixels))
+            }
+            Reducer::MeanOfSquares => {
+                // Of deviations from the mean: the variance, known from the same pass.
+                if let Kind::Binary(Opcode::Sub, value, mean) = self.arena.kind(x)
+                    && let Kind::Tensor(tensor) = self.arena.kind(value)
+                    && self.is_mean_of(mean, tensor)
+                {
+                    return Ok(self.stats_of(value)?.1);
+                }
+                let (mean, variance, _) = self.stats_of(x)?;
+                let square = self.arena.unary(Opcode::Square, mean);
+                self.arena.binary(Opcode::Add, variance, square).ok_or_else(|| "its shapes do not broadcast".into())
+            }
+            _ => Err("only sums and means of squares have a kernel".into()),
+        }
+    }
+
+    fn times(&mut self, value: ExprId, factor: f32) -> ExprId {
+        let factor = self.arena.number(factor);
+        self.arena.binary(Opcode::Mul, value, factor).expect("a number broadcasts to anything")
+    }
+
+    /// Whether `x` is sum(tensor) * (1 / pixels).
+    fn is_mean_of(&self, x: ExprId, tensor: TensorId) -> bool {
+        let Some(&(mean, _)) = self.stats.get(&tensor) else { return false };
+        let shape = self.all.tensors[tensor].shape;
+        let Kind::Binary(Opcode::Mul, sum, share) = self.arena.kind(x) else { return false };
+        let Kind::Binary(Opcode::Mul, vector, pixels) = self.arena.kind(sum) else { return false };
+        let (Some(share), Some(pixels)) = (self.arena.as_number(share), self.arena.as_number(pixels)) else { return false };
+        self.arena.kind(vector) == Kind::Vector(mean) && (share * pixels - 1.0).abs() < 1e-5 && pixels == (shape.h * shape.w) as f32
+    }
+
+    /// Mean and variance of each channel of `x`, and its number of pixels.
+    fn stats_of(&mut self, x: ExprId) -> Result<(ExprId, ExprId, f32), String> {
+        let input = self.materialise(x)?;
+        let shape = self.all.tensors[input].shape;
+        if shape.cs() > 512 {
+            return Err("statistics of more than 512 channels have no kernel".into());
+        }
+        let (mean, variance) = match self.stats.get(&input) {
+            Some(&known) => known,
+            None => {
+                let (mean, variance) = (self.all.vector(shape.c), self.all.vector(shape.c));
+                self.ops.push(Op::Stats { input, mean, variance });
+                self.stats.insert(input, (mean, variance));
+                (mean, variance)
+            }
+        };
+        let vector = Shape { c: shape.c, h: 1, w: 1 };
+        let (mean, variance) = (self.arena.add(Kind::Vector(mean), vector), self.arena.add(Kind::Vector(variance), vector));
+        Ok((mean, variance, (shape.h * shape.w) as f32))
+    }
+
+    fn slice(&mut self, node: &TypedNode, op: &Slice, shape: &[usize]) -> Result<ExprId, String> {
+        if op.axis != 1 {
+            return Err("only slices of channels have a kernel".into());
+        }
+        let from = op.start.to_i64().map(|start| start as usize).map_err(|_| "its start is not constant")?;
+        let x = self.expr(node.inputs[0])?;
+        let tensor = self.materialise(x)?;
+        Ok(self.arena.add(Kind::Channels(tensor, from), shape_of(shape)?))
+    }
+
+    fn concat(&mut self, node: &TypedNode, op: &TypedConcat, shape: &[usize]) -> Result<ExprId, String> {
+        if op.axis != 1 {
+            return Err("only concatenations of channels have a kernel".into());
+        }
+        let to = shape_of(shape)?;
+        let tensor = self.all.passing(to);
+        let mut from = 0;
+        for input in &node.inputs {
+            let x = self.expr(*input)?;
+            let part = self.arena.shape(x);
+            let domain = Shape { c: part.c, ..to };
+            self.pointwise(x, domain, Operand::Channels(tensor, from), None, Decide::No)?;
+            from += part.c;
+        }
+        if from != to.c {
+            return Err("its parts do not add up".into());
+        }
+        Ok(self.arena.add(Kind::Tensor(tensor), to))
+    }
+}
+
+/// `[1, c, h, w]` as a shape.
+fn shape_of(shape: &[usize]) -> Result<Shape, EngineError> {
+    match *shape {
+        [1, c, h, w] => Ok(Shape { c, h, w }),
+        _ => Err(EngineError::Unsupported {
+            graph: "network".into(),
+            reason: format!("a tensor is {shape:?}; the GPU engine takes [1, channels, height, width]"),
+        }),
+    }
+}
+
+impl From<EngineError> for String {
+    fn from(error: EngineError) -> String {
+        error.to_string()
+    }
+}
+
+fn floats(tensor: &Tensor) -> Result<&[f32], String> {
+    tensor.as_plain_ram().and_then(|view| view.as_slice::<f32>().ok()).ok_or_else(|| "its numbers are not 32-bit floats".into())
+}
+
+/// One number a channel, from one number or from as many.
+fn broadcast(values: &[f32], channels: usize) -> Result<Vec<f32>, String> {
+    match values.len() {
+        1 => Ok(vec![values[0]; channels]),
+        n if n == channels => Ok(values.to_vec()),
+        n => Err(format!("{n} biases for {channels} channels")),
+    }
+}
+
+/// Planes to `[y][x][c]` with the padded channel zero.
+fn interleave(planes: &[f32], shape: Shape) -> Vec<f32> {
+    let (cs, pixels) = (shape.cs(), shape.h * shape.w);
+    let mut values = vec![0.0; pixels * cs];
+    for c in 0..shape.c {
+        for pixel in 0..pixels {
+            values[pixel * cs + c] = planes[c * pixels + pixel];
+        }
+    }
+    values
+}

@@ -1,0 +1,194 @@
+//! What a network will cost on a GPU, from the program alone: no GPU is needed to ask.
+
+use serde::Serialize;
+
+use super::images;
+use super::lower::{Target, Transforms, lower};
+use super::opcode::Opcode;
+use super::program::{Conv, FFT, FREQUENCIES, Method, Op, Operand, Pointwise, Program, Spectral, Step, TensorSpec};
+use crate::network::Network;
+use crate::network::engine::EngineError;
+
+/// A GPU, as far as planning needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gpu {
+    /// Compute capability times ten.
+    pub capability: u32,
+    /// Multiprocessors.
+    pub multiprocessors: usize,
+    /// KiB of shared memory a block may have.
+    pub shared_limit_kib: usize,
+    /// KiB of shared memory a multiprocessor has.
+    pub shared_total_kib: usize,
+}
+
+/// One kernel of a frame.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlannedKernel {
+    /// `encode`, `step` or `readout`.
+    pub phase: &'static str,
+    /// Its name.
+    pub kernel: String,
+    /// Blocks, where the plan knows them; 0 where the device decides.
+    pub blocks: usize,
+    /// Warps of a block.
+    pub warps: usize,
+    /// Bytes of dynamic shared memory.
+    pub shared_bytes: usize,
+    /// Tensor-core instructions of one warp.
+    pub mma_per_warp: usize,
+    /// Passes of the inner loop of one warp.
+    pub loops_per_warp: usize,
+    /// Multiply-adds the arithmetic needs, without padding.
+    pub useful_macs: usize,
+    /// Bytes read, each tensor and weight once.
+    pub read_bytes: usize,
+    /// Bytes written.
+    pub written_bytes: usize,
+    /// Interpreted instructions, each on two values.
+    pub interpreted: usize,
+}
+
+/// Every kernel of a frame of `network` on `gpu`, a step's once.
+pub fn plan(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Vec<PlannedKernel>, EngineError> {
+    let k_step = images::k_step(gpu.capability);
+    let target = Target {
+        half: k_step.is_some(),
+        k_step: k_step.unwrap_or(16),
+        multiprocessors: gpu.multiprocessors,
+        shared_limit: gpu.shared_limit_kib * 1024,
+        shared_total: gpu.shared_total_kib * 1024,
+        transforms,
+    };
+    let program = lower(network, target)?;
+    let phases = [("encode", &program.encode), ("step", &program.step), ("readout", &program.readout)];
+    let kernels = phases.into_iter().flat_map(|(phase, ops)| ops.iter().map(move |op| (phase, op)));
+    Ok(kernels.flat_map(|(phase, op)| planned(&program, phase, op)).collect())
+}
+
+fn planned(program: &Program, phase: &'static str, op: &Op) -> Vec<PlannedKernel> {
+    let nothing = PlannedKernel {
+        phase,
+        kernel: String::new(),
+        blocks: 0,
+        warps: 0,
+        shared_bytes: 0,
+        mma_per_warp: 0,
+        loops_per_warp: 0,
+        useful_macs: 0,
+        read_bytes: 0,
+        written_bytes: 0,
+        interpreted: 0,
+    };
+    match op {
+        Op::Conv(conv) => match conv.method {
+            Method::Fft(tiles) => transforms(program, conv, tiles, &nothing),
+            _ => vec![convolution(program, conv, nothing)],
+        },
+        Op::Stats { input, .. } => {
+            let tensor = &program.tensors[*input];
+            vec![PlannedKernel { kernel: "stats".into(), warps: 8, read_bytes: read(tensor, false), ..nothing }]
+        }
+        Op::Pointwise(pointwise) => vec![chain(program, pointwise, nothing)],
+    }
+}
+
+/// Bytes of one reading of a tensor.
+fn read(tensor: &TensorSpec, half: bool) -> usize {
+    tensor.len() * if tensor.half && (half || !tensor.full) { 2 } else { 4 }
+}
+
+/// Bytes of one writing of it, in every format it is kept in.
+fn written(tensor: &TensorSpec) -> usize {
+    tensor.len() * (if tensor.full { 4 } else { 0 } + if tensor.half { 2 } else { 0 })
+}
+
+fn convolution(program: &Program, conv: &Conv, nothing: PlannedKernel) -> PlannedKernel {
+    let (input, output) = (&program.tensors[conv.input], &program.tensors[conv.output]);
+    let (from, to) = (input.shape, output.shape);
+    let [kh, kw] = conv.geometry.kernel;
+    let read_bytes = read(input, matches!(conv.method, Method::Mma(_))) + conv.weights.len() * 4;
+    let useful_macs = kh * kw * from.c / conv.geometry.groups * to.c * to.h * to.w;
+    let common = PlannedKernel { useful_macs, read_bytes, written_bytes: written(output), ..nothing };
+    match conv.method {
+        Method::Mma(tile) => {
+            let loops = conv.runs * conv.ksteps;
+            PlannedKernel {
+                kernel: format!("conv_mma_{}", tile.columns),
+                blocks: to.h.div_ceil(8 * tile.warps_y) * to.w.div_ceil(tile.columns * tile.warps_x) * to.c.div_ceil(32),
+                warps: tile.warps_y * tile.warps_x,
+                shared_bytes: tile.shared_bytes(),
+                mma_per_warp: loops * tile.columns / 2 * 4,
+                loops_per_warp: loops,
+                ..common
+            }
+        }
+        Method::Scalar => PlannedKernel {
+            kernel: "conv_scalar".into(),
+            blocks: (to.h * to.w).div_ceil(64) * to.c.div_ceil(32),
+            warps: 4,
+            loops_per_warp: conv.runs * conv.ksteps,
+            ..common
+        },
+        Method::Direct | Method::Fft(_) => {
+            PlannedKernel { kernel: "conv_direct".into(), blocks: (to.h * to.w * to.cs()).div_ceil(128), warps: 4, ..common }
+        }
+    }
+}
+
+/// A convolution by transforms: forward, multiply, back.
+fn transforms(program: &Program, conv: &Conv, tiles: Spectral, nothing: &PlannedKernel) -> Vec<PlannedKernel> {
+    let (input, output) = (&program.tensors[conv.input], &program.tensors[conv.output]);
+    let (in_cs, out_cs, count) = (input.shape.cs(), output.shape.cs(), tiles.count());
+    let spectra = |cs: usize| count * cs * FREQUENCIES * 8;
+    let picture = (FFT * 72 + FFT) * 8;
+    let kernel = |name: &str, blocks: usize, shared_bytes: usize, read_bytes: usize, written_bytes: usize| PlannedKernel {
+        kernel: name.into(),
+        blocks,
+        warps: 8,
+        shared_bytes,
+        read_bytes,
+        written_bytes,
+        ..nothing.clone()
+    };
+    let [kh, kw] = conv.geometry.kernel;
+    let mut multiply =
+        kernel("conv_fft_multiply", FREQUENCIES / 8, 9 * in_cs / 2 * 128, spectra(in_cs) + conv.weights.len() * 4, spectra(out_cs));
+    multiply.useful_macs = kh * kw * input.shape.c * output.shape.c * output.shape.h * output.shape.w;
+    multiply.loops_per_warp = count * FREQUENCIES * input.shape.c * out_cs / 32;
+    vec![
+        kernel("conv_fft_forward", count * in_cs / 2, picture, read(input, true), spectra(in_cs)),
+        multiply,
+        kernel("conv_fft_back", count * out_cs / 2, picture, spectra(out_cs), written(output)),
+    ]
+}
+
+fn chain(program: &Program, pointwise: &Pointwise, nothing: PlannedKernel) -> PlannedKernel {
+    let (mut read_bytes, mut written_bytes) = (0, 0);
+    let share = |tensor: &TensorSpec, bytes: usize| bytes * pointwise.domain.cs() / tensor.shape.cs();
+    for Step { op, operand, .. } in &pointwise.body {
+        match *operand {
+            Operand::Tensor(tensor) if *op == Opcode::Store32 => written_bytes += written(&program.tensors[tensor]),
+            Operand::Tensor(tensor) | Operand::Map(tensor) => read_bytes += read(&program.tensors[tensor], false),
+            Operand::Channels(tensor, _) if *op == Opcode::StoreView => {
+                let tensor = &program.tensors[tensor];
+                written_bytes += share(tensor, written(tensor));
+            }
+            Operand::Channels(tensor, _) => {
+                let tensor = &program.tensors[tensor];
+                read_bytes += share(tensor, read(tensor, false));
+            }
+            _ => {}
+        }
+    }
+    let domain = pointwise.domain;
+    PlannedKernel {
+        kernel: "pointwise".into(),
+        warps: 4,
+        shared_bytes: pointwise.registers * 128 * 16 + pointwise.slots * domain.cs() * 4,
+        read_bytes,
+        written_bytes,
+        interpreted: pointwise.body.len() * domain.h * domain.w * domain.cs() / 2,
+        ..nothing
+    }
+}

@@ -1,0 +1,252 @@
+//! A network as a short list of kernels over named buffers, before any GPU is involved.
+
+use super::opcode::Opcode;
+
+/// Index into [`Program::tensors`].
+pub type TensorId = usize;
+/// Index into [`Program::vectors`].
+pub type VectorId = usize;
+
+/// A tensor `[y][x][c]` that lives in device memory, in fp32, fp16 or both.
+#[derive(Clone, Debug)]
+pub struct TensorSpec {
+    /// Channels, rows, columns.
+    pub shape: Shape,
+    /// Kept in fp32.
+    pub full: bool,
+    /// Kept in fp16 (for the tensor cores, or to save memory traffic).
+    pub half: bool,
+    /// Its values, when it never changes.
+    pub constant: Option<Vec<f32>>,
+}
+
+impl TensorSpec {
+    /// Numbers it holds, padding included.
+    pub fn len(&self) -> usize {
+        self.shape.h * self.shape.w * self.shape.cs()
+    }
+}
+
+/// Channels, rows and columns; 1 also where a value is broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Channels.
+    pub c: usize,
+    /// Rows.
+    pub h: usize,
+    /// Columns.
+    pub w: usize,
+}
+
+impl Shape {
+    /// Channel stride: channels rounded up to even.
+    pub fn cs(self) -> usize {
+        self.c.next_multiple_of(2)
+    }
+
+    /// One value, or one value a channel.
+    pub fn is_vector(self) -> bool {
+        self.h == 1 && self.w == 1
+    }
+}
+
+/// One kernel of a program.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// A convolution.
+    Conv(Box<Conv>),
+    /// Mean and variance of each channel.
+    Stats {
+        /// What is measured.
+        input: TensorId,
+        /// Its mean.
+        mean: VectorId,
+        /// Its variance (of the population).
+        variance: VectorId,
+    },
+    /// A chain of element-wise operations.
+    Pointwise(Box<Pointwise>),
+}
+
+/// Sizes of a convolution: `[rows, columns]` each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Kernel.
+    pub kernel: [usize; 2],
+    /// Step between outputs.
+    pub stride: [usize; 2],
+    /// Step between taps.
+    pub dilation: [usize; 2],
+    /// Zeros before the first row and column.
+    pub pad: [usize; 2],
+    /// Groups of channels that do not mix.
+    pub groups: usize,
+}
+
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Tensor cores.
+    Mma(Tile),
+    /// fp32 arithmetic.
+    Scalar,
+    /// fp32 arithmetic, channels in groups.
+    Direct,
+    /// fp32 arithmetic on the spectra of overlapping tiles.
+    Fft(Spectral),
+}
+
+/// How a convolution is cut into tiles of [`FFT`] x [`FFT`] inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spectral {
+    /// Tiles from top to bottom and from left to right.
+    pub tiles: [usize; 2],
+    /// Rows and columns of a tile that come out right.
+    pub valid: [usize; 2],
+}
+
+/// Edge of a transformed tile.
+pub const FFT: usize = 64;
+/// Frequencies kept of one: the rest follows from the pictures being real.
+pub const FREQUENCIES: usize = FFT * (FFT / 2 + 1);
+
+impl Spectral {
+    /// Tiles in all.
+    pub fn count(&self) -> usize {
+        self.tiles[0] * self.tiles[1]
+    }
+}
+
+/// How a tensor-core convolution is cut into blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Columns of a warp's area: 4, 8 or 10.
+    pub columns: usize,
+    /// Areas from top to bottom.
+    pub warps_y: usize,
+    /// Areas from left to right.
+    pub warps_x: usize,
+    /// Shared tile: rows.
+    pub tile_h: usize,
+    /// Shared tile: words in use per row.
+    pub tile_words: usize,
+    /// Shared tile: words from row to row.
+    pub pitch: usize,
+}
+
+impl Tile {
+    /// Bytes of shared memory.
+    pub fn shared_bytes(&self) -> usize {
+        self.tile_h * self.pitch * 4
+    }
+}
+
+/// A convolution with its weights packed for the kernel that runs it.
+#[derive(Clone, Debug)]
+pub struct Conv {
+    /// What is convolved.
+    pub input: TensorId,
+    /// What comes out.
+    pub output: TensorId,
+    /// Sizes.
+    pub geometry: Geometry,
+    /// The kernel that runs it.
+    pub method: Method,
+    /// K runs (rows of the kernel, or taps when dilated).
+    pub runs: usize,
+    /// Slices of one run.
+    pub ksteps: usize,
+    /// Packed weights.
+    pub weights: Vec<u32>,
+    /// One number an output channel, padded to whole channel blocks.
+    pub bias: Vec<f32>,
+}
+
+/// What an instruction refers to besides registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// Registers only.
+    None,
+    /// A whole tensor.
+    Tensor(TensorId),
+    /// Channels of a wider tensor, from this one on.
+    Channels(TensorId, usize),
+    /// A tensor of one channel, spread over all.
+    Map(TensorId),
+    /// A per-channel vector in device memory.
+    Vector(VectorId),
+    /// A constant per-channel vector, index into [`Pointwise::constants`].
+    Constant(usize),
+    /// A per-channel vector the prologue leaves in shared memory.
+    Slot(usize),
+    /// The bits of a number.
+    Immediate(u32),
+}
+
+/// One instruction before buffers have addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What is done. Loads and stores of tensors say `Load32`/`Store32` and take the tensor's format later.
+    pub op: Opcode,
+    /// Register written.
+    pub to: u8,
+    /// First register read.
+    pub a: u8,
+    /// Second register read.
+    pub b: u8,
+    /// What else is named.
+    pub operand: Operand,
+}
+
+/// What the sums of a program's `Moments` are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decide {
+    /// No sums.
+    No,
+    /// A later program decides.
+    Later,
+    /// After this program a step is over.
+    Step,
+    /// The distance between two frames' drives.
+    Drive,
+}
+
+/// A chain of element-wise operations.
+#[derive(Clone, Debug)]
+pub struct Pointwise {
+    /// Shape of what is computed.
+    pub domain: Shape,
+    /// Once a block, over the channels.
+    pub prologue: Vec<Step>,
+    /// Once an element.
+    pub body: Vec<Step>,
+    /// Constant vectors, each `domain.cs()` long.
+    pub constants: Vec<Vec<f32>>,
+    /// Registers in use.
+    pub registers: usize,
+    /// Vectors the prologue leaves.
+    pub slots: usize,
+    /// What its moments are for.
+    pub decide: Decide,
+}
+
+/// All three graphs of a network.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Every tensor.
+    pub tensors: Vec<TensorSpec>,
+    /// Channels of every vector.
+    pub vectors: Vec<usize>,
+    /// Frame to drive.
+    pub encode: Vec<Op>,
+    /// One step; empty for a feed-forward network.
+    pub step: Vec<Op>,
+    /// States to logits.
+    pub readout: Vec<Op>,
+    /// The network's input.
+    pub frame: TensorId,
+    /// Hidden state, in the manifest's order.
+    pub states: Vec<TensorId>,
+    /// The answer.
+    pub logits: TensorId,
+}

@@ -1,0 +1,56 @@
+//! The graphs, run. An engine owns the hidden state and executes the halting rule.
+
+pub mod cpu;
+pub mod cuda;
+pub mod resilient;
+
+use std::str::FromStr;
+
+use crate::network::Network;
+use crate::network::engine::{Engine, EngineError};
+
+/// Which engine a user asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The GPU where it can be used, and otherwise the CPU, saying why.
+    #[default]
+    Auto,
+    /// The GPU, or nothing.
+    Cuda,
+    /// The CPU.
+    Cpu,
+}
+
+impl FromStr for Choice {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Choice, String> {
+        match name {
+            "auto" => Ok(Choice::Auto),
+            "cuda" => Ok(Choice::Cuda),
+            "cpu" => Ok(Choice::Cpu),
+            other => Err(format!("no engine is called '{other}'; write auto, cuda or cpu")),
+        }
+    }
+}
+
+/// Opens the engine of `choice` for `network`, and says which it is.
+pub fn open(choice: Choice, network: &Network) -> Result<Box<dyn Engine>, EngineError> {
+    if choice == Choice::Cpu {
+        return Ok(Box::new(cpu::CpuEngine::load(network)?));
+    }
+    match cuda::CudaEngine::load(network, cuda::Precision::Auto) {
+        Ok(engine) => {
+            log::info!("engine: {}", engine.description());
+            if choice == Choice::Cuda {
+                return Ok(Box::new(engine));
+            }
+            Ok(Box::new(resilient::ResilientEngine::new(network, engine, resilient::Backoff::default())?))
+        }
+        Err(error) if choice == Choice::Auto => {
+            log::info!("{error}; using the CPU");
+            Ok(Box::new(cpu::CpuEngine::load(network)?))
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,162 @@
+//! The GPU engine with the CPU engine behind it: a frame the GPU fails on is answered by the CPU, and the GPU is tried again later.
+//!
+//! What a failure costs: the hidden state. The CPU starts the frame from zero on the slow path, and so does the GPU when it is back.
+
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
+
+use super::cpu::CpuEngine;
+use super::cuda::{CudaEngine, Precision};
+use crate::clock;
+use crate::network::Network;
+use crate::network::engine::{Engine, EngineError, Order};
+use crate::outcome::Trace;
+
+/// Waits before the GPU is tried again, doubled from one failed attempt to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// After the first failure.
+    pub first: Duration,
+    /// At most.
+    pub most: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) }
+    }
+}
+
+enum Gpu {
+    /// Answers frames.
+    Ready(Box<CudaEngine>),
+    /// Tried again at this moment.
+    Waiting(Duration),
+    /// Being opened by a thread, so that frames go on meanwhile.
+    Opening(Receiver<Result<CudaEngine, EngineError>>),
+}
+
+/// Answers every frame the CPU engine can answer, on the GPU while that works.
+pub struct ResilientEngine {
+    network: Network,
+    gpu: Gpu,
+    cpu: CpuEngine,
+    backoff: Backoff,
+    wait: Duration,
+    failures: u64,
+}
+
+impl ResilientEngine {
+    /// Takes over `gpu`, which runs `network`.
+    pub fn new(network: &Network, gpu: CudaEngine, backoff: Backoff) -> Result<ResilientEngine, EngineError> {
+        let cpu = CpuEngine::load(network)?;
+        Ok(ResilientEngine { network: network.clone(), gpu: Gpu::Ready(Box::new(gpu)), cpu, backoff, wait: backoff.first, failures: 0 })
+    }
+
+    /// Frames on which the GPU failed.
+    pub fn failures(&self) -> u64 {
+        self.failures
+    }
+
+    fn fail(&mut self, error: &EngineError) {
+        let Gpu::Ready(mut gpu) = std::mem::replace(&mut self.gpu, Gpu::Waiting(clock::now() + self.wait)) else { return };
+        self.failures += 1;
+        log::error!("{error}; the CPU answers, and the GPU is tried again in {:.1} s", self.wait.as_secs_f64());
+        self.wait = (self.wait * 2).min(self.backoff.most);
+        self.cpu.input().copy_from_slice(gpu.input());
+        self.cpu.reset();
+    }
+
+    /// Takes the GPU back, with the input of the frame that begins, when it is there again.
+    fn recover(&mut self) {
+        match &self.gpu {
+            Gpu::Waiting(until) if clock::now() >= *until => {
+                let (sender, receiver) = channel();
+                let network = self.network.clone();
+                let opening = std::thread::Builder::new().name("gpu-retry".into()).spawn(move || {
+                    // Nobody listens any more when the engine is gone; the new one goes with the message then.
+                    let _ = sender.send(CudaEngine::load(&network, Precision::Auto));
+                });
+                self.gpu = if opening.is_ok() { Gpu::Opening(receiver) } else { Gpu::Waiting(clock::now() + self.wait) };
+            }
+            Gpu::Opening(receiver) => match receiver.try_recv() {
+                Ok(Ok(mut gpu)) => {
+                    log::info!("the GPU is back: {}", gpu.description());
+                    gpu.input().copy_from_slice(self.cpu.input());
+                    self.gpu = Gpu::Ready(Box::new(gpu));
+                }
+                Err(TryRecvError::Empty) => {}
+                failed => {
+                    let reason = failed.map_or_else(
+                        |_| "its thread died".into(),
+                        |opened| opened.err().map_or_else(String::new, |error| error.to_string()),
+                    );
+                    log::warn!("the GPU is still gone ({reason}); next attempt in {:.1} s", self.wait.as_secs_f64());
+                    self.gpu = Gpu::Waiting(clock::now() + self.wait);
+                    self.wait = (self.wait * 2).min(self.backoff.most);
+                }
+            },
+            _ => {}
+        }
+    }
+}
+
+impl Engine for ResilientEngine {
+    fn name(&self) -> &'static str {
+        if matches!(self.gpu, Gpu::Ready(_)) { "cuda" } else { "cpu" }
+    }
+
+    fn input(&mut self) -> &mut [f32] {
+        match &mut self.gpu {
+            Gpu::Ready(gpu) => gpu.input(),
+            _ => self.cpu.input(),
+        }
+    }
+
+    fn encode(&mut self) -> Result<f32, EngineError> {
+        self.recover();
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            match gpu.encode() {
+                Ok(distance) => return Ok(distance),
+                Err(error) => self.fail(&error),
+            }
+        }
+        self.cpu.encode()
+    }
+
+    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            match gpu.advance(order) {
+                Ok(trace) => {
+                    self.wait = self.backoff.first;
+                    return Ok(trace);
+                }
+                Err(error) => self.fail(&error),
+            }
+            self.cpu.encode()?;
+        }
+        self.cpu.advance(order)
+    }
+
+    fn readout(&mut self) -> Result<&[f32], EngineError> {
+        // The state the GPU holds was read out with its last step.
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            return gpu.readout();
+        }
+        self.cpu.readout()
+    }
+
+    fn reset(&mut self) {
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            gpu.reset();
+        }
+        self.cpu.reset();
+    }
+
+    fn doubt(&mut self) {
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            gpu.doubt();
+        }
+        self.cpu.doubt();
+    }
+}

@@ -1,0 +1,18 @@
+//! Watches a camera with one recurrent network and spends only the steps a frame asks for.
+//!
+//! A frame is encoded once into a *drive*; a recurrent cell is applied a variable number of times to the *hidden state*
+//! carried over from the frame before; a readout turns the state into *logits*. `runtime/README.md` is the plan of the house.
+
+pub mod capture;
+pub mod clock;
+pub mod commands;
+pub mod control;
+pub mod engine;
+pub mod frame;
+pub mod network;
+pub mod outcome;
+pub mod pace;
+pub mod report;
+pub mod service;
+pub mod task;
+pub mod telemetry;

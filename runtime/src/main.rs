@@ -1,0 +1,7 @@
+//! The `recslowfast` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    recslowfast::commands::main()
+}

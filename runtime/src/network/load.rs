@@ -1,0 +1,319 @@
+//! Reads a network's folder, or the one built into the binary, and checks all of it before anything runs.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use tract_onnx::prelude::*;
+
+use super::manifest::{Manifest, ManifestError};
+
+/// File names inside a network's folder.
+pub const MANIFEST: &str = "model.toml";
+/// Frame to drive.
+pub const ENCODER: &str = "encoder.onnx";
+/// Drive and states to the next states.
+pub const STEP: &str = "step.onnx";
+/// States (or, without states, the drive) to logits.
+pub const READOUT: &str = "readout.onnx";
+
+/// One graph with its inputs and outputs named.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The file it came from.
+    pub file: &'static str,
+    /// As the file states it.
+    pub proto: Arc<tract_onnx::pb::GraphProto>,
+    /// Typed, with every shape known.
+    pub model: TypedModel,
+    /// Input names in the graph's order.
+    pub inputs: Vec<String>,
+    /// Output names in the graph's order.
+    pub outputs: Vec<String>,
+}
+
+/// A checked network.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// What model.toml says.
+    pub manifest: Manifest,
+    /// Where it was read from, for messages.
+    pub place: String,
+    /// `frame [1, C, H, W]` to `drive`.
+    pub encoder: Graph,
+    /// `drive` and every state to every `NAME_next`; absent for a feed-forward network.
+    pub step: Option<Graph>,
+    /// States to `logits [1, classes, h, w]`.
+    pub readout: Graph,
+}
+
+/// Why a network was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// No such network.
+    #[error("no network '{name}': it is neither a folder nor one of the built-in networks ({})", BUILT_IN.map(|(name, _)| name).join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+    },
+    /// A file is missing or cannot be read.
+    #[error("network {place}: cannot read {file}: {reason}")]
+    Read {
+        /// The folder.
+        place: String,
+        /// The file.
+        file: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// model.toml is wrong.
+    #[error("network {place}: model.toml: {reason}")]
+    Manifest {
+        /// The folder.
+        place: String,
+        /// What is wrong.
+        reason: ManifestError,
+    },
+    /// A graph is damaged or disagrees with model.toml.
+    #[error("network {place}: {file}: {reason}")]
+    Graph {
+        /// The folder.
+        place: String,
+        /// The file.
+        file: &'static str,
+        /// Which tensor, and which line of model.toml it disagrees with.
+        reason: String,
+    },
+}
+
+struct Files {
+    manifest: &'static [u8],
+    encoder: &'static [u8],
+    step: &'static [u8],
+    readout: &'static [u8],
+}
+
+macro_rules! zoo {
+    ($name:literal) => {
+        Files {
+            manifest: include_bytes!(concat!("../../../models/zoo/", $name, "/model.toml")),
+            encoder: include_bytes!(concat!("../../../models/zoo/", $name, "/encoder.onnx")),
+            step: include_bytes!(concat!("../../../models/zoo/", $name, "/step.onnx")),
+            readout: include_bytes!(concat!("../../../models/zoo/", $name, "/readout.onnx")),
+        }
+    };
+}
+
+/// The network used when none is named.
+pub const DEFAULT: &str = "pathfinder-hgru";
+
+/// Networks that travel inside the binary.
+const BUILT_IN: [(&str, Files); 1] = [(DEFAULT, zoo!("pathfinder-hgru"))];
+
+impl Network {
+    /// Loads a built-in network by name, or a folder by path.
+    pub fn load(name: &str) -> Result<Network, NetworkError> {
+        if let Some((_, files)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
+            return Network::read(name, |file| {
+                Ok(match file {
+                    MANIFEST => files.manifest.to_vec(),
+                    ENCODER => files.encoder.to_vec(),
+                    STEP => files.step.to_vec(),
+                    _ => files.readout.to_vec(),
+                })
+            });
+        }
+        let folder = Path::new(name);
+        if !folder.is_dir() {
+            return Err(NetworkError::Unknown { name: name.to_owned() });
+        }
+        Network::read(name, |file| std::fs::read(folder.join(file)))
+    }
+
+    fn read(place: &str, bytes_of: impl Fn(&'static str) -> std::io::Result<Vec<u8>>) -> Result<Network, NetworkError> {
+        let bytes = |file| bytes_of(file).map_err(|error| NetworkError::Read { place: place.to_owned(), file, reason: error.to_string() });
+        let text = String::from_utf8_lossy(&bytes(MANIFEST)?).into_owned();
+        let manifest = Manifest::parse(&text).map_err(|reason| NetworkError::Manifest { place: place.to_owned(), reason })?;
+        let graph = |file| {
+            let bytes = bytes(file)?;
+            Graph::read(file, &bytes).map_err(|reason| NetworkError::Graph { place: place.to_owned(), file, reason })
+        };
+        let network = Network {
+            place: place.to_owned(),
+            encoder: graph(ENCODER)?,
+            step: if manifest.states.is_empty() { None } else { Some(graph(STEP)?) },
+            readout: graph(READOUT)?,
+            manifest,
+        };
+        network.check()?;
+        Ok(network)
+    }
+
+    fn check(&self) -> Result<(), NetworkError> {
+        let refuse = |graph: &Graph, reason: String| Err(NetworkError::Graph { place: self.place.clone(), file: graph.file, reason });
+        let input = &self.manifest.input;
+        let wanted = [1, input.channels as usize, input.height as usize, input.width as usize];
+        let encoder = &self.encoder;
+        if encoder.inputs.len() != 1 || encoder.outputs.len() != 1 {
+            return refuse(encoder, "one input (the frame) and one output (the drive) are needed".into());
+        }
+        if encoder.input_shape(0) != wanted {
+            let shape = encoder.input_shape(0);
+            return refuse(encoder, format!("input '{}' is {shape:?}, but [input] of model.toml says {wanted:?}", encoder.inputs[0]));
+        }
+        let drive = encoder.output_shape(0);
+        let states = &self.manifest.states;
+        if let Some(step) = &self.step {
+            let names: BTreeSet<&str> = states.iter().map(|state| state.name.as_str()).chain(["drive"]).collect();
+            if let Some(stray) = step.inputs.iter().find(|name| !names.contains(name.as_str())) {
+                return refuse(step, format!("input '{stray}' is neither 'drive' nor a [[state]] of model.toml"));
+            }
+            if let Some(at) = step.inputs.iter().position(|name| name == "drive")
+                && step.input_shape(at) != drive
+            {
+                let shape = step.input_shape(at);
+                return refuse(step, format!("input 'drive' is {shape:?}, but encoder.onnx gives {drive:?}"));
+            }
+            for state in states {
+                let (name, next) = (&state.name, format!("{}_next", state.name));
+                let Some(at) = step.inputs.iter().position(|input| input == name) else {
+                    return refuse(step, format!("has no input '{name}', but model.toml lists that [[state]]"));
+                };
+                let Some(to) = step.outputs.iter().position(|output| *output == next) else {
+                    return refuse(step, format!("has no output '{next}' for the [[state]] '{name}' of model.toml"));
+                };
+                for (what, shape) in [(name, step.input_shape(at)), (&next, step.output_shape(to))] {
+                    if shape != state.shape {
+                        return refuse(step, format!("'{what}' is {shape:?}, but its [[state]] in model.toml says {:?}", state.shape));
+                    }
+                }
+            }
+        }
+        let readout = &self.readout;
+        for (at, name) in readout.inputs.iter().enumerate() {
+            let shape = match states.iter().find(|state| state.name == *name) {
+                Some(state) => state.shape.clone(),
+                None if name == "drive" => drive.clone(),
+                None => return refuse(readout, format!("input '{name}' is neither 'drive' nor a [[state]] of model.toml")),
+            };
+            if readout.input_shape(at) != shape {
+                return refuse(readout, format!("input '{name}' is {:?}, but {shape:?} arrives there", readout.input_shape(at)));
+            }
+        }
+        let logits = if readout.outputs.len() == 1 { readout.output_shape(0) } else { Vec::new() };
+        let classes = self.manifest.task.classes.len();
+        if logits.len() != 4 || logits[0] != 1 || logits[1] != classes {
+            return refuse(
+                readout,
+                format!("gives {logits:?}, but model.toml names {classes} classes: [1, {classes}, height, width] is needed"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Shape of the logits, `[1, classes, height, width]`.
+    pub fn logits_shape(&self) -> [usize; 4] {
+        self.readout.output_shape(0).try_into().expect("checked when the network was read")
+    }
+
+    /// Shape of the drive.
+    pub fn drive_shape(&self) -> Vec<usize> {
+        self.encoder.output_shape(0)
+    }
+
+    /// Trained numbers in all three graphs.
+    pub fn parameters(&self) -> usize {
+        [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten().map(Graph::parameters).sum()
+    }
+}
+
+impl Graph {
+    fn read(file: &'static str, bytes: &[u8]) -> Result<Graph, String> {
+        // tract's parser panics on some damaged files; a panic there is a refusal here.
+        let parsed = std::panic::catch_unwind(|| {
+            let onnx = tract_onnx::onnx();
+            let read = || {
+                let proto = onnx.proto_model_for_read(&mut &*bytes)?;
+                let model = onnx.model_for_proto_model(&proto)?.into_typed()?;
+                Ok((proto.graph.unwrap_or_default(), model))
+            };
+            read().map_err(|error: TractError| format!("{error:#}"))
+        });
+        let (proto, model) = match parsed {
+            Ok(Ok(read)) => read,
+            Ok(Err(reason)) => return Err(format!("is no ONNX graph this runtime can read ({reason}); export it again")),
+            Err(_) => return Err("is damaged; export it again".into()),
+        };
+        let name = |outlet: &OutletId| model.outlet_label(*outlet).map_or_else(|| model.node(outlet.node).name.clone(), str::to_owned);
+        let outlets = |outlets: TractResult<&[OutletId]>| -> Result<Vec<String>, String> {
+            Ok(outlets.map_err(|error| error.to_string())?.iter().map(name).collect())
+        };
+        let inputs = outlets(model.input_outlets())?;
+        let outputs = outlets(model.output_outlets())?;
+        if inputs.is_empty() || outputs.is_empty() {
+            return Err("has no inputs or no outputs; it may be truncated".into());
+        }
+        let graph = Graph { file, inputs, outputs, proto: Arc::new(proto), model };
+        graph.check_facts()?;
+        Ok(graph)
+    }
+
+    fn check_facts(&self) -> Result<(), String> {
+        let shapes = (0..self.inputs.len()).map(|i| (&self.inputs[i], self.model.input_fact(i)));
+        let shapes = shapes.chain((0..self.outputs.len()).map(|i| (&self.outputs[i], self.model.output_fact(i))));
+        for (name, fact) in shapes {
+            let fact = fact.map_err(|error| error.to_string())?;
+            if fact.shape.as_concrete().is_none() {
+                return Err(format!("'{name}' has the open shape {:?}; export with fixed sizes and batch 1", fact.shape));
+            }
+            if fact.datum_type != f32::datum_type() {
+                return Err(format!("'{name}' holds {:?}; 32-bit floats are needed", fact.datum_type));
+            }
+        }
+        for node in self.model.nodes() {
+            if let Some(weights) = node.op_as::<tract_onnx::tract_core::ops::konst::Const>() {
+                let broken = weights
+                    .val()
+                    .as_plain_ram()
+                    .and_then(|view| view.as_slice::<f32>().ok().and_then(|values| values.iter().position(|x| !x.is_finite())));
+                if let Some(at) = broken {
+                    return Err(format!("the weights '{}' hold a NaN or infinity at element {at}; the training diverged", node.name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shape of input `at`.
+    pub fn input_shape(&self, at: usize) -> Vec<usize> {
+        concrete(self.model.input_fact(at))
+    }
+
+    /// Shape of output `at`.
+    pub fn output_shape(&self, at: usize) -> Vec<usize> {
+        concrete(self.model.output_fact(at))
+    }
+
+    /// Numbers in this graph's constants.
+    pub fn parameters(&self) -> usize {
+        let constants = self.model.nodes().iter().filter_map(|node| node.op_as::<tract_onnx::tract_core::ops::konst::Const>());
+        constants.map(|weights| weights.val()).filter(|tensor| tensor.datum_type() == f32::datum_type()).map(|tensor| tensor.len()).sum()
+    }
+
+    /// Multiply-accumulates of one run, as tract counts them.
+    pub fn macs(&self) -> u64 {
+        let mut total = 0;
+        for node in self.model.nodes() {
+            let Ok((inputs, _)) = self.model.node_facts(node.id) else { continue };
+            for (kind, count) in node.op.cost(&inputs).unwrap_or_default() {
+                if matches!(kind, tract_onnx::tract_core::ops::Cost::FMA(_)) {
+                    total += count.to_i64().unwrap_or(0) as u64;
+                }
+            }
+        }
+        total
+    }
+}
+
+fn concrete(fact: TractResult<&TypedFact>) -> Vec<usize> {
+    fact.ok().and_then(|fact| fact.shape.as_concrete().map(<[usize]>::to_vec)).unwrap_or_default()
+}

@@ -1,0 +1,8 @@
+//! What a network is: a manifest, three graphs, hidden state, and the engine that runs them.
+
+pub mod engine;
+pub mod halting;
+pub mod load;
+pub mod manifest;
+
+pub use load::Network;

@@ -1,0 +1,37 @@
+//! What the engine did for one frame.
+
+use serde::Serialize;
+
+/// Why stepping ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stop {
+    /// The state stopped moving: the halting criterion was met.
+    Halted,
+    /// The step limit of the rule, the network or the governor was reached.
+    Limit,
+    /// The drive had not moved, so no step was taken.
+    Zero,
+    /// The state had been reset before this frame, and the slow path ran its course.
+    Reset,
+    /// The next step would have missed the frame's deadline.
+    Deadline,
+}
+
+/// The most steps one frame can take, and so the most distances a [`Trace`] holds.
+pub const MAX_STEPS: usize = 64;
+
+/// The steps of one frame: how many, why they ended, and how far the state moved in each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// Steps taken.
+    pub steps: u32,
+    /// The most steps this frame was allowed.
+    pub limit: u32,
+    /// Why stepping ended.
+    pub stop: Stop,
+    /// Distance of the hidden state before and after each step, in the rule's metric; length `steps`.
+    pub distances: heapless::Vec<f32, MAX_STEPS>,
+    /// Relative L2 distance between this frame's drive and the last; infinite after a reset.
+    pub drive_distance: f32,
+}

@@ -1,0 +1,14 @@
+//! One colour per class, on every screen.
+
+/// The colour of a pixel of `class` over luma `grey`: bright enough to be seen on black.
+pub(super) fn overlay(class: u8, grey: u8) -> [u8; 3] {
+    let light = 96 + grey / 2;
+    match class % 6 {
+        1 => [32, light.saturating_add(32), 64],
+        2 => [light.saturating_add(32), 64, 32],
+        3 => [64, 96, light.saturating_add(32)],
+        4 => [light, light, 32],
+        5 => [light, 32, light],
+        _ => [32, light, light],
+    }
+}

@@ -1,0 +1,110 @@
+//! The link to a microcontroller: telegrams of `firmware-bridge` over a serial port, both ways.
+//!
+//! ```text
+//! reports -> Follower --(asked or due)--> voice --> port          Status is made when the line can take it: none waits, none is old
+//!         -> Outbox: detections, log lines --^                    bounded; the oldest goes first
+//!            Outbox: acknowledgements -------^                    never dropped: when they stand full, commands are not read on
+//! port -> ear: Decoder -> Gate -> Desk (main loop, between frames)
+//! ```
+//!
+//! The port has two threads of its own. Nothing here is waited for by the main loop: a report is looked at and let go, a command is put on the
+//! bounded [`Desk`]. A lost port is opened again, and greeted.
+
+mod ear;
+mod outbox;
+mod understood;
+mod voice;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use firmware_bridge::Telemetry;
+
+use super::port::PortSpec;
+use super::telegrams::{self, About, Follower};
+use super::{Sink, SinkError};
+use crate::clock;
+use crate::control::Desk;
+use crate::telemetry::Report;
+use outbox::Outbox;
+
+/// How long the port's threads may take to end; one that is stuck in the driver is left behind.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// What the threads of one link share.
+struct Shared {
+    about: About,
+    desk: Desk,
+    began: Duration,
+    follower: Mutex<Follower>,
+    outbox: Outbox,
+}
+
+impl Shared {
+    fn follower(&self) -> MutexGuard<'_, Follower> {
+        self.follower.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// The sink; the port's threads end with it.
+pub struct Link {
+    shared: Arc<Shared>,
+    listed: Option<Instant>,
+}
+
+/// Where log lines for the other end are left.
+#[derive(Clone)]
+pub struct LogEar(Arc<Shared>);
+
+impl Link {
+    /// Starts speaking on `port`, which need not be there yet, and takes commands from it to `desk`.
+    pub fn start(port: PortSpec, about: About, desk: Desk) -> std::io::Result<Link> {
+        let shared = Arc::new(Shared { about, desk, began: clock::now(), follower: Mutex::new(Follower::new()), outbox: Outbox::new() });
+        let theirs = Arc::clone(&shared);
+        std::thread::Builder::new().name("link".into()).spawn(move || {
+            voice::live(port, &theirs);
+            theirs.outbox.has_ended();
+        })?;
+        Ok(Link { shared, listed: None })
+    }
+
+    /// Where log lines for the other end are left.
+    pub fn log_ear(&self) -> LogEar {
+        LogEar(Arc::clone(&self.shared))
+    }
+}
+
+impl LogEar {
+    /// Leaves a line; of many in a short time only the first few are sent.
+    pub fn hear(&self, level: log::Level, words: &str) {
+        // Must not log: the one who logs may be the link itself.
+        let uptime = clock::now().saturating_sub(self.0.began);
+        self.0.outbox.log(level, uptime.as_millis() as u32, words);
+    }
+}
+
+impl Sink for Link {
+    fn show(&mut self, report: &Report) -> Result<(), SinkError> {
+        self.shared.follower().see(report);
+        let every = match self.shared.outbox.rates().detections_period_ms {
+            0 => return Ok(()),
+            1 => Duration::ZERO,
+            ms => Duration::from_millis(ms.into()),
+        };
+        let now = Instant::now();
+        if self.listed.is_none_or(|listed| now.duration_since(listed) >= every) {
+            self.listed = Some(now);
+            self.shared.outbox.news(Telemetry::Detections(telegrams::detections(report)));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.outbox.close();
+        if !self.shared.outbox.wait_for_end(FAREWELL) {
+            log::warn!("a link's line stands still; what was still to be said is lost");
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What waits to be said, in the order of its importance and never more than a few lines of each kind.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use firmware_bridge::{Ack, Log, LogLevel, SetReportRate, Telemetry, text};
+
+/// Acknowledgements that wait at most; then commands are not read on.
+const ACKS: usize = 64;
+/// Detections and log lines that wait at most; then the oldest is dropped.
+const NEWS: usize = 32;
+/// Log lines that may be sent at once, and then one in each [`LOG_EVERY`].
+const LOG_BURST: u32 = 5;
+const LOG_EVERY: Duration = Duration::from_secs(1);
+/// How often the other end hears of us until it asks for something else.
+const RATES: SetReportRate = SetReportRate { status_period_ms: 200, detections_period_ms: 100 };
+
+/// What to say next.
+#[derive(Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "one lives at a time, on the stack of the thread that says it")]
+pub(super) enum Next {
+    /// An acknowledgement.
+    Ack(Ack),
+    /// Who we are.
+    Hello,
+    /// How we are.
+    Status,
+    /// What has been seen or logged.
+    News(Telemetry),
+    /// Nothing, for now.
+    Silence,
+    /// Nothing, any more.
+    End,
+}
+
+pub(super) struct Outbox {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    acks: VecDeque<Ack>,
+    news: VecDeque<Telemetry>,
+    hello: bool,
+    status: bool,
+    status_due: Instant,
+    rates: SetReportRate,
+    log_credit: u32,
+    log_refill: Instant,
+    dropped: u64,
+    closed: bool,
+    ended: bool,
+}
+
+impl Outbox {
+    pub(super) fn new() -> Outbox {
+        let now = Instant::now();
+        let state = State {
+            acks: VecDeque::with_capacity(ACKS),
+            news: VecDeque::with_capacity(NEWS),
+            hello: false,
+            status: false,
+            status_due: now,
+            rates: RATES,
+            log_credit: LOG_BURST,
+            log_refill: now,
+            dropped: 0,
+            closed: false,
+            ended: false,
+        };
+        Outbox { state: Mutex::new(state), changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let changed = change(&mut self.state());
+        self.changed.notify_all();
+        changed
+    }
+
+    /// Leaves an acknowledgement, waiting for room while the outbox is open: it is never dropped.
+    pub(super) fn ack(&self, ack: Ack) {
+        let mut state = self.state();
+        while state.acks.len() == ACKS && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        if !state.closed {
+            state.acks.push_back(ack);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// Leaves news; the oldest go when there are too many.
+    pub(super) fn news(&self, telegram: Telemetry) {
+        self.change(|state| {
+            if state.news.len() == NEWS {
+                state.news.pop_front();
+                state.dropped += 1;
+            }
+            state.news.push_back(telegram);
+        });
+    }
+
+    /// Leaves a log line, if not too many came before it.
+    pub(super) fn log(&self, level: log::Level, uptime_ms: u32, words: &str) {
+        let level = match level {
+            log::Level::Error => LogLevel::Error,
+            log::Level::Warn => LogLevel::Warn,
+            log::Level::Info => LogLevel::Info,
+            log::Level::Debug | log::Level::Trace => LogLevel::Debug,
+        };
+        let admitted = self.change(|state| {
+            let earned = (state.log_refill.elapsed().as_millis() / LOG_EVERY.as_millis()) as u32;
+            if earned > 0 {
+                state.log_refill = Instant::now();
+                state.log_credit = state.log_credit.saturating_add(earned).min(LOG_BURST);
+            }
+            let admitted = state.log_credit > 0;
+            state.log_credit = state.log_credit.saturating_sub(1);
+            admitted
+        });
+        if admitted {
+            self.news(Telemetry::Log(Log { level, uptime_ms, text: text(words) }));
+        }
+    }
+
+    /// Asks for a greeting.
+    pub(super) fn hello(&self) {
+        self.change(|state| state.hello = true);
+    }
+
+    /// Asks for a status now.
+    pub(super) fn status(&self) {
+        self.change(|state| state.status = true);
+    }
+
+    /// How often to report.
+    pub(super) fn rates(&self) -> SetReportRate {
+        self.state().rates
+    }
+
+    /// Reports at other rates from now on.
+    pub(super) fn set_rates(&self, rates: SetReportRate) {
+        self.change(|state| (state.rates, state.status_due) = (rates, Instant::now()));
+    }
+
+    /// What to say next, waiting for it up to `most`.
+    pub(super) fn next(&self, most: Duration) -> Next {
+        let until = Instant::now() + most;
+        let mut state = self.state();
+        loop {
+            if let Some(ack) = state.acks.pop_front() {
+                drop(state);
+                self.changed.notify_all();
+                return Next::Ack(ack);
+            }
+            if state.closed {
+                return Next::End;
+            }
+            if std::mem::take(&mut state.hello) {
+                return Next::Hello;
+            }
+            let now = Instant::now();
+            let period = Duration::from_millis(state.rates.status_period_ms.into());
+            let due = !period.is_zero() && now >= state.status_due;
+            if due || state.status {
+                state.status = false;
+                state.status_due = now + period;
+                return Next::Status;
+            }
+            if let Some(news) = state.news.pop_front() {
+                return Next::News(news);
+            }
+            if now >= until {
+                return Next::Silence;
+            }
+            let until = if period.is_zero() { until } else { until.min(state.status_due) };
+            state = self.changed.wait_timeout(state, until - now).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+    }
+
+    /// Detections and log lines that were dropped because the line was slow.
+    pub(super) fn dropped(&self) -> u64 {
+        self.state().dropped
+    }
+
+    /// Nothing more will be said, but for the acknowledgements that wait.
+    pub(super) fn close(&self) {
+        self.change(|state| state.closed = true);
+    }
+
+    /// Whether [`Outbox::close`] was called.
+    pub(super) fn closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// The thread that empties this outbox has ended.
+    pub(super) fn has_ended(&self) {
+        self.change(|state| state.ended = true);
+    }
+
+    /// Waits until the emptying thread has ended; false if it takes longer than `most`.
+    pub(super) fn wait_for_end(&self, most: Duration) -> bool {
+        let waited = self.changed.wait_timeout_while(self.state(), most, |state| !state.ended);
+        waited.is_ok_and(|(state, _)| state.ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use firmware_bridge::{AckResult, Detections};
+
+    fn ack(sequence: u16) -> Ack {
+        Ack { sequence, kind: 0x43, result: AckResult::Done }
+    }
+
+    fn seen(frame: u32) -> Telemetry {
+        Telemetry::Detections(Detections { frame, ..Detections::default() })
+    }
+
+    #[test]
+    fn the_oldest_news_go_first_and_acknowledgements_never() {
+        let outbox = Outbox::new();
+        outbox.set_rates(SetReportRate::default());
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence)));
+        (0..100).for_each(|frame| outbox.news(seen(frame)));
+        (0..ACKS as u16).for_each(|sequence| assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(sequence))));
+        (68..100).for_each(|frame| assert_eq!(outbox.next(Duration::ZERO), Next::News(seen(frame))));
+        assert_eq!((outbox.next(Duration::ZERO), outbox.dropped()), (Next::Silence, 68));
+    }
+
+    #[test]
+    fn one_acknowledgement_too_many_waits_for_room() {
+        let outbox = Outbox::new();
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence)));
+        std::thread::scope(|scope| {
+            let late = scope.spawn(|| outbox.ack(ack(999)));
+            std::thread::sleep(Duration::from_millis(50));
+            assert!(!late.is_finished());
+            assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(0)));
+            late.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_status_comes_at_its_rate_or_when_asked() {
+        let outbox = Outbox::new();
+        outbox.set_rates(SetReportRate { status_period_ms: 40, detections_period_ms: 0 });
+        let began = Instant::now();
+        (0..4).for_each(|_| assert_eq!(outbox.next(Duration::from_secs(5)), Next::Status));
+        assert!(began.elapsed() >= Duration::from_millis(120), "{:?}", began.elapsed());
+        outbox.set_rates(SetReportRate::default());
+        assert_eq!(outbox.next(Duration::from_millis(50)), Next::Silence);
+        outbox.status();
+        outbox.hello();
+        assert_eq!((outbox.next(Duration::ZERO), outbox.next(Duration::ZERO)), (Next::Hello, Next::Status));
+        outbox.close();
+        assert_eq!(outbox.next(Duration::from_secs(5)), Next::End);
+    }
+
+    #[test]
+    fn a_flood_of_log_lines_is_cut_short() {
+        let outbox = Outbox::new();
+        outbox.set_rates(SetReportRate::default());
+        (0..1000).for_each(|_| outbox.log(log::Level::Warn, 5, "the camera is gone\nagain"));
+        let heard = std::iter::from_fn(|| Some(outbox.next(Duration::ZERO)).filter(|next| *next != Next::Silence)).count();
+        assert_eq!(heard, LOG_BURST as usize);
+    }
+}

@@ -1,0 +1,154 @@
+//! What has been seen so far, counted for the page and for Prometheus.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::Heading;
+use crate::outcome::Stop;
+use crate::telemetry::{CameraState, LimitReason, Report};
+
+/// Frames whose steps and ages are kept one by one.
+pub const RECENT: usize = 240;
+/// Without a result for so long, results are stale.
+pub const STALE: Duration = Duration::from_secs(2);
+/// Upper bounds of the age histogram, in seconds.
+pub const AGES: [f64; 12] = [0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 5.0];
+/// Every reason to stop, as its records name it.
+pub const STOPS: [(Stop, &str); 5] =
+    [(Stop::Halted, "halted"), (Stop::Limit, "limit"), (Stop::Zero, "zero"), (Stop::Reset, "reset"), (Stop::Deadline, "deadline")];
+/// Every budget that can bind, as its records name it.
+pub const LIMITS: [(LimitReason, &str); 5] = [
+    (LimitReason::None, "none"),
+    (LimitReason::Latency, "latency"),
+    (LimitReason::Power, "power"),
+    (LimitReason::Heat, "heat"),
+    (LimitReason::Camera, "camera"),
+];
+
+/// One frame, kept for the chart.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// Steps taken.
+    pub steps: u32,
+    /// Steps allowed.
+    pub limit: u32,
+    /// From capture to the answer.
+    pub age: Duration,
+    /// When its report came.
+    pub at: Instant,
+}
+
+/// Everything counted.
+pub struct Figures {
+    pub heading: Heading,
+    pub began: Instant,
+    pub frames: u64,
+    pub steps: u64,
+    pub stops: [u64; STOPS.len()],
+    pub limits: [u64; LIMITS.len()],
+    /// Counts of ages up to each of [`AGES`], and above the last.
+    pub ages: [u64; AGES.len() + 1],
+    pub age_sum: f64,
+    /// Seconds spent on fit, encode, steps and readout.
+    pub stages: [f64; 4],
+    pub energy_j: f64,
+    pub recent: VecDeque<Moment>,
+    pub last: Option<(Report, Instant)>,
+    /// The newest report with a picture; others carry none.
+    pub pictured: Option<Report>,
+    /// Connections now, and connections dropped because they were slow or too many.
+    pub clients: usize,
+    pub clients_dropped: u64,
+    /// The sink is gone and the server should go too.
+    pub ended: bool,
+}
+
+/// The figures, even if a thread panicked over them: they are numbers, and the process is about to end anyway.
+pub fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
+    figures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Figures {
+    pub fn new(heading: Heading) -> Figures {
+        Figures {
+            heading,
+            began: Instant::now(),
+            frames: 0,
+            steps: 0,
+            stops: Default::default(),
+            limits: Default::default(),
+            ages: Default::default(),
+            age_sum: 0.0,
+            stages: Default::default(),
+            energy_j: 0.0,
+            recent: VecDeque::with_capacity(RECENT),
+            last: None,
+            pictured: None,
+            clients: 0,
+            clients_dropped: 0,
+            ended: false,
+        }
+    }
+
+    /// Counts one report that came at `now`.
+    pub fn add(&mut self, report: &Report, now: Instant) {
+        self.frames += 1;
+        self.steps += u64::from(report.trace.steps);
+        if let Some(at) = STOPS.iter().position(|(stop, _)| *stop == report.trace.stop) {
+            self.stops[at] += 1;
+        }
+        if let Some(at) = LIMITS.iter().position(|(limit, _)| *limit == report.limit_reason) {
+            self.limits[at] += 1;
+        }
+        let age = report.age.as_secs_f64();
+        self.ages[AGES.iter().position(|bound| age <= *bound).unwrap_or(AGES.len())] += 1;
+        self.age_sum += age;
+        let stages = report.stages;
+        for (sum, stage) in self.stages.iter_mut().zip([stages.fit, stages.encode, stages.steps, stages.readout]) {
+            *sum += stage.as_secs_f64();
+        }
+        self.energy_j += f64::from(report.energy_j.unwrap_or(0.0));
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Moment { steps: report.trace.steps, limit: report.trace.limit, age: report.age, at: now });
+        if report.picture.is_some() {
+            self.pictured = Some(report.clone());
+        }
+        self.last = Some((Report { picture: None, ..report.clone() }, now));
+    }
+
+    /// How long ago the last result came, and whether that is too long.
+    pub fn staleness(&self, now: Instant) -> (Duration, bool) {
+        let since = now.saturating_duration_since(self.last.as_ref().map_or(self.began, |(_, at)| *at));
+        (since, since > STALE || self.last.is_none())
+    }
+
+    /// What the camera is doing as far as results tell: a camera that streamed, and brings no result any more, has stalled.
+    pub fn camera(&self, now: Instant) -> CameraState {
+        match &self.last {
+            None => CameraState::Searching,
+            Some((report, _)) if report.camera == CameraState::Streaming && self.staleness(now).1 => CameraState::Stalled,
+            Some((report, _)) => report.camera,
+        }
+    }
+
+    /// The age that `share` of the recent results do not exceed.
+    pub fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
+        let mut ages: Vec<Duration> = self.recent.iter().map(|moment| moment.age).collect();
+        ages.sort_unstable();
+        shares.map(|share| match ages.len() {
+            0 => Duration::ZERO,
+            n => ages[((n as f64 * share).ceil() as usize).clamp(1, n) - 1],
+        })
+    }
+
+    /// Results per second, over the recent ones.
+    pub fn rate(&self) -> f64 {
+        match (self.recent.front(), self.recent.back()) {
+            (Some(first), Some(last)) if last.at > first.at => (self.recent.len() - 1) as f64 / (last.at - first.at).as_secs_f64(),
+            _ => 0.0,
+        }
+    }
+}

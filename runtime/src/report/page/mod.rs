@@ -1,0 +1,83 @@
+//! A page for people on the board, figures for Prometheus, and a yes or no for whoever restarts things.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/` | the live picture with its overlay, steps against the limit, ages, watts, reasons, camera |
+//! | `/live` | what the page draws: length of the JSON (u32, little-endian), the JSON, luma, mask |
+//! | `/metrics` | Prometheus text format 0.0.4 |
+//! | `/healthz` | 200 while results are fresh, 503 when they are stale |
+//!
+//! One thread serves everybody from one poll loop with bounded buffers, so a client can neither block another nor the pipeline.
+
+mod door;
+mod figures;
+mod live;
+mod metrics;
+mod server;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::{Sink, SinkError};
+use crate::telemetry::Report;
+use door::Door;
+use figures::Figures;
+use server::Server;
+
+/// What the page says about the run as a whole.
+#[derive(Clone, Debug)]
+pub struct Heading {
+    /// One line for a person.
+    pub title: String,
+    /// The network and its version.
+    pub model: String,
+    /// Class names, background first.
+    pub classes: Arc<[String]>,
+}
+
+/// The sink; the server runs until it is dropped.
+pub struct Page {
+    figures: Arc<Mutex<Figures>>,
+    waker: Arc<mio::Waker>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Page {
+    /// Listens on `address`, and asks for `token` if there is one.
+    pub fn start(address: SocketAddr, token: Option<&str>, heading: Heading) -> Result<Page, SinkError> {
+        let failed = |reason| SinkError::Write { place: format!("the page at {address}"), reason };
+        let figures = Arc::new(Mutex::new(Figures::new(heading)));
+        let door = Door { token: token.map(str::to_owned), loopback: address.ip().is_loopback() };
+        let mut server = Server::listen(address, door, Arc::clone(&figures)).map_err(failed)?;
+        let waker = server.waker();
+        log::info!("page on http://{}/", server.address());
+        let server = std::thread::Builder::new().name("page".into()).spawn(move || server.serve()).map_err(failed)?;
+        Ok(Page { figures, waker, server: Some(server) })
+    }
+}
+
+impl Sink for Page {
+    fn show(&mut self, report: &Report) -> Result<(), SinkError> {
+        figures::lock(&self.figures).add(report, Instant::now());
+        Ok(())
+    }
+
+    fn draws(&self) -> bool {
+        true
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        figures::lock(&self.figures).ended = true;
+        // Without the wake it would notice at its next client.
+        if self.waker.wake().is_ok()
+            && let Some(server) = self.server.take()
+            && server.join().is_err()
+        {
+            log::error!("the page's thread panicked");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! A serial port that may be absent, slow, or gone for a while, and is opened again by a name that stays the same.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use serialport::{FlowControl, SerialPort};
+
+/// Bits per second where none are given.
+pub const DEFAULT_BAUD: u32 = 115_200;
+const FIRST_RETRY: Duration = Duration::from_millis(100);
+const LAST_RETRY: Duration = Duration::from_secs(2);
+/// Names that stay with a device whatever else is plugged in, the surest first.
+const STABLE_NAMES: [&str; 2] = ["/dev/serial/by-id", "/dev/serial/by-path"];
+
+/// A port and how it is spoken to: `PORT[@BAUD[,rtscts]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSpec {
+    /// The device.
+    pub path: String,
+    /// Bits per second.
+    pub baud: u32,
+    /// Whether the RTS and CTS wires say when to wait. (XON and XOFF are bytes like any other here.)
+    pub rtscts: bool,
+}
+
+impl FromStr for PortSpec {
+    type Err = String;
+
+    fn from_str(given: &str) -> Result<PortSpec, String> {
+        let (path, speed) = given.rsplit_once('@').map_or((given, None), |(path, speed)| (path, Some(speed)));
+        if path.is_empty() {
+            return Err("a port is missing, for example /dev/ttyUSB0@115200".into());
+        }
+        let (baud, flow) =
+            speed.map_or((None, None), |speed| speed.split_once(',').map_or((Some(speed), None), |(baud, flow)| (Some(baud), Some(flow))));
+        let baud = match baud.map(str::parse) {
+            None => DEFAULT_BAUD,
+            Some(Ok(baud)) if baud > 0 => baud,
+            Some(_) => return Err(format!("'{}' is no baud rate, for example 115200", baud.unwrap_or_default())),
+        };
+        let rtscts = match flow {
+            None => false,
+            Some("rtscts") => true,
+            Some(other) => return Err(format!("'{other}' is no flow control; write rtscts, or nothing")),
+        };
+        Ok(PortSpec { path: path.into(), baud, rtscts })
+    }
+}
+
+/// Opens a port, and opens it again after it was lost: at once, then ever more slowly, up to every two seconds.
+pub(super) struct Reopening {
+    spec: PortSpec,
+    /// The stable name under which the device was found when it was there.
+    stable: Option<PathBuf>,
+    retry_at: Option<Instant>,
+    retry_after: Duration,
+    said: bool,
+}
+
+impl Reopening {
+    pub(super) fn new(spec: PortSpec) -> Reopening {
+        Reopening { spec, stable: None, retry_at: None, retry_after: FIRST_RETRY, said: false }
+    }
+
+    /// The port, if it opens; asked too early, it does not try.
+    pub(super) fn open(&mut self) -> Option<Box<dyn SerialPort>> {
+        if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            return None;
+        }
+        let path = self
+            .stable
+            .as_deref()
+            .filter(|stable| stable.exists())
+            .map_or(self.spec.path.as_str().into(), Path::to_string_lossy)
+            .into_owned();
+        let flow = if self.spec.rtscts { FlowControl::Hardware } else { FlowControl::None };
+        match serialport::new(&path, self.spec.baud).flow_control(flow).timeout(Duration::from_millis(100)).open() {
+            Ok(port) => {
+                log::info!("serial {path}: open at {} baud", self.spec.baud);
+                if self.stable.is_none() {
+                    self.stable = STABLE_NAMES.iter().find_map(|folder| stable_name(Path::new(folder), Path::new(&path)));
+                }
+                (self.retry_at, self.retry_after, self.said) = (None, FIRST_RETRY, false);
+                Some(port)
+            }
+            Err(error) => {
+                self.lost(&error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The port is gone, for `reason`. Said once per loss.
+    pub(super) fn lost(&mut self, reason: &str) {
+        if !std::mem::replace(&mut self.said, true) {
+            log::warn!("serial {}: {reason}; trying again until it is back", self.spec.path);
+        }
+        self.retry_at = Some(Instant::now() + self.retry_after);
+        self.retry_after = (self.retry_after * 2).min(LAST_RETRY);
+    }
+
+    /// How long until the next try.
+    pub(super) fn wait(&self) -> Duration {
+        self.retry_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// The name in `folder` that leads to the same device as `path`.
+fn stable_name(folder: &Path, path: &Path) -> Option<PathBuf> {
+    let device = path.canonicalize().ok()?;
+    let mut names: Vec<PathBuf> = folder.read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
+    names.sort();
+    names.into_iter().find(|name| name.canonicalize().is_ok_and(|target| target == device))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_read_as_people_write_them() {
+        let spec = |path: &str, baud, rtscts| Ok(PortSpec { path: path.into(), baud, rtscts });
+        assert_eq!("/dev/ttyTHS1".parse(), spec("/dev/ttyTHS1", 115_200, false));
+        assert_eq!("/dev/ttyUSB0@921600".parse(), spec("/dev/ttyUSB0", 921_600, false));
+        assert_eq!("/dev/ttyUSB0@921600,rtscts".parse(), spec("/dev/ttyUSB0", 921_600, true));
+        for (given, word) in [
+            ("", "port is missing"),
+            ("@9600", "port is missing"),
+            ("/dev/x@fast", "'fast'"),
+            ("/dev/x@0", "'0'"),
+            ("/dev/x@9600,xon", "'xon'"),
+        ] {
+            assert!(given.parse::<PortSpec>().unwrap_err().contains(word), "{given}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_found_again_by_the_name_that_leads_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (device, by_id) = (folder.path().join("ttyUSB0"), folder.path().join("by-id"));
+        std::fs::write(&device, "").unwrap();
+        std::fs::create_dir(&by_id).unwrap();
+        assert_eq!(stable_name(&by_id, &device), None);
+        std::os::unix::fs::symlink("../ttyUSB0", by_id.join("usb-FTDI_1234-if00-port0")).unwrap();
+        std::os::unix::fs::symlink("../ttyUSB7", by_id.join("usb-another")).unwrap();
+        assert_eq!(stable_name(&by_id, &device), Some(by_id.join("usb-FTDI_1234-if00-port0")));
+    }
+}

@@ -1,0 +1,64 @@
+//! What the main loop asks and tells while it runs: signals, faults and the service manager, in one place.
+
+use std::sync::atomic::Ordering;
+
+use super::exit::{Cause, Failure};
+use super::notify::Notifier;
+use super::panics;
+use super::signals::Signals;
+use crate::clock;
+use crate::telemetry::{CameraState, Report};
+
+/// The life of one run.
+pub struct Life {
+    signals: Signals,
+    notifier: Notifier,
+}
+
+impl Life {
+    /// Listens to signals from now on; `reload` says whether there is a configuration to read again.
+    pub fn begin(reload: bool) -> Result<Life, Failure> {
+        let notifier = Notifier::from_environment();
+        Ok(Life { signals: Signals::listen(reload)?, notifier })
+    }
+
+    /// The service manager's ear.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
+    /// Whether a service manager started this.
+    pub fn is_service(&self) -> bool {
+        self.notifier.is_heard()
+    }
+
+    /// Whether to go on: false once asked to end, or once a thread has died.
+    pub fn goes_on(&self) -> bool {
+        !self.signals.stop().load(Ordering::Relaxed) && !panics::died()
+    }
+
+    /// Whether the configuration is to be read again; true once per request.
+    pub fn reload(&self) -> bool {
+        self.signals.reload()
+    }
+
+    /// One frame was answered.
+    pub fn answered(&mut self, report: &Report) {
+        self.notifier.answered(clock::now(), report);
+    }
+
+    /// No frame came.
+    pub fn waited(&mut self, camera: CameraState) {
+        self.notifier.waited(clock::now(), camera);
+    }
+
+    /// Frames are left alone on request.
+    pub fn paused(&mut self) {
+        self.notifier.paused(clock::now());
+    }
+
+    /// The loop has ended: a thread that died is a failure.
+    pub fn verdict(&self) -> Result<(), Failure> {
+        if panics::died() { Err(Failure::new(Cause::Internal, panics::last())) } else { Ok(()) }
+    }
+}

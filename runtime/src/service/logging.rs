@@ -1,0 +1,144 @@
+//! Log lines on standard error; under systemd each carries its journal priority. No line of code can flood the log.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Mutex, RwLock};
+use std::time::{Duration, Instant};
+
+use env_logger::Logger;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// How many lines one place in the code may write in one [`PERIOD`].
+const LINES: u32 = 10;
+/// The period of [`LINES`].
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// One that hears warnings and errors beside standard error.
+type Listener = Box<dyn Fn(Level, &str) + Send + Sync>;
+
+static LISTENERS: RwLock<Vec<Listener>> = RwLock::new(Vec::new());
+
+/// Tells `listener` every warning and error that is written from now on. It must not wait, and must not log.
+pub fn listen(listener: impl Fn(Level, &str) + Send + Sync + 'static) {
+    LISTENERS.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Box::new(listener));
+}
+
+/// Starts logging at `level`, unless `RUST_LOG` says otherwise.
+pub fn start(level: LevelFilter) {
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let inner = env_logger::Builder::new()
+        .filter_level(level)
+        .filter_module("tract_core", LevelFilter::Error)
+        .filter_module("tract_onnx", LevelFilter::Error)
+        .parse_default_env()
+        .format(move |out, record| {
+            if journal {
+                writeln!(out, "<{}>{}", priority(record.level()), record.args())
+            } else {
+                writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+            }
+        })
+        .build();
+    log::set_max_level(inner.filter());
+    if log::set_boxed_logger(Box::new(Limited { inner, places: Mutex::default() })).is_err() {
+        eprintln!("logging was started twice");
+    }
+}
+
+/// The syslog priority (RFC 5424) of a level.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Error => 3,
+        Level::Warn => 4,
+        Level::Info => 6,
+        Level::Debug | Level::Trace => 7,
+    }
+}
+
+/// A logger that holds back a place in the code which writes too much; debugging is not held back.
+struct Limited {
+    inner: Logger,
+    places: Mutex<HashMap<(&'static str, u32), Window>>,
+}
+
+/// One place's lines in the current period.
+struct Window {
+    began: Instant,
+    lines: u32,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Written,
+    /// Written, after a word about as many that were not.
+    After(u32),
+    HeldBack,
+}
+
+impl Window {
+    fn admit(&mut self, now: Instant) -> Verdict {
+        if now.duration_since(self.began) >= PERIOD {
+            let held = self.lines.saturating_sub(LINES);
+            *self = Window { began: now, lines: 1 };
+            return if held > 0 { Verdict::After(held) } else { Verdict::Written };
+        }
+        self.lines = self.lines.saturating_add(1);
+        if self.lines <= LINES { Verdict::Written } else { Verdict::HeldBack }
+    }
+}
+
+impl Log for Limited {
+    fn enabled(&self, metadata: &Metadata) -> bool {
+        self.inner.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record) {
+        if !self.inner.matches(record) {
+            return;
+        }
+        let verdict = match (record.level(), record.file_static(), record.line()) {
+            (Level::Error | Level::Warn | Level::Info, Some(file), Some(line)) => {
+                let now = Instant::now();
+                let mut places = self.places.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                places.entry((file, line)).or_insert(Window { began: now, lines: 0 }).admit(now)
+            }
+            _ => Verdict::Written,
+        };
+        if verdict != Verdict::HeldBack && record.level() <= Level::Warn {
+            let listeners = LISTENERS.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+            if !listeners.is_empty() {
+                let words = record.args().to_string();
+                listeners.iter().for_each(|listener| listener(record.level(), &words));
+            }
+        }
+        match verdict {
+            Verdict::Written => self.inner.log(record),
+            Verdict::After(held) => {
+                let words = format_args!("{} ({held} lines like this were held back)", record.args()).to_string();
+                self.inner.log(&Record::builder().metadata(record.metadata().clone()).args(format_args!("{words}")).build());
+            }
+            Verdict::HeldBack => {}
+        }
+    }
+
+    fn flush(&self) {
+        self.inner.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_floods_is_held_back_and_later_says_how_much() {
+        let began = Instant::now();
+        let mut window = Window { began, lines: 0 };
+        let verdicts: Vec<Verdict> = (0..13).map(|_| window.admit(began)).collect();
+        assert!(verdicts[..10].iter().all(|verdict| *verdict == Verdict::Written));
+        assert!(verdicts[10..].iter().all(|verdict| *verdict == Verdict::HeldBack));
+        assert_eq!(window.admit(began + PERIOD), Verdict::After(3));
+        assert_eq!(window.admit(began + PERIOD), Verdict::Written);
+    }
+}

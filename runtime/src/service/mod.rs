@@ -1,0 +1,13 @@
+//! Lifetime: configuration, wiring of rooms into a pipeline, signals, the service manager, and what ends the process.
+
+pub mod config;
+pub mod exit;
+pub mod life;
+pub mod logging;
+pub mod notify;
+pub mod pacing;
+pub mod panics;
+pub mod pipeline;
+pub mod run;
+pub mod signals;
+pub mod steering;

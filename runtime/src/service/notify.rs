@@ -1,0 +1,113 @@
+//! What the service manager is told: ready, alive, reading its configuration again, ending. Without one, nothing.
+//!
+//! The watchdog is fed by answered frames, and by waiting while the camera is known to be away. Waiting while the camera
+//! is said to stream is what a hang looks like, and feeds nothing.
+
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+
+use crate::telemetry::{CameraState, Report};
+
+/// The status line is written at most this often.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+
+/// The line to the service manager.
+pub struct Notifier {
+    /// Nobody listens without a socket.
+    heard: bool,
+    /// How often the watchdog is fed; None without one.
+    feed_every: Option<Duration>,
+    fed: Option<Duration>,
+    told: Option<Duration>,
+    frames: u64,
+    steps: u64,
+    camera: Option<CameraState>,
+}
+
+impl Notifier {
+    /// Listens to what the environment says (`NOTIFY_SOCKET`, `WATCHDOG_USEC`).
+    pub fn from_environment() -> Notifier {
+        // Three meals per period leave room for one late one.
+        let feed_every = sd_notify::watchdog_enabled().map(|period| period / 3);
+        let heard = std::env::var_os("NOTIFY_SOCKET").is_some();
+        Notifier { heard, feed_every, fed: None, told: None, frames: 0, steps: 0, camera: None }
+    }
+
+    /// Whether a service manager listens.
+    pub fn is_heard(&self) -> bool {
+        self.heard
+    }
+
+    fn say(&self, words: &[NotifyState]) {
+        if self.heard
+            && let Err(error) = sd_notify::notify(words)
+        {
+            log::debug!("the service manager does not listen: {error}");
+        }
+    }
+
+    /// The engine is warm and frames may come.
+    pub fn ready(&self, status: &str) {
+        self.say(&[NotifyState::Ready, NotifyState::Status(status)]);
+    }
+
+    /// The first steps may take long (kernels are built): asks for `more` time to start in.
+    pub fn starting(&self, status: &str, more: Duration) {
+        self.say(&[NotifyState::Status(status), NotifyState::ExtendTimeoutUsec(more.as_micros() as u32)]);
+    }
+
+    /// One frame was answered at `now`.
+    pub fn answered(&mut self, now: Duration, report: &Report) {
+        self.frames += 1;
+        self.steps += u64::from(report.trace.steps);
+        self.feed(now);
+        let since = self.told.map_or(STATUS_EVERY, |told| now.saturating_sub(told));
+        if self.heard && (since >= STATUS_EVERY || self.camera != Some(report.camera)) {
+            let rate = self.frames as f64 / since.as_secs_f64().max(1e-3);
+            let steps = self.steps as f64 / self.frames as f64;
+            let age = report.age.as_secs_f64() * 1e3;
+            let figures = if self.told.is_some() { format!(", {rate:.1} frames/s, {steps:.2} steps a frame") } else { String::new() };
+            self.say(&[NotifyState::Status(&format!("{} engine{figures}, age {age:.0} ms", report.engine))]);
+            (self.told, self.camera, self.frames, self.steps) = (Some(now), Some(report.camera), 0, 0);
+        }
+    }
+
+    /// No frame came up to `now`, with the camera in state `camera`.
+    pub fn waited(&mut self, now: Duration, camera: CameraState) {
+        if camera == CameraState::Streaming {
+            return;
+        }
+        self.feed(now);
+        if self.heard && self.camera != Some(camera) {
+            let word = format!("{camera:?}").to_lowercase();
+            self.say(&[NotifyState::Status(&format!("waiting for the camera ({word})"))]);
+            self.camera = Some(camera);
+        }
+    }
+
+    /// Frames are left alone on request.
+    pub fn paused(&mut self, now: Duration) {
+        self.feed(now);
+    }
+
+    fn feed(&mut self, now: Duration) {
+        let Some(every) = self.feed_every else { return };
+        if self.fed.is_none_or(|fed| now.saturating_sub(fed) >= every) {
+            self.fed = Some(now);
+            self.say(&[NotifyState::Watchdog]);
+        }
+    }
+
+    /// The configuration is being read again; [`Notifier::ready`] says that it has been.
+    pub fn reloading(&self) {
+        if let Ok(now) = NotifyState::monotonic_usec_now() {
+            self.say(&[NotifyState::Reloading, now]);
+        }
+    }
+
+    /// The end begins.
+    pub fn stopping(&self, why: &str) {
+        self.say(&[NotifyState::Stopping, NotifyState::Status(why)]);
+    }
+}

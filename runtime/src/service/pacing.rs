@@ -1,0 +1,149 @@
+//! The governor at work: warmed up on this machine, fed with sensor readings, asked before every frame.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::pipeline::{Cost, Pipeline};
+use crate::clock;
+use crate::network::engine::EngineError;
+use crate::outcome::Stop;
+use crate::pace::sensors::Sensors;
+use crate::pace::stats::EnergyMeter;
+use crate::pace::{Budget, CostModel, Governor, Limits, Observation, Plan, Reading};
+use crate::telemetry::Report;
+
+/// How often sensors are asked whether it is time: well below their own interval, which they vary so that it keeps step with nothing.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Readings that wait while a frame is answered, some seconds of them; more are of no use.
+const READINGS: usize = 64;
+
+/// Keeps frames within a budget.
+pub struct Pacing {
+    governor: Governor,
+    energy: EnergyMeter,
+    watch: Watch,
+    /// What the sensors said last.
+    last: Reading,
+    skipped: u64,
+}
+
+impl Pacing {
+    /// Measures what frames cost on this machine, and starts to watch the sensors found under `root` (`/` on a board).
+    pub fn begin(pipeline: &mut Pipeline, budget: Budget, max_steps: u32, fps: Option<f64>, root: &Path) -> Result<Pacing, EngineError> {
+        let Cost { base, per_step } = pipeline.warm_up()?;
+        log::info!("a frame costs {:.2} ms and {:.2} ms a step", base.as_secs_f64() * 1e3, per_step.as_secs_f64() * 1e3);
+        let frame_period = fps.filter(|fps| *fps > 0.0).map(|fps| Duration::from_secs_f64(1.0 / fps));
+        let limits = Limits { min_steps: 1, max_steps, frame_period, checked: true };
+        let sensors = Sensors::discover(root);
+        if !sensors.has_power() {
+            log::info!("no power sensor: watts are neither reported nor kept to");
+        }
+        Ok(Pacing {
+            governor: Governor::new(limits, CostModel { base, per_step, energy: None }, budget),
+            energy: EnergyMeter::new(),
+            watch: Watch::start(sensors),
+            last: Reading::default(),
+            skipped: 0,
+        })
+    }
+
+    /// What the frame captured at `captured` may spend.
+    pub fn plan(&mut self, captured: Duration) -> Plan {
+        let now = clock::now();
+        while let Some((at, reading)) = self.watch.take() {
+            if let Some(power) = reading.power_mw {
+                self.energy.sample(at, power);
+            }
+            self.governor.sense(at, &reading);
+            self.last = reading;
+        }
+        let plan = self.governor.plan(now, now.saturating_sub(captured));
+        self.skipped += u64::from(plan.skip);
+        plan
+    }
+
+    /// Learns from an answered frame, and completes its report.
+    pub fn answered(&mut self, plan: &Plan, report: &mut Report) {
+        let now = report.captured + report.age;
+        let held = report.trace.steps >= plan.limit && report.trace.stop == Stop::Limit || report.trace.stop == Stop::Deadline;
+        let stages = &report.stages;
+        self.governor.observe(
+            now,
+            &Observation {
+                steps: report.trace.steps,
+                encode: stages.fit + stages.encode,
+                stepping: stages.steps,
+                readout: stages.readout,
+                age: report.age,
+                wanted_more: held,
+            },
+        );
+        report.limit_reason = plan.reason;
+        report.power_mw = self.last.power_mw.map(|power| power.round() as u32);
+        report.power_budget_mw = self.governor.budget().power.map(|power| power.mw);
+        report.temp_c = self.last.temp_c;
+        report.energy_j = self.energy.frame(now).map(|joules| joules as f32);
+        report.skipped += self.skipped;
+    }
+
+    /// Keeps to another budget from the next frame on.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.governor.set_budget(budget);
+    }
+
+    /// The budget kept to.
+    pub fn budget(&self) -> &Budget {
+        self.governor.budget()
+    }
+}
+
+/// A thread that looks at the sensors, so that no slow bus delays a frame.
+struct Watch {
+    readings: Receiver<(Duration, Reading)>,
+    end: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    fn start(mut sensors: Sensors) -> Watch {
+        let (send, readings) = sync_channel(READINGS);
+        let end = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&end);
+        let look = move || {
+            while !ended.load(Ordering::Relaxed) {
+                let now = clock::now();
+                if let Some(reading) = sensors.read(now) {
+                    // A full queue means that nobody answers frames now.
+                    let _ = send.try_send((now, reading));
+                }
+                for event in sensors.take_events() {
+                    log::warn!("{event}");
+                }
+                std::thread::park_timeout(LOOK_EVERY);
+            }
+        };
+        let thread = std::thread::Builder::new().name("sensors".into()).spawn(look);
+        let thread = thread.inspect_err(|error| log::error!("no thread for the sensors ({error}): latency alone is kept to")).ok();
+        Watch { readings, end, thread }
+    }
+
+    /// The oldest reading not yet taken.
+    fn take(&self) -> Option<(Duration, Reading)> {
+        self.readings.try_recv().ok()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It only logs; a panic in it has been told by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}

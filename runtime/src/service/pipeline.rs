@@ -1,0 +1,206 @@
+//! One frame through the network: fit, encode, step, read out, report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capture::fit::{FitError, Fitter, InputSpec, Mode};
+use crate::clock;
+use crate::frame::Frame;
+use crate::network::Network;
+use crate::network::engine::{Engine, EngineError, Order};
+use crate::network::halting::HaltingRule;
+use crate::network::manifest::InputSection;
+use crate::outcome::Trace;
+use crate::task::{Mask, Task};
+use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Stages};
+
+/// A gap between two frames of a timed source after which the carried state is doubted.
+const DOUBT_AFTER: Duration = Duration::from_millis(500);
+/// A gap after which it is forgotten.
+const RESET_AFTER: Duration = Duration::from_secs(5);
+
+/// Steps and frames of the warm-up; the first frame pays for cold caches and does not count, because the least cost does.
+const WARM_UP_STEPS: u32 = 3;
+const WARM_UP_FRAMES: u32 = 3;
+
+/// What a frame costs on this machine: `base + steps * per_step`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// Everything but stepping.
+    pub base: Duration,
+    /// One step.
+    pub per_step: Duration,
+}
+
+/// What the pipeline made of one frame.
+pub struct Answer<'a> {
+    /// The steps.
+    pub trace: Trace,
+    /// What was seen.
+    pub detections: &'a Detections,
+    /// Time spent, by stage.
+    pub stages: Stages,
+    /// From capture to this answer.
+    pub age: Duration,
+}
+
+/// One frame could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The frame cannot be converted: broken, or of an unknown layout.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A network, an engine and a task, wired for one source.
+pub struct Pipeline {
+    engine: Box<dyn Engine>,
+    fitter: Fitter,
+    task: Task,
+    rule: HaltingRule,
+    input: InputSection,
+    timed: bool,
+    last: Option<(u32, u32, Duration)>,
+}
+
+impl Pipeline {
+    /// Wires `engine` for frames of a source whose capture times are those of the scene (`timed`) or not, fitted by `mode`, halted by `rule`.
+    pub fn new(network: &Network, engine: Box<dyn Engine>, rule: HaltingRule, mode: Mode, timed: bool) -> Pipeline {
+        let input = network.manifest.input.clone();
+        let channel = |values: &[f32]| std::array::from_fn(|at| values[at.min(values.len() - 1)]);
+        let spec = InputSpec {
+            width: input.width as usize,
+            height: input.height as usize,
+            channels: input.channels as usize,
+            mean: channel(&input.mean),
+            std: channel(&input.std),
+        };
+        Pipeline {
+            engine,
+            fitter: Fitter::new(spec, mode),
+            task: Task::new(&network.manifest.task, network.logits_shape()),
+            rule,
+            input,
+            timed,
+            last: None,
+        }
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.engine.name()
+    }
+
+    /// Halts by `rule` from the next frame on.
+    pub fn set_rule(&mut self, rule: HaltingRule) {
+        self.rule = rule;
+    }
+
+    /// The mask of the last frame answered.
+    pub fn mask(&self) -> &Mask {
+        self.task.mask()
+    }
+
+    /// Forgets everything carried from frame to frame.
+    pub fn reset(&mut self) {
+        self.engine.reset();
+        self.task.reset();
+    }
+
+    /// Answers one frame with at most `limit` steps, none of which may end after `deadline`.
+    pub fn answer(&mut self, frame: &Frame, limit: u32, deadline: Option<Duration>) -> Result<Answer<'_>, PipelineError> {
+        self.continuity(frame);
+        let began = clock::now();
+        self.fitter.fit(frame, self.engine.input())?;
+        let fitted = clock::now();
+        self.engine.encode()?;
+        let encoded = clock::now();
+        let trace = self.engine.advance(&Order { rule: self.rule, limit, deadline })?;
+        let stepped = clock::now();
+        let detections = self.task.read(self.engine.readout()?, view(&self.fitter));
+        let done = clock::now();
+        let stages = Stages { fit: fitted - began, encode: encoded - fitted, steps: stepped - encoded, readout: done - stepped };
+        Ok(Answer { trace, detections, stages, age: done.saturating_sub(frame.captured) })
+    }
+
+    /// Measures what a frame and a step cost on this machine, on an empty picture, and leaves the state cleared.
+    pub fn warm_up(&mut self) -> Result<Cost, EngineError> {
+        let mut cost = Cost { base: Duration::MAX, per_step: Duration::MAX };
+        let order = Order { rule: HaltingRule::fixed(WARM_UP_STEPS), limit: WARM_UP_STEPS, deadline: None };
+        for _ in 0..WARM_UP_FRAMES {
+            let began = clock::now();
+            self.engine.encode()?;
+            let encoded = clock::now();
+            let steps = self.engine.advance(&order)?.steps.max(1);
+            let stepped = clock::now();
+            self.engine.readout()?;
+            cost.base = cost.base.min(clock::now() - stepped + (encoded - began));
+            cost.per_step = cost.per_step.min((stepped - encoded) / steps);
+        }
+        self.engine.reset();
+        Ok(cost)
+    }
+
+    /// Resets or doubts the state where `frame` does not continue the one before it.
+    fn continuity(&mut self, frame: &Frame) {
+        let before = self.last.replace((frame.width, frame.height, frame.captured));
+        let Some((width, height, captured)) = before else { return };
+        let gap = if self.timed { frame.captured.saturating_sub(captured) } else { Duration::ZERO };
+        if frame.cut || (width, height) != (frame.width, frame.height) || gap > RESET_AFTER {
+            self.reset();
+        } else if gap > DOUBT_AFTER {
+            self.engine.doubt();
+        }
+    }
+
+    /// The network's input and answer of the last frame, for sinks that draw.
+    pub fn picture(&mut self) -> Arc<Picture> {
+        let (width, height) = (self.input.width as usize, self.input.height as usize);
+        let (mean, std) = (self.input.mean[0], self.input.std[0]);
+        let luma = self.engine.input()[..width * height].iter().map(|x| ((x * std + mean) * 255.0).round().clamp(0.0, 255.0) as u8);
+        let luma = luma.collect();
+        let mask = self.task.mask();
+        let class = |at: usize| {
+            let (x, y) = (at % width * mask.width / width, at / width * mask.height / height);
+            mask.classes[y * mask.width + x]
+        };
+        Arc::new(Picture { width: width as u32, height: height as u32, luma, mask: (0..width * height).map(class).collect() })
+    }
+}
+
+/// The part of the source's picture that the tensor, and so the logits, cover.
+fn view(fitter: &Fitter) -> Region {
+    let placement = fitter.placement().expect("a frame was fitted");
+    let (left, top) = placement.to_picture(0.0, 0.0);
+    let (right, bottom) = placement.to_picture(fitter.spec().width as f64, fitter.spec().height as f64);
+    Region { x: left as f32, y: top as f32, width: (right - left) as f32, height: (bottom - top) as f32 }
+}
+
+impl Answer<'_> {
+    /// The report of this answer to `frame`; counters and sensor readings are the caller's to fill in.
+    pub fn report(&self, frame: &Frame, engine: &'static str) -> Report {
+        Report {
+            sequence: frame.sequence,
+            captured: frame.captured,
+            size: (frame.width, frame.height),
+            age: self.age,
+            trace: self.trace.clone(),
+            limit_reason: LimitReason::None,
+            engine,
+            detections: self.detections.clone(),
+            stages: self.stages,
+            camera: CameraState::Streaming,
+            dropped: 0,
+            skipped: 0,
+            corrupt: 0,
+            power_mw: None,
+            power_budget_mw: None,
+            temp_c: None,
+            energy_j: None,
+            picture: None,
+        }
+    }
+}

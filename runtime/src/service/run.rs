@@ -1,0 +1,108 @@
+//! The main loop: pull, answer, report, until told to end.
+
+use std::time::Duration;
+
+use super::exit::{Cause, Failure};
+use super::life::Life;
+use super::pacing::Pacing;
+use super::pipeline::{Pipeline, PipelineError};
+use super::steering::Steering;
+use crate::capture::{Pull, Source};
+use crate::frame::Frame;
+use crate::outcome::MAX_STEPS;
+use crate::report::{Outlet, SinkError};
+
+/// How long one pull may wait before the loop looks at the stop flag again.
+const WAIT: Duration = Duration::from_millis(100);
+/// Pictures for people are made at most this often on live sources.
+const PICTURE_EVERY: Duration = Duration::from_millis(50);
+
+/// Answers frames until the source ends, `frames` are answered, a sink's reader leaves, or `life` is to end;
+/// `steering` carries out what links ask for, and keeps frames within a budget if there is one;
+/// `reload` is called when the configuration is to be read again.
+/// Returns how many frames were answered.
+pub fn run(
+    source: &mut dyn Source,
+    pipeline: &mut Pipeline,
+    steering: &mut Steering,
+    outlets: &[Outlet],
+    frames: Option<u64>,
+    life: &mut Life,
+    reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
+) -> Result<u64, Failure> {
+    let mut frame = Frame::default();
+    let mut answered = 0;
+    let mut corrupt = 0;
+    let mut drawn = Duration::ZERO;
+    let live = source.info().live;
+    let draws = outlets.iter().any(Outlet::draws);
+    steering.attend(pipeline, source.state());
+    while frames.is_none_or(|frames| answered < frames) && life.goes_on() {
+        if life.reload() {
+            reload(pipeline, steering.pacing());
+        }
+        if steering.paused() && !live {
+            steering.rest(WAIT);
+            steering.attend(pipeline, source.state());
+            life.paused();
+            continue;
+        }
+        let pulled = source.pull(&mut frame, WAIT)?;
+        steering.attend(pipeline, source.state());
+        match pulled {
+            Pull::Frame if steering.paused() => {
+                life.paused();
+                continue;
+            }
+            Pull::Frame => {}
+            Pull::Waiting => {
+                life.waited(source.state());
+                continue;
+            }
+            Pull::End => break,
+        }
+        let engine = pipeline.engine();
+        let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured));
+        if live && plan.is_some_and(|plan| plan.skip) {
+            life.waited(source.state());
+            continue;
+        }
+        let (limit, deadline) = plan.map_or((MAX_STEPS as u32, None), |plan| (plan.limit, plan.deadline));
+        let mut report = match pipeline.answer(&frame, limit, deadline) {
+            Ok(answer) => answer.report(&frame, engine),
+            Err(PipelineError::Fit(error)) if source.info().timed => {
+                corrupt += 1;
+                log::debug!("frame {}: {error}", frame.sequence);
+                continue;
+            }
+            Err(PipelineError::Fit(error)) => {
+                return Err(Failure::new(Cause::Source, format!("{}: frame {}: {error}", source.info().uri, frame.sequence)));
+            }
+            Err(PipelineError::Engine(error)) => return Err(error.into()),
+        };
+        let losses = source.losses();
+        report.camera = source.state();
+        report.dropped = losses.dropped;
+        report.skipped = losses.skipped;
+        report.corrupt = losses.corrupt + corrupt;
+        if let (Some(pacing), Some(plan)) = (steering.pacing(), &plan) {
+            pacing.answered(plan, &mut report);
+        }
+        let now = report.captured + report.age;
+        if draws && (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) {
+            drawn = now;
+            report.picture = Some(pipeline.picture());
+        }
+        answered += 1;
+        life.answered(&report);
+        for outlet in outlets {
+            match outlet.send(&report) {
+                Ok(()) => {}
+                Err(SinkError::Closed) => return Ok(answered),
+                Err(error) => return Err(Failure::new(Cause::Output, error)),
+            }
+        }
+    }
+    life.verdict()?;
+    Ok(answered)
+}

@@ -1,0 +1,151 @@
+//! What a sink shows: one [`Report`] per frame, and the picture beside it for sinks that draw.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::outcome::Trace;
+
+/// Which budget held the steps down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitReason {
+    /// No budget bound; the rule or the network did.
+    #[default]
+    None,
+    /// The deadline.
+    Latency,
+    /// The power budget.
+    Power,
+    /// The temperature limit.
+    Heat,
+    /// The camera delivers no faster.
+    Camera,
+}
+
+/// What the camera is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraState {
+    /// No device yet.
+    Searching,
+    /// A device is there; format and buffers are being settled.
+    Negotiating,
+    /// Frames arrive.
+    #[default]
+    Streaming,
+    /// The device stands but delivers nothing.
+    Stalled,
+    /// The device went away.
+    Lost,
+}
+
+/// A rectangle in pixels of the source's picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Region {
+    /// Left edge.
+    pub x: f32,
+    /// Top edge.
+    pub y: f32,
+    /// Width.
+    pub width: f32,
+    /// Height.
+    pub height: f32,
+}
+
+/// Something the network saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// Index into the model's class names.
+    pub class: u8,
+    /// Where.
+    #[doc(alias = "box")]
+    pub region: Region,
+    /// Pixels of the source's picture that belong to it.
+    pub area: f32,
+    /// Mean probability over those pixels, 0 to 1.
+    pub score: f32,
+    /// Stays the same from frame to frame for the same object; 0 where objects are not followed.
+    pub track: u32,
+}
+
+/// The most detections one report carries; the largest are kept.
+pub const MAX_DETECTIONS: usize = 32;
+
+/// A bounded list of detections, largest first.
+pub type Detections = heapless::Vec<Detection, MAX_DETECTIONS>;
+
+/// Time spent on one frame, stage by stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stages {
+    /// Conversion and resizing into the input tensor.
+    pub fit: Duration,
+    /// Frame to drive.
+    pub encode: Duration,
+    /// All steps together.
+    pub steps: Duration,
+    /// State to logits, and logits to detections.
+    pub readout: Duration,
+}
+
+impl Stages {
+    /// Everything between taking the frame and knowing the answer.
+    pub fn total(&self) -> Duration {
+        self.fit + self.encode + self.steps + self.readout
+    }
+}
+
+/// Everything said about one frame.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The source's sequence number.
+    pub sequence: u64,
+    /// When the picture was taken, on `CLOCK_MONOTONIC`.
+    pub captured: Duration,
+    /// Width and height of the source's picture, in pixels.
+    pub size: (u32, u32),
+    /// From capture to the answer.
+    pub age: Duration,
+    /// Steps, distances, and why they ended.
+    pub trace: Trace,
+    /// Which budget held the steps down.
+    pub limit_reason: LimitReason,
+    /// Name of the engine that answered.
+    pub engine: &'static str,
+    /// What was seen.
+    pub detections: Detections,
+    /// Time spent, by stage.
+    pub stages: Stages,
+    /// What the camera is doing.
+    pub camera: CameraState,
+    /// Frames the driver dropped so far.
+    pub dropped: u64,
+    /// Frames skipped so far because a newer one was there.
+    pub skipped: u64,
+    /// Frames that arrived broken so far.
+    pub corrupt: u64,
+    /// Total power, where a sensor tells, in milliwatts.
+    pub power_mw: Option<u32>,
+    /// The power budget, where there is one, in milliwatts.
+    pub power_budget_mw: Option<u32>,
+    /// Hottest zone, where a sensor tells, in degrees Celsius.
+    pub temp_c: Option<f32>,
+    /// Energy spent on this frame, where a sensor tells, in joules.
+    pub energy_j: Option<f32>,
+    /// The network's input and answer, for sinks that draw; made only when one asks.
+    pub picture: Option<Arc<Picture>>,
+}
+
+/// The network's view of a frame, small enough to hand around.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Width of both planes in pixels.
+    pub width: u32,
+    /// Height of both planes in pixels.
+    pub height: u32,
+    /// What the network saw, 8-bit luma, row by row.
+    pub luma: Vec<u8>,
+    /// Class index of every pixel (0 is background), same size as `luma`.
+    pub mask: Vec<u8>,
+}

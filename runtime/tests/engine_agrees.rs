@@ -1,0 +1,52 @@
+//! The lowered graphs give tract's answers, on every instruction set and any number of threads.
+
+use recslowfast::engine::cpu::simd::Isa;
+use recslowfast::engine::cpu::{CpuEngine, Options};
+use recslowfast::network::Network;
+use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::halting::HaltingRule;
+
+/// Logits and distances of a few frames of moving bars.
+fn watch(network: &Network, options: Options) -> (Vec<f32>, Vec<f32>) {
+    let mut engine = CpuEngine::with(network, options).unwrap();
+    let shape = network.encoder.input_shape(0);
+    let (mut logits, mut distances) = (Vec::new(), Vec::new());
+    for at in 0..3 {
+        for (i, x) in engine.input().iter_mut().enumerate() {
+            let (y, x_at) = (i / shape[3], i % shape[3]);
+            *x = if (x_at + 2 * y + at) % 19 < 3 { 0.9 } else { 0.1 };
+        }
+        distances.push(engine.encode().unwrap().min(1e9));
+        let trace = engine.advance(&Order { rule: HaltingRule::fixed(3), limit: 64, deadline: None }).unwrap();
+        distances.extend(trace.distances);
+        logits.extend_from_slice(engine.readout().unwrap());
+    }
+    (logits, distances)
+}
+
+fn close(ours: &[f32], theirs: &[f32], what: &str) {
+    let scale = theirs.iter().fold(1e-6f32, |most, x| most.max(x.abs()));
+    for (i, (a, b)) in ours.iter().zip(theirs).enumerate() {
+        assert!((a - b).abs() <= 1e-3 * scale.min(b.abs().max(0.1 * scale)), "{what}: number {i} is {a}, not {b}");
+    }
+}
+
+#[test]
+fn every_instruction_set_agrees_with_tract() {
+    let network = Network::load("pathfinder-hgru").unwrap();
+    let (logits, distances) = watch(&network, Options { plain: true, ..Options::default() });
+    for isa in Isa::available() {
+        let (ours, moved) = watch(&network, Options { isa, threads: 2, plain: false });
+        close(&ours, &logits, &format!("logits on {isa:?}"));
+        close(&moved, &distances, &format!("distances on {isa:?}"));
+    }
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let network = Network::load("pathfinder-hgru").unwrap();
+    let one = watch(&network, Options { threads: 1, ..Options::default() });
+    for threads in [2, 3] {
+        assert_eq!(watch(&network, Options { threads, ..Options::default() }), one);
+    }
+}

@@ -1,0 +1,142 @@
+//! Planted mistakes in the kernels: each must make the tests that pass without it fail.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::standin::{self, AMPERE, Build};
+
+struct Mutant {
+    what: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    /// Only an access outside a buffer gives it away.
+    sanitized: bool,
+}
+
+const fn mutant(what: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Mutant {
+    Mutant { what, file, from, to, sanitized: false }
+}
+
+const fn outside(what: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Mutant {
+    Mutant { what, file, from, to, sanitized: true }
+}
+
+const CONV: &str = "conv_mma.cu";
+const SPECTRA: &str = "conv_fft.cu";
+const POINT: &str = "pointwise.cu";
+
+const MUTANTS: [Mutant; 31] = [
+    mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
+    mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
+    mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
+    mutant("surroundings not zero", CONV, " else to[j] = 0;", ""),
+    mutant("columns right of the picture taken from the next row", CONV, "x >= 0 && x < row_words", "x >= 0"),
+    outside("rows below the picture read", CONV, "y >= 0 && y < p.in.h", "y >= 0"),
+    outside(
+        "rows below the picture written",
+        CONV,
+        "    const int y = y_warp + (lane >> 2);\n    if (y >= p.oh) return;",
+        "    const int y = y_warp + (lane >> 2);",
+    ),
+    mutant(
+        "columns right of the picture written",
+        CONV,
+        "            if (x >= p.ow) continue;\n#pragma unroll\n            for (int n",
+        "#pragma unroll\n            for (int n",
+    ),
+    mutant("fragment words in the wrong order", CONV, "a[i][1] = q[pixel]; a[i][2] = q[4];", "a[i][2] = q[pixel]; a[i][1] = q[4];"),
+    mutant("weights one step late", CONV, "w + (long)done * fragment", "w + (long)(done - 1) * fragment"),
+    mutant("dilation of rows forgotten", CONV, "ky * p.dilation_y * p.pitch", "ky * p.pitch"),
+    mutant("stride of columns forgotten", CONV, "const int pixel = p.stride_x * words;", "const int pixel = words;"),
+    outside("channels beyond the tensor written", CONV, "                if (channel0 + c >= p.out_cs) continue;\n", ""),
+    mutant("the stop flag ignored", CONV, "    if (*(const int*)p.skip) return;\n", ""),
+    mutant("a spectrum told apart wrongly", SPECTRA, "0.5f * (m.x - z.x)", "0.5f * (z.x - m.x)"),
+    mutant("no barrier between passes of a transform", SPECTRA, "        }\n    }\n    __syncthreads();\n}", "        }\n    }\n}"),
+    mutant("the mirrored half not restored", SPECTRA, "if (kx > 0 && kx < 32)", "if (kx > 1 && kx < 32)"),
+    mutant("digits swapped twice", SPECTRA, "twiddles[(digit * k) & 63]", "twiddles[(digit * k) & 31]"),
+    outside("tiles written beyond the picture", SPECTRA, "if (y >= p.oh || x >= p.ow) continue;", "if (x >= p.ow) continue;"),
+    mutant("groups forgotten", "conv_scalar.cu", "channel / p.group_out * p.group_in", "0"),
+    mutant("no barrier before sums are read", "stats.cu", "    __syncthreads();\n    if (row == 0) {", "    if (row == 0) {"),
+    mutant("the ticket not returned", "stats.cu", "    if (t == 0) *(u32*)p.ticket = 0;\n", ""),
+    mutant(
+        "the last block counted as a full one",
+        "stats.cu",
+        "(start + p.pixels_per_block < pixels ? p.pixels_per_block : pixels - start)",
+        "p.pixels_per_block",
+    ),
+    mutant("the origin forgotten", "stats.cu", "origin[k] + sum / n", "sum / n"),
+    mutant("the padding channel counted", POINT, "                            if (channel[k] + side >= p.c) continue;\n", ""),
+    mutant("half a warp summed", POINT, "for (int o = 16; o; o >>= 1)", "for (int o = 8; o; o >>= 1)"),
+    mutant("no barrier after the prologue", POINT, "if (round == 0 && prologue_rounds) __syncthreads();", ""),
+    mutant("the minimum of steps off by one", POINT, "steps >= c->min", "steps > c->min"),
+    mutant("a surprise leaves the path as it was", POINT, "        c->cap = c->slow_cap;\n", ""),
+    mutant("rest confused with movement", "frame.cu", "c->drive_distance < order->zero", "c->drive_distance > order->zero"),
+    mutant("the padding channel of the input not zero", "frame.cu", ": 0.0f;", ": 1.0f / 0.0f;"),
+];
+
+/// A copy of the kernels with the mistake in it.
+fn plant(mutant: &Mutant, at: usize) -> PathBuf {
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels");
+    let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("mutant-{at}"));
+    std::fs::create_dir_all(&copy).expect("the target folder can be written");
+    for entry in std::fs::read_dir(kernels).expect("the kernels are there").flatten() {
+        let mut text = std::fs::read_to_string(entry.path()).expect("kernels are text");
+        if entry.file_name() == mutant.file {
+            assert_eq!(text.matches(mutant.from).count(), 1, "'{}' does not name one place of {}", mutant.what, mutant.file);
+            text = text.replace(mutant.from, mutant.to);
+        }
+        std::fs::write(copy.join(entry.file_name()), text).expect("the target folder can be written");
+    }
+    copy
+}
+
+/// What gave the mistake away, or `None`.
+fn caught(mutant: &Mutant, at: usize) -> Option<String> {
+    let kernels = plant(mutant, at);
+    let folder =
+        standin::build_at(Build { sanitized: mutant.sanitized, ..AMPERE }, &kernels, &kernels, "-O1").expect("g++ was there a moment ago");
+    let sanitizer = if mutant.sanitized { standin::sanitizer_environment() } else { Vec::new() };
+    let spectra = if mutant.file == SPECTRA { "1" } else { "0" };
+    let runs = [("agreement::child_short", "1", "0"), ("agreement::child_rules", "0", "0"), ("agreement::child_short", "5", "1")];
+    for (test, order, full) in runs {
+        let mut environment: Vec<(&str, &str)> = sanitizer.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        environment.extend([("STANDIN_ORDER", order), ("TEST_FULL", full), ("TEST_TRANSFORMS", spectra)]);
+        if let Err(text) = standin::try_run(&folder, test, &environment) {
+            let telling = |line: &&str| {
+                ["SHIM:", "ERROR:", "runtime error:", "differ", "moved", "steps", "convolutions", "took"]
+                    .iter()
+                    .any(|word| line.contains(word))
+            };
+            let why = text.lines().filter(|line| !line.contains("measured:")).find(telling).unwrap_or("the test fails");
+            return Some(why.chars().take(100).collect());
+        }
+    }
+    None
+}
+
+#[test]
+fn every_planted_mistake_is_caught() {
+    if standin::folder(AMPERE).is_none() {
+        return;
+    }
+    let next = AtomicUsize::new(0);
+    let missed = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, |n| n.get()) {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(mutant) = MUTANTS.get(at) else { return };
+                    match caught(mutant, at) {
+                        Some(why) => println!("caught: {} [{why}]", mutant.what),
+                        None => missed.lock().unwrap().push(mutant.what),
+                    }
+                }
+            });
+        }
+    });
+    let missed = missed.into_inner().unwrap();
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}

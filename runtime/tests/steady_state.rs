@@ -1,0 +1,49 @@
+//! Once it runs, the CPU engine allocates nothing: not for a frame, not for a step.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use recslowfast::engine::cpu::{CpuEngine, Options};
+use recslowfast::network::Network;
+use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::halting::HaltingRule;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: passes every call on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, p: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(p, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn frames_and_steps_allocate_nothing() {
+    let network = Network::load("pathfinder-hgru").unwrap();
+    let mut engine = CpuEngine::with(&network, Options { threads: 2, ..Options::default() }).unwrap();
+    let order = Order { rule: HaltingRule::fixed(3), limit: 64, deadline: None };
+    let frame = |engine: &mut CpuEngine, level: f32| {
+        engine.input().fill(level);
+        engine.encode().unwrap();
+        assert_eq!(engine.advance(&order).unwrap().steps, 3);
+        engine.readout().unwrap().len()
+    };
+    frame(&mut engine, 0.1);
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    for level in [0.2, 0.5, 0.9] {
+        frame(&mut engine, level);
+    }
+    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0);
+}

@@ -1,0 +1,185 @@
+//! What is fuzzed, and with which honest inputs it begins.
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use recslowfast_fuzz::capture::file::{avi, images, y4m};
+use recslowfast_fuzz::capture::fit::{Fitter, InputSpec, Mode};
+use recslowfast_fuzz::capture::recording::{Frames, RecordSpec, Recorder};
+use recslowfast_fuzz::capture::{self, FaultSpec, Want, jpeg};
+use recslowfast_fuzz::frame::{Frame, PixelFormat};
+
+/// One reader.
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Bytes it may hold at most for one input.
+    pub memory: usize,
+    /// Honest inputs.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Reads an input; must come back.
+    pub run: fn(&[u8]),
+}
+
+/// All of them.
+pub const TARGETS: [Target; 7] = [
+    Target { name: "jpeg", memory: 512 << 20, seeds: jpegs, run: run_jpeg },
+    Target { name: "avi", memory: 4 << 20, seeds: avis, run: run_avi },
+    Target { name: "y4m", memory: 4 << 20, seeds: y4ms, run: run_y4m },
+    Target { name: "mcap", memory: 16 << 20, seeds: mcaps, run: run_mcap },
+    Target { name: "images", memory: 1 << 30, seeds: pictures, run: run_images },
+    Target { name: "fit", memory: 4 << 20, seeds: frames, run: run_fit },
+    Target { name: "words", memory: 1 << 20, seeds: words, run: run_words },
+];
+
+fn picture(format: ImageFormat, grey: bool) -> Vec<u8> {
+    let rgb = RgbImage::from_fn(24, 16, |x, y| image::Rgb([(x * 10) as u8, (y * 15) as u8, (x * y) as u8]));
+    let picture = DynamicImage::ImageRgb8(rgb);
+    let picture = if grey { DynamicImage::ImageLuma8(picture.into_luma8()) } else { picture };
+    let mut out = Cursor::new(Vec::new());
+    picture.write_to(&mut out, format).expect("a small picture is encoded");
+    out.into_inner()
+}
+
+fn jpegs() -> Vec<Vec<u8>> {
+    let whole = picture(ImageFormat::Jpeg, false);
+    // As webcams send them: no Huffman tables, zeros behind.
+    let mut bare = whole.clone();
+    while let Some(at) = bare.windows(2).position(|pair| pair == [0xff, 0xc4]) {
+        let length = 2 + usize::from(u16::from_be_bytes([bare[at + 2], bare[at + 3]]));
+        bare.drain(at..at + length);
+    }
+    bare.extend([0; 40]);
+    vec![whole, bare, picture(ImageFormat::Jpeg, true)]
+}
+
+fn run_jpeg(data: &[u8]) {
+    let mut decoder = jpeg::Decoder::default();
+    for colour in [jpeg::Colour::Luma, jpeg::Colour::Rgb] {
+        if let Ok(picture) = decoder.decode(data, colour) {
+            assert_eq!(picture.pixels.len() % (picture.width * picture.height), 0);
+        }
+    }
+}
+
+fn avis() -> Vec<Vec<u8>> {
+    let chunk = |id: &[u8], body: &[u8]| -> Vec<u8> { [id, &(body.len() as u32).to_le_bytes(), body, &vec![0; body.len() % 2]].concat() };
+    let words = |words: &[u32]| -> Vec<u8> { words.iter().flat_map(|word| word.to_le_bytes()).collect() };
+    let code = u32::from_le_bytes(*b"MJPG");
+    let avih = chunk(b"avih", &words(&[40_000, 0, 0, 0, 2, 0, 1, 0, 24, 16, 0, 0, 0, 0]));
+    let strh = chunk(b"strh", &words(&[u32::from_le_bytes(*b"vids"), code, 0, 0, 0, 1, 25, 0, 0, 0, 0, 0, 0, 0]));
+    let strf = chunk(b"strf", &words(&[40, 24, 16, 1, code, 0, 0, 0, 0, 0]));
+    let strl = chunk(b"LIST", &[&b"strl"[..], &strh, &strf].concat());
+    let hdrl = chunk(b"LIST", &[&b"hdrl"[..], &avih, &strl].concat());
+    let frame = picture(ImageFormat::Jpeg, false);
+    let movi = chunk(
+        b"LIST",
+        &[&b"movi"[..], &chunk(b"00dc", &frame), &chunk(b"JUNK", &[0; 9]), &chunk(b"00dc", &frame[..99]), &chunk(b"00dc", b"")].concat(),
+    );
+    vec![chunk(b"RIFF", &[&b"AVI "[..], &hdrl, &movi, &chunk(b"idx1", &[0; 32])].concat())]
+}
+
+fn run_avi(data: &[u8]) {
+    let Ok(mut reader) = avi::Reader::new(Cursor::new(data)) else { return };
+    let mut frame = Vec::new();
+    while let Ok(true) = reader.next(&mut frame) {
+        let _ = jpeg::size(&frame);
+        assert!(reader.frames() <= data.len() as u64, "more frames than bytes");
+    }
+}
+
+fn y4ms() -> Vec<Vec<u8>> {
+    let film = |header: &str, bytes: usize| [header.as_bytes(), b"FRAME\n", &vec![100; bytes], b"FRAME Ip\n", &vec![200; bytes]].concat();
+    vec![film("YUV4MPEG2 W4 H3 F30000:1001 Ip A1:1 C420jpeg XCOLORRANGE=FULL\n", 12 + 8), film("YUV4MPEG2 H2 W5 Cmono\n", 10)]
+}
+
+fn run_y4m(data: &[u8]) {
+    let Ok(mut reader) = y4m::Reader::new(data) else { return };
+    let mut frame = Vec::new();
+    while let Ok(true) = reader.next(&mut frame) {
+        assert!(reader.frames() <= data.len() as u64, "more frames than bytes");
+    }
+}
+
+fn mcaps() -> Vec<Vec<u8>> {
+    let path = std::env::temp_dir().join(format!("recslowfast-fuzz-{}.mcap", std::process::id()));
+    let mut recorder =
+        Recorder::create(RecordSpec { path: path.clone(), limit: None, events: None }).expect("a temporary file can be written");
+    for (number, format) in [PixelFormat::Grey, PixelFormat::Mjpeg, PixelFormat::Yuyv].into_iter().enumerate() {
+        let data = if format == PixelFormat::Mjpeg { picture(ImageFormat::Jpeg, true) } else { vec![number as u8; 64] };
+        let stride = format.row_bytes(8);
+        let frame = Frame { format, width: 8, height: 4, stride, data, sequence: number as u64, ..Frame::default() };
+        recorder.frame(&frame).and_then(|()| recorder.outcome(frame.captured, "{}")).expect("a temporary file can be written");
+    }
+    recorder.finish().expect("a temporary file can be written");
+    let bytes = std::fs::read(&path).expect("it was just written");
+    let _ = std::fs::remove_file(&path);
+    vec![bytes]
+}
+
+fn run_mcap(data: &[u8]) {
+    let mut frames = Frames::new(data, data.len() as u64);
+    let mut frame = Frame::default();
+    while let Ok(true) = frames.next(&mut frame) {
+        assert!(frame.data.len() <= data.len() && frames.frames() <= data.len() as u64, "more frames than bytes");
+    }
+}
+
+fn pictures() -> Vec<Vec<u8>> {
+    let formats = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Pnm, ImageFormat::Bmp];
+    formats.into_iter().flat_map(|format| [picture(format, false), picture(format, true)]).collect()
+}
+
+fn run_images(data: &[u8]) {
+    let mut frame = Frame::default();
+    if images::decode(Cursor::new(data), &mut frame).is_ok() {
+        assert_eq!(frame.data.len(), frame.format.picture_bytes(frame.width, frame.height, frame.stride));
+    }
+}
+
+/// Format, width, height and stride in the first bytes, pixels after them.
+fn frames() -> Vec<Vec<u8>> {
+    let count = PixelFormat::all().count() as u8;
+    (0..count).map(|format| [&[format, 8, 0, 4, 0, 24, 0][..], &[77; 200]].concat()).collect()
+}
+
+fn run_fit(data: &[u8]) {
+    let Some(([format, w0, w1, h0, h1, s0, s1], pixels)) = data.split_first_chunk::<7>() else { return };
+    let Some(format) = PixelFormat::all().nth(usize::from(*format)) else { return };
+    let number = |low: &u8, high: &u8| u32::from(u16::from_le_bytes([*low, *high]));
+    let frame = Frame {
+        format,
+        width: number(w0, w1),
+        height: number(h0, h1),
+        stride: number(s0, s1),
+        range: format.usual_range(),
+        data: pixels.to_vec(),
+        ..Frame::default()
+    };
+    for (channels, mode) in [(1, Mode::Letterbox), (3, Mode::Crop), (1, Mode::Stretch)] {
+        let mut tensor = vec![0.5; channels * 12];
+        let mut fitter = Fitter::new(InputSpec { channels, ..InputSpec::luma(4, 3) }, mode);
+        if fitter.fit(&frame, &mut tensor).is_ok() {
+            assert!(tensor.iter().all(|value| (-0.001..=1.001).contains(value)), "{tensor:?}");
+        }
+    }
+}
+
+fn words() -> Vec<Vec<u8>> {
+    [
+        "drop=0.1,corrupt=0.05,stall=300:5s,vanish=500:2s,resize=200,clock=100:-3s,seed=7",
+        "v4l2:///dev/none?width=640&height=480&fps=12.5&format=yuyv",
+        "pathfinder:hard?seed=7&size=6",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+fn run_words(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let _ = text.parse::<FaultSpec>();
+    // Names of real files and devices are no business of a fuzzer's.
+    if text.starts_with("pathfinder") || text.starts_with("v4l2:///dev/none") {
+        let _ = capture::open(text, &Want::default());
+    }
+}

@@ -1,0 +1,170 @@
+"""Writes the small networks of runtime/tests/gpu/networks: random weights, one for each family of recurrent cell.
+
+    python3 tests/gpu/networks.py        (needs onnx and numpy)
+
+They are fixtures: the tests compare engines on them, and what they answer means nothing.
+"""
+
+import pathlib
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OUT = pathlib.Path(__file__).resolve().parent.parent.parent / "runtime/tests/gpu/networks"
+
+
+class Graph:
+    def __init__(self, seed):
+        self.nodes, self.weights, self.random = [], [], np.random.default_rng(seed)
+
+    def weight(self, array):
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(array, np.float32), name))
+        return name
+
+    def node(self, op, inputs, outputs=None, **attributes):
+        outputs = outputs or [f"t{len(self.nodes)}"]
+        self.nodes.append(helper.make_node(op, inputs, outputs, **attributes))
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def conv(self, x, out, into, size, stride=1, dilation=1, groups=1, name=None):
+        scale = 1.5 / np.sqrt(into // groups * size * size)
+        weights = self.weight(self.random.normal(size=(out, into // groups, size, size)) * scale)
+        bias = self.weight(self.random.normal(size=out) * 0.2)
+        pad = dilation * (size // 2)
+        return self.node("Conv", [x, weights, bias], [name] if name else None, kernel_shape=[size] * 2, pads=[pad] * 4,
+                         strides=[stride] * 2, dilations=[dilation] * 2, group=groups)
+
+    def row(self, channels, low, high):
+        return self.weight(self.random.uniform(low, high, size=(1, channels, 1, 1)))
+
+    def norm(self, x, channels):
+        scale, bias = self.weight(self.random.uniform(0.3, 1, channels)), self.weight(self.random.normal(size=channels) * 0.1)
+        return self.node("InstanceNormalization", [x, scale, bias], epsilon=1e-3)
+
+    def save(self, path, inputs, outputs):
+        def infos(tensors):
+            return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in tensors.items()]
+
+        graph = helper.make_graph(self.nodes, path.stem, infos(inputs), infos(outputs), self.weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, path)
+
+
+def manifest(name, size, channels, states, halting):
+    text = f"""format = 1
+name = "{name}"
+version = "0.0.0"
+licence = "MIT OR Apache-2.0"
+origin = "random weights, tests/gpu/networks.py"
+
+[input]
+width = {size[1]}
+height = {size[0]}
+channels = {channels}
+mean = {[0.0] * channels}
+std = {[1.0] * channels}
+
+[task]
+kind = "contour"
+classes = ["background", "contour"]
+threshold = 0.5
+"""
+    for state, shape in states.items():
+        text += f'\n[[state]]\nname = "{state}"\nshape = {shape}\n'
+    if states:
+        text += "\n[steps]\nmin = 1\nmax = 12\nslow = 5\nfast = 3\n" + halting
+    return text
+
+
+def write(name, size, channels, states, graphs, halting=""):
+    folder = OUT / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.toml").write_text(manifest(name, size, channels, states, halting))
+    for file, (graph, inputs, outputs) in graphs.items():
+        graph.save(folder / f"{file}.onnx", inputs, outputs)
+
+
+def halting(rule, threshold, zero, surprise):
+    return f'\n[halting]\nrule = "{rule}"\nthreshold = {threshold}\nzero = {zero}\nsurprise = {surprise}\n'
+
+
+def encoder(seed, size, channels, c):
+    g = Graph(seed)
+    x = g.conv("frame", c, channels, 3)
+    g.node("Mul", [x, x], ["drive"])
+    return g, {"frame": [1, channels, *size]}, {"drive": [1, c, *size]}
+
+
+def readout(seed, size, c, state="hidden"):
+    g = Graph(seed)
+    g.conv(g.norm(state, c), 2, c, 1, name="logits")
+    return g, {state: [1, c, *size]}, {"logits": [1, 2, *size]}
+
+
+def hgru(size=(17, 21), c=5):
+    g, shape = Graph(1), [1, c, *size]
+    gate = g.node("Sigmoid", [g.conv("hidden", c, c, 1)])
+    c1 = g.norm(g.conv(g.node("Mul", [gate, "hidden"]), c, c, 5), c)
+    strength = g.node("Add", [g.node("Mul", ["hidden", g.row(c, 0, 0.3)]), g.row(c, 0.5, 1)])
+    inhibited = g.node("Softplus", [g.node("Sub", ["drive", g.node("Softplus", [g.node("Mul", [c1, strength])])])])
+    gate2 = g.node("Sigmoid", [g.conv(inhibited, c, c, 1)])
+    c2 = g.norm(g.conv(inhibited, c, c, 5), c)
+    kappa, gamma, omega = (g.node("Mul", [v, g.row(c, 0.2, 0.8)]) for v in (inhibited, c2, g.node("Mul", [inhibited, c2])))
+    candidate = g.node("Softplus", [g.node("Add", [g.node("Add", [kappa, gamma]), omega])])
+    one = g.weight(np.ones((1, 1, 1, 1)))
+    kept = g.node("Mul", [g.node("Sub", [one, gate2]), "hidden"])
+    g.node("Softplus", [g.node("Add", [kept, g.node("Mul", [gate2, candidate])])], ["hidden_next"])
+    write("tiny-hgru", size, 1, {"hidden": shape}, {
+        "encoder": encoder(2, size, 1, c), "step": (g, {"drive": shape, "hidden": shape}, {"hidden_next": shape}), "readout": readout(3, size, c),
+    }, halting("relative-l2", 0.08, 0.02, 0.5))
+
+
+def lstm(size=(16, 20), c=6):
+    g, shape = Graph(4), [1, c, *size]
+    gates = g.conv(g.node("Concat", ["drive", "hidden"], axis=1), 4 * c, 2 * c, 3)
+    split = g.weight(np.zeros(1))
+    g.weights[-1] = numpy_helper.from_array(np.full(4, c, np.int64), split)
+    i, f, o, n = g.node("Split", [gates, split], ["gi", "gf", "go", "gn"], axis=1)
+    i, f, o = (g.node("Sigmoid", [v]) for v in (i, f, o))
+    cell = g.node("Add", [g.node("Mul", [f, "cell"]), g.node("Mul", [i, g.node("Tanh", [n])])], ["cell_next"])
+    g.node("Mul", [o, g.node("Tanh", [cell])], ["hidden_next"])
+    states = {"hidden": shape, "cell": shape}
+    write("tiny-convlstm", size, 3, states, {
+        "encoder": encoder(5, size, 3, c),
+        "step": (g, {"drive": shape, **states}, {"hidden_next": shape, "cell_next": shape}), "readout": readout(6, size, c),
+    }, halting("cosine", 0.02, 0.02, 0.4))
+
+
+def gru(size=(24, 18), c=8):
+    g, shape = Graph(7), [1, c, *size]
+    both = g.node("Concat", ["hidden", "drive"], axis=1)
+    z, r = (g.node("Sigmoid", [g.conv(both, c, 2 * c, 3)]) for _ in range(2))
+    candidate = g.node("Tanh", [g.conv(g.node("Concat", [g.node("Mul", [r, "hidden"]), "drive"], axis=1), c, 2 * c, 3)])
+    step = g.node("Mul", [z, g.node("Sub", [candidate, "hidden"])])
+    g.node("Add", ["hidden", step], ["hidden_next"])
+    write("tiny-convgru", size, 1, {"hidden": shape}, {
+        "encoder": encoder(8, size, 1, c), "step": (g, {"drive": shape, "hidden": shape}, {"hidden_next": shape}), "readout": readout(9, size, c),
+    }, halting("relative-l1", 0.05, 0.02, 0.6))
+
+
+def feed_forward(size=(32, 40), c=33):
+    half = [1, c, 16, 20]
+    g = Graph(10)
+    x = g.node("Relu", [g.conv("frame", c, 3, 7, stride=2)])
+    x = g.node("Relu", [g.conv(x, c, c, 3, groups=c)])
+    g.node("Relu", [g.norm(g.conv(x, c, c, 3, dilation=2), c)], ["drive"])
+    out = Graph(11)
+    out.conv("drive", 2, c, 1, name="logits")
+    write("tiny-feedforward", size, 3, {}, {
+        "encoder": (g, {"frame": [1, 3, *size]}, {"drive": half}), "readout": (out, {"drive": half}, {"logits": [1, 2, 16, 20]}),
+    })
+
+
+if __name__ == "__main__":
+    hgru()
+    lstm()
+    gru()
+    feed_forward()

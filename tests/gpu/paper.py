@@ -1,0 +1,198 @@
+"""Time of one step on paper: from the plan of the engine, instruction counts of the compiled kernels, and the bytes they move.
+
+    python3 tests/gpu/paper.py [--size 150] [--write]
+
+Needs onnx and numpy (the network is rewritten for the size asked for) and the compilers of build.py. --write replaces
+tests/gpu/paper.md. Nothing here is measured; the assumptions are printed with the result.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+
+import onnx
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+BUILT = ROOT / "runtime/src/engine/cuda/built"
+PAGE = HERE / "paper.md"
+# The compiled runtime/tests/gpu, where it is at hand; otherwise cargo builds it.
+PROGRAM = os.environ.get("GPU_TEST_PROGRAM")
+
+Board = collections.namedtuple("Board", "name capability sms clock_ghz bandwidth_gbs l2_mib launch_us limit_kib total_kib tensor_fma fp16_tflops")
+BOARDS = [
+    Board("Orin Nano Super", 87, 8, 1.02, 102, 2, 1.5, 163, 164, 1024, 16.7),
+    Board("AGX Orin 64", 87, 16, 1.30, 205, 4, 1.5, 163, 164, 1024, 42.6),
+    Board("H200", 90, 132, 1.755, 4800, 50, 1.0, 227, 228, 2560, 989.0),
+]
+# Trips of a thread through the loops of a kernel, in the order of the code; 256 threads a tile of 64 x 64.
+TRIPS = {
+    # twiddles, loading (four values a trip), two passes down and two across, 2112 frequencies
+    "conv_fft_forward": [1, 4, 2, 2, 2, 2, 8.25],
+    # 2112 frequencies, four passes, storing 50 x 50 (four values a trip; the rest of the count)
+    "conv_fft_back": [8.25, 2, 2, 2, 2, 1, 2.4],
+}
+ASSUMPTIONS = """\
+- Clocks, multiprocessors and bandwidths are the vendor's; 85 % of the bandwidth is reached. A tensor that fits in half the L2 cache is read from there
+  for free when the kernel before wrote it; on the small boards none of the large ones is taken to fit.
+- Tensor cores: 1024 fp16 multiply-adds with fp32 sums per clock and multiprocessor on Orin (this gives the TFLOP/s of the limit); 2560 on H200, about
+  62 % of its peak, because the kernels use `mma.sync` and not `wgmma`.
+- Shared memory and the L1 cache deliver 128 bytes per clock and multiprocessor; four warp instructions are issued per clock.
+- A kernel takes the longest of: tensor cores, shared memory, issue, memory. Nothing else overlaps. Blocks are dealt out evenly; the busiest
+  multiprocessor counts.
+- Instructions are counted in the SASS of the committed cubins, loops times their trip counts.
+- A kernel inside a recorded graph costs 1.5 us on Orin and 1.0 us on H200 beside its work.
+- Limit: useful operations at the peak fp16 rate, the "ideal" of the field notes."""
+
+
+def resize(source: pathlib.Path, out: pathlib.Path, size: int) -> None:
+    """The network of `source` for pictures of size x size: only shapes change."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for path in source.glob("*.onnx"):
+        model = onnx.load(path)
+        for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
+            for dim in list(value.type.tensor_type.shape.dim)[2:]:
+                dim.dim_value = size
+        onnx.save(model, out / path.name)
+    manifest = (source / "model.toml").read_text()
+    manifest = re.sub(r"^(width|height) = \d+", rf"\1 = {size}", manifest, flags=re.MULTILINE)
+    (out / "model.toml").write_text(re.sub(r"^shape = \[1, (\d+), \d+, \d+\]", rf"shape = [1, \1, {size}, {size}]", manifest, flags=re.MULTILINE))
+
+
+def plan(network: pathlib.Path, board: Board, transforms: str) -> list[dict]:
+    program = [PROGRAM] if PROGRAM else ["cargo", "test", "--quiet", "-p", "recslowfast", "--test", "gpu", "--"]
+    command = [*program, "--exact", "device::print_plan", "--ignored", "--nocapture"]
+    wanted = f"{board.capability},{board.sms},{board.limit_kib},{board.total_kib},{transforms}"
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "GPU_NETWORK": str(network), "GPU_PLAN": wanted}, capture_output=True, text=True)
+    line = re.search(r"PLAN (\[.*\])", done.stdout)
+    if not line:
+        raise SystemExit(done.stdout + done.stderr)
+    return [kernel for kernel in json.loads(line[1]) if kernel["phase"] == "step"]
+
+
+def loops(capability: int, compilers: pathlib.Path) -> dict:
+    """For each kernel: instructions of each innermost loop, and of everything outside them, by class."""
+    cubin = compilers / f"scratch/paper_{capability}.cubin"
+    cubin.write_bytes(zlib.decompress((BUILT / f"sm_{capability}.cubin.z").read_bytes()))
+    nvdisasm = next(path for path in compilers.rglob("nvdisasm") if path.is_file())
+    nvdisasm.chmod(0o755)
+    text = subprocess.run([nvdisasm, "-c", cubin], capture_output=True, text=True, check=True).stdout
+    found = {}
+    for section in re.split(r"\n//-+ \.text\.", text)[1:]:
+        name = re.match(r"\w+", section)[0]
+        code, labels = [], {}
+        for line in section.splitlines():
+            if label := re.match(r"\.?(\w*L_x_\d+):", line.strip()):
+                labels[label[1]] = len(code)
+            elif op := re.match(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([A-Z0-9.]+)(.*?);", line):
+                code.append((op[1], op[2]))
+        spans = []
+        for at, (op, rest) in enumerate(code):
+            if op.startswith("BRA") and (target := re.search(r"(\w*L_x_\d+)", rest)) and labels.get(target[1], at + 1) <= at:
+                spans.append((labels[target[1]], at))
+        inner = [span for span in spans if not any(other != span and span[0] <= other[0] and other[1] <= span[1] for other in spans)]
+        found[name] = {"loops": [count(code[first : last + 1]) for first, last in inner], "all": count(code)}
+    return found
+
+
+def count(code: list) -> collections.Counter:
+    classes = collections.Counter(total=len(code))
+    for op, rest in code:
+        width = 4 if ".128" in op else 2 if ".64" in op else 1
+        if op.startswith("HMMA"):
+            classes["mma"] += 1
+        elif op.startswith(("LDS", "STS", "LDG", "LDSM")):
+            classes["wavefronts"] += width
+    return classes
+
+
+def kernel_us(kernel: dict, board: Board, sass: dict) -> tuple[float, str]:
+    """Microseconds, and what binds."""
+    name = kernel["kernel"]
+    clock = board.clock_ghz * 1e3  # per microsecond
+    traffic = kernel["read_bytes"] + kernel["written_bytes"]
+    cached = board.l2_mib * 2**20 / 2 >= traffic
+    bounds = {"memory": traffic / (board.bandwidth_gbs * (3 if cached else 1) * 0.85 * 1e3)}
+    blocks_per_sm = -(-kernel["blocks"] // board.sms)
+    if name.startswith("conv_mma"):
+        body = max(sass[name]["loops"], key=lambda loop: loop["mma"])
+        steps = body["mma"] / (kernel["mma_per_warp"] / kernel["loops_per_warp"])  # k-steps of one unrolled pass
+        warps = blocks_per_sm * kernel["warps"]
+        passes = warps * kernel["loops_per_warp"] / steps
+        bounds["tensor cores"] = passes * body["mma"] * 2048 / board.tensor_fma / clock
+        bounds["shared memory"] = passes * body["wavefronts"] / clock
+        bounds["issue"] = passes * body["total"] / 4 / clock
+    elif name == "conv_fft_multiply":
+        # The largest loop body is one input channel for nine tiles: nine complex numbers from shared memory, one weight, 36 multiply-adds.
+        body = max(sass[name]["loops"], key=lambda loop: loop["total"])
+        passes = kernel["loops_per_warp"] / 9 / max(1, body["wavefronts"] // 20) / board.sms
+        bounds["issue"] = passes * body["total"] / 4 / clock
+        bounds["shared memory"] = passes * body["wavefronts"] / clock
+    elif name.startswith("conv_fft"):
+        warps = blocks_per_sm * kernel["warps"]
+        trips = TRIPS[name]
+        bodies = [loop for loop in sass[name]["loops"] if loop["total"] > 1]
+        if len(bodies) != len(trips):
+            raise SystemExit(f"{name} has {len(bodies)} loops, not {len(trips)}: TRIPS is out of date")
+        for bound, what, rate in (("issue", "total", 4), ("shared memory", "wavefronts", 1)):
+            bounds[bound] = warps * sum(times * body[what] for times, body in zip(trips, bodies)) / rate / clock
+    elif name == "pointwise":
+        # An instruction on 128 values of a warp takes about 16 issue slots, and 4 (load, store), 8 (one operand) or 12 (two) passes of
+        # shared memory: 8 are taken.
+        bounds["issue"] = kernel["interpreted"] / 2 / 32 * 16 / 4 / board.sms / clock
+        bounds["shared memory"] = kernel["interpreted"] / 2 / 32 * 8 / board.sms / clock
+    binding = max(bounds, key=bounds.get)
+    return bounds[binding] + board.launch_us, binding
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=150)
+    parser.add_argument("--network", type=pathlib.Path, default=ROOT / "models/zoo/pathfinder-hgru")
+    parser.add_argument("--compilers", type=pathlib.Path, default=ROOT / "target/cuda-compilers")
+    parser.add_argument("--write", action="store_true", help="replace tests/gpu/paper.md")
+    args = parser.parse_args()
+    if not any(args.compilers.rglob("nvdisasm")):
+        wheels = args.compilers / "nvdisasm"
+        wheels.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", wheels, "nvidia-cuda-nvdisasm"], check=True)
+        for wheel in wheels.glob("*.whl"):
+            shutil.unpack_archive(wheel, wheels, "zip")
+    (args.compilers / "scratch").mkdir(parents=True, exist_ok=True)
+    network = args.compilers / "scratch/paper-network"
+    resize(args.network, network, args.size)
+    lines = [
+        "# One step on paper", "",
+        f"Written by `tests/gpu/paper.py --size {args.size} --write`: the reference network at {args.size} x {args.size}. **Nothing here was measured.**", "",
+    ]
+    summary = ["| board | limit, ms | on paper, ms | ratio | large kernels by |", "|---|---|---|---|---|"]
+    details = []
+    for board in BOARDS:
+        sass = loops(board.capability, args.compilers)
+        kernels = plan(network, board, "auto")
+        useful = 2 * sum(kernel["useful_macs"] for kernel in kernels)
+        limit = useful / board.fp16_tflops / 1e9
+        rows, total = [], 0.0
+        for kernel in kernels:
+            us, binding = kernel_us(kernel, board, sass)
+            total += us
+            rows.append(f"| {kernel['kernel']} | {kernel['blocks'] or ''} | {(kernel['read_bytes'] + kernel['written_bytes']) / 1e6:.2f} | {us:.1f} | {binding} |")
+        how = "spectra" if any("fft" in kernel["kernel"] for kernel in kernels) else "tensor cores"
+        summary.append(f"| {board.name} | {limit:.3f} | {total / 1e3:.3f} | {total / 1e3 / limit:.2f} | {how} |")
+        details += ["", f"## {board.name}", "", "| kernel | blocks | MB moved | us | bound by |", "|---|---|---|---|---|", *rows]
+    page = "\n".join([*lines, *summary, "", "Assumptions:", "", ASSUMPTIONS, *details, ""])
+    print(page)
+    if args.write:
+        PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()

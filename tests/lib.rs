@@ -1,0 +1,1 @@
+//! Shared ground of the system tests: where the binary lies, and how it is run.
