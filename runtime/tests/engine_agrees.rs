@@ -4,7 +4,8 @@ use recslowfast::engine::cpu::simd::Isa;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
-use recslowfast::network::halting::HaltingRule;
+use recslowfast::network::halting::{HaltingRule, Metric};
+use recslowfast::outcome::Stop;
 
 /// Logits and distances of a few frames of moving bars.
 fn watch(network: &Network, options: Options) -> (Vec<f32>, Vec<f32>) {
@@ -49,4 +50,26 @@ fn the_number_of_threads_changes_no_bit() {
     for threads in [2, 3] {
         assert_eq!(watch(&network, Options { threads, ..Options::default() }), one);
     }
+}
+
+/// From frame to frame the drive moves less than the rule asks for; since the last step it adds up.
+#[test]
+fn what_creeps_is_stepped_in_the_end() {
+    let network = Network::load("pathfinder-hgru").unwrap();
+    let mut engine = CpuEngine::with(&network, Options::default()).unwrap();
+    let rule = HaltingRule { zero: Some(0.1), ..HaltingRule::halting(Metric::RelativeL2, 0.05, 4) };
+    let mut stepped = Vec::new();
+    for at in 0..60 {
+        let light = 0.5 + 0.005 * at as f32;
+        for (i, x) in engine.input().iter_mut().enumerate() {
+            *x = if i % 19 < 3 { light } else { 0.1 };
+        }
+        let distance = engine.encode().unwrap();
+        let trace = engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap();
+        assert_eq!(trace.stop == Stop::Zero, distance < 0.1, "frame {at}: {trace:?}");
+        if trace.steps > 0 {
+            stepped.push(at);
+        }
+    }
+    assert!(stepped.len() >= 3 && stepped.windows(2).all(|pair| pair[1] > pair[0] + 1), "{stepped:?}");
 }

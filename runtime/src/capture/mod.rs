@@ -49,11 +49,13 @@ pub struct Want {
     pub memory: Memory,
     /// Bytes from one row to the next, for memory that wants aligned rows; drivers may refuse.
     pub stride: Option<u32>,
+    /// Side in pixels of the built-in stream's canvas: best the network's, whose contours are so many pixels wide.
+    pub canvas: u32,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Want { width: None, height: None, fps: None, format: None, buffers: 4, memory: Memory::Mapped, stride: None }
+        Want { width: None, height: None, fps: None, format: None, buffers: 4, memory: Memory::Mapped, stride: None, canvas: 150 }
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn parse(uri: &str, want: &Want) -> Result<(Place, Want), CaptureErro
     let (base, query) = uri.split_once('?').unwrap_or((uri, ""));
     let mut want = want.clone();
     let mut seed = 1;
-    let mut size = 150;
+    let mut size = want.canvas;
     let pathfinder = base.starts_with("pathfinder");
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').ok_or_else(|| fail(format!("parameter '{pair}' has no '='")))?;

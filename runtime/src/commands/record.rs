@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let life = Life::begin(false)?;
     let mut source = capture::start(&args.source, &Want::default(), None, Patience::default())?;
     let limit = args.limit.map(|mib| mib.saturating_mul(1 << 20));
-    let mut recorder = Recorder::create(RecordSpec { path: args.file, limit, events: None }).map_err(output)?;
+    let mut recorder = Recorder::create(RecordSpec { path: args.file, limit, events: None, timed: source.info().timed }).map_err(output)?;
     log::info!("recording {}", source.info().description);
     let until = args.seconds.map(|seconds| clock::now() + Duration::from_secs(seconds));
     let mut frame = Frame::default();

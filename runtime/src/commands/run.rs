@@ -41,7 +41,7 @@ const START: Duration = Duration::from_secs(170);
 /// What to watch, with what, and where results go.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7&size=64, a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder
+    /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's), a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder
     #[arg(long, value_name = "URI")]
     source: Option<String>,
     /// A built-in network, or a folder with model.toml and its graphs
@@ -181,11 +181,11 @@ impl Args {
     }
 
     /// The recording asked for.
-    fn tape(&self) -> Result<Option<Tape>, Failure> {
+    fn tape(&self, timed: bool) -> Result<Option<Tape>, Failure> {
         let Some(path) = self.record.clone() else { return Ok(None) };
         let around = self.record_around.map(Duration::from_secs);
         let limit = self.record_limit.map(|mib| mib.saturating_mul(1 << 20));
-        let spec = RecordSpec { path, limit, events: around.map(|time| Events { before: time, after: time }) };
+        let spec = RecordSpec { path, limit, events: around.map(|time| Events { before: time, after: time }), timed };
         Tape::start(spec).map(Some).map_err(|error| Failure::new(Cause::Output, error))
     }
 
@@ -202,7 +202,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     life.notifier().starting("loading the network", START);
     let network = Network::load(&args.model)?;
     let engine = engine::open(args.engine, &network)?;
-    let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), built_in_size: network.manifest.input.width };
+    let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: network.manifest.input.width };
     let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();
     let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
@@ -212,7 +212,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let desk = Desk::new();
     let about = about(args, &network, Arc::clone(&classes));
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
-    let mut tape = args.tape()?;
+    let mut tape = args.tape(info.timed)?;
     if let Some(tape) = &mut tape {
         source = tape.watch(source);
         let sink = JsonLines::new(tape.outcomes(), "the recording", Arc::clone(&classes));

@@ -16,13 +16,14 @@ pub struct Wanted<'a> {
     pub uri: Option<&'a str>,
     /// Faults to rehearse.
     pub fault: Option<&'a FaultSpec>,
-    /// Size of the built-in stream, where that is watched.
-    pub built_in_size: u32,
+    /// Side of the built-in stream's canvas, where that is watched and nothing else is said.
+    pub canvas: u32,
 }
 
 impl Wanted<'_> {
     fn start(&self, uri: &str) -> Result<Box<dyn Source>, CaptureError> {
-        capture::start(uri, &Want::default(), self.fault.cloned(), Patience::default())
+        let want = Want { canvas: self.canvas, ..Want::default() };
+        capture::start(uri, &want, self.fault.cloned(), Patience::default())
     }
 
     fn is_camera(&self) -> bool {
@@ -67,7 +68,7 @@ pub fn open(wanted: &Wanted, life: &mut Life, engine: &str) -> Result<Option<Box
             std::thread::sleep(LOOK_AGAIN);
         } else if wanted.uri.is_none() {
             log::info!("{refusal}; watching the built-in pathfinder stream");
-            break wanted.start(&format!("pathfinder:easy?seed=7&size={}&fps=25", wanted.built_in_size))?;
+            break wanted.start("pathfinder:easy?seed=7&fps=25")?;
         } else {
             return Err(refusal.into());
         }

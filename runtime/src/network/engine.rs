@@ -56,8 +56,8 @@ pub trait Engine: Send {
     /// The input tensor, NCHW f32 with N = 1, to be filled before [`Engine::encode`].
     fn input(&mut self) -> &mut [f32];
 
-    /// Encodes the input tensor into the drive, once per frame, and returns the drive's relative L2 distance to the last
-    /// frame's drive (infinite after a reset).
+    /// Encodes the input tensor into the drive, once per frame, and returns the drive's relative L2 distance to that of the last
+    /// frame that was stepped (infinite after a reset): what creeps too slowly to be seen from frame to frame adds up until it is.
     fn encode(&mut self) -> Result<f32, EngineError>;
 
     /// Applies the recurrent cell until `order` says stop.

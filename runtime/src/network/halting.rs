@@ -103,7 +103,7 @@ pub struct HaltingRule {
     pub threshold: Option<f32>,
     /// On a carried state: if the first step moved it by more than this, the frame takes the slow path.
     pub surprise: Option<f32>,
-    /// Take no step when the drive moved by less than this (relative L2) since the last frame.
+    /// Take no step when the drive moved by less than this (relative L2) since the last frame that was stepped.
     pub zero: Option<f32>,
     /// Steps taken at least, unless the frame takes none at all.
     pub min: u32,

@@ -216,6 +216,21 @@ fn child_rules() {
             );
         }
     }
+    // A scene that creeps is stepped on the same frames.
+    let rule = HaltingRule { zero: Some(0.1), ..halting(0.05) };
+    let mut rested = 0;
+    for at in 0..40 {
+        frame(1, size.0, size.1, cpu.input());
+        cpu.input().iter_mut().for_each(|x| *x *= 1.0 + 0.01 * at as f32);
+        gpu.input().copy_from_slice(cpu.input());
+        cpu.encode().unwrap();
+        gpu.encode().unwrap();
+        let order = Order { rule, limit: 64, deadline: None };
+        let (want, got) = (cpu.advance(&order).unwrap(), gpu.advance(&order).unwrap());
+        assert_eq!((want.steps, want.stop), (got.steps, got.stop), "creeping frame {at}: {want:?} and {got:?}");
+        rested += usize::from(want.steps == 0);
+    }
+    assert!((1..38).contains(&rested), "{rested} of 40 frames rested");
     // A deadline that has passed allows the step that is under way, and no other.
     let order = Order { rule: halting(0.0), limit: 64, deadline: Some(Duration::ZERO) };
     gpu.encode().unwrap();

@@ -103,8 +103,8 @@ fn run_y4m(data: &[u8]) {
 
 fn mcaps() -> Vec<Vec<u8>> {
     let path = std::env::temp_dir().join(format!("recslowfast-fuzz-{}.mcap", std::process::id()));
-    let mut recorder =
-        Recorder::create(RecordSpec { path: path.clone(), limit: None, events: None }).expect("a temporary file can be written");
+    let mut recorder = Recorder::create(RecordSpec { path: path.clone(), limit: None, events: None, timed: true })
+        .expect("a temporary file can be written");
     for (number, format) in [PixelFormat::Grey, PixelFormat::Mjpeg, PixelFormat::Yuyv].into_iter().enumerate() {
         let data = if format == PixelFormat::Mjpeg { picture(ImageFormat::Jpeg, true) } else { vec![number as u8; 64] };
         let stride = format.row_bytes(8);

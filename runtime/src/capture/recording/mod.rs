@@ -10,7 +10,7 @@
 //! | `/recslowfast/outcome` | JSON, `recslowfast.Outcome`: the record of `--report json` | each answer |
 //!
 //! Times are `CLOCK_MONOTONIC` nanoseconds, so a replay sees the capture times of the day. The channel's metadata name our pixel format
-//! and range, because Foxglove has no word for some.
+//! and range, because Foxglove has no word for some, and whether the times are those of the scene (`timed`).
 
 mod proto;
 mod reader;

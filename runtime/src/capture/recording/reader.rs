@@ -36,6 +36,7 @@ pub struct Frames<R> {
     /// What the next image's own record said.
     said: Option<Said>,
     frames: u64,
+    timed: bool,
     ended: bool,
 }
 
@@ -58,6 +59,7 @@ impl<R: Read> Frames<R> {
             topic: None,
             said: None,
             frames: 0,
+            timed: true,
             ended: false,
         }
     }
@@ -65,6 +67,11 @@ impl<R: Read> Frames<R> {
     /// Frames read so far.
     pub fn frames(&self) -> u64 {
         self.frames
+    }
+
+    /// Whether the capture times are those of the scene; true unless the recording says otherwise.
+    pub fn timed(&self) -> bool {
+        self.timed
     }
 
     /// Reads the next frame; false at the end.
@@ -109,6 +116,7 @@ impl<R: Read> Frames<R> {
                                         .metadata("range")
                                         .map(|range| if range == "limited" { Range::Limited } else { Range::Full });
                                     if topic == channel.topic {
+                                        self.timed = channel.metadata("timed") != Some("false");
                                         Kind::Image { compressed: *compressed, format, range }
                                     } else {
                                         Kind::Other
@@ -200,7 +208,7 @@ impl Replay {
         }
         let (width, height) = (first.width, first.height);
         let description = format!("{name}, recording of {} {width}x{height}", first.format);
-        let info = SourceInfo { uri: uri.to_owned(), description, width, height, timed: true, ..SourceInfo::default() };
+        let info = SourceInfo { uri: uri.to_owned(), description, width, height, timed: frames.timed(), ..SourceInfo::default() };
         Ok(Replay { frames, first: Some(first), info, path: name, done: false })
     }
 }

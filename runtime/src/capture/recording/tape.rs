@@ -174,7 +174,7 @@ mod tests {
     fn a_tape_holds_every_frame_of_a_file_and_what_was_said() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tape.mcap");
-        let mut tape = Tape::start(RecordSpec { path: path.clone(), limit: None, events: None }).unwrap();
+        let mut tape = Tape::start(RecordSpec { path: path.clone(), limit: None, events: None, timed: true }).unwrap();
         let mut outcomes = tape.outcomes();
         let mut source = tape.watch(capture::open("pathfinder:easy?size=64&seed=3", &Want::default()).unwrap());
         let mut frame = Frame::default();

@@ -24,7 +24,7 @@ fn frame(format: PixelFormat, number: u64) -> Frame {
 }
 
 fn spec(path: std::path::PathBuf) -> RecordSpec {
-    RecordSpec { path, limit: None, events: None }
+    RecordSpec { path, limit: None, events: None, timed: true }
 }
 
 fn replay(path: &std::path::Path) -> Vec<Frame> {
@@ -62,6 +62,19 @@ fn every_format_comes_back_bit_for_bit_even_in_one_file() {
     assert_eq!(got.len(), put.len());
     for (got, put) in got.iter().zip(&put) {
         assert!(same(got, put), "{}", put.format);
+    }
+}
+
+#[test]
+fn a_recording_knows_whether_its_times_are_those_of_the_scene() {
+    let folder = tempfile::tempdir().unwrap();
+    for timed in [true, false] {
+        let path = folder.path().join("t.mcap");
+        let mut recorder = Recorder::create(RecordSpec { timed, ..spec(path.clone()) }).unwrap();
+        recorder.frame(&frame(PixelFormat::Grey, 0)).unwrap();
+        recorder.finish().unwrap();
+        let source = capture::open(path.to_str().unwrap(), &Want::default()).unwrap();
+        assert_eq!(source.info().timed, timed);
     }
 }
 
@@ -156,6 +169,7 @@ fn what_cannot_be_recorded_is_refused_in_words() {
             }
             recorder.finish()
         });
-        assert!(error.unwrap_err().to_string().contains("the disk is full"));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("the disk is full"), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcap::records::MessageHeader;
@@ -30,6 +30,8 @@ pub struct RecordSpec {
     pub limit: Option<u64>,
     /// Record around events only.
     pub events: Option<Events>,
+    /// As [`crate::capture::SourceInfo::timed`] of what is recorded, so that a replay judges gaps as the day did.
+    pub timed: bool,
 }
 
 /// How much to keep around an event.
@@ -98,10 +100,19 @@ struct Held {
 struct Part {
     path: PathBuf,
     writer: Writer<Counted>,
-    written: Arc<AtomicU64>,
+    disk: Arc<Disk>,
     image: Option<(PixelFormat, Range, u16)>,
+    timed: bool,
     frame: u16,
     outcome: u16,
+}
+
+/// What is known of a file while the writer of its container owns it.
+#[derive(Default)]
+struct Disk {
+    written: AtomicU64,
+    /// The container's errors do not always tell.
+    full: AtomicBool,
 }
 
 /// Counts bytes on their way into the file.
@@ -109,26 +120,35 @@ struct Counted {
     file: BufWriter<File>,
     end: u64,
     at: u64,
-    written: Arc<AtomicU64>,
+    disk: Arc<Disk>,
+}
+
+impl Counted {
+    fn judge<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        result.inspect_err(|error| self.disk.full.store(error.kind() == io::ErrorKind::StorageFull, Ordering::Relaxed))
+    }
 }
 
 impl Write for Counted {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
+        let result = self.file.write(bytes);
+        let count = self.judge(result)?;
         self.at += count as u64;
         self.end = self.end.max(self.at);
-        self.written.store(self.end, Ordering::Relaxed);
+        self.disk.written.store(self.end, Ordering::Relaxed);
         Ok(count)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        let result = self.file.flush();
+        self.judge(result)
     }
 }
 
 impl Seek for Counted {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.at = self.file.seek(to)?;
+        let result = self.file.seek(to);
+        self.at = self.judge(result)?;
         Ok(self.at)
     }
 }
@@ -232,17 +252,15 @@ impl Recorder {
         self.make_room(frame.data.len() as u64)?;
         proto::write(frame, &mut self.message);
         let Some(part) = &mut self.part else { return Ok(()) };
-        let path = part.path.clone();
         let json = format!("{{\"sequence\":{},\"cut\":{}}}", frame.sequence, frame.cut);
-        part.frame(frame, json.as_bytes(), &self.message).map_err(|error| failed(&path, error))?;
+        part.frame(frame, json.as_bytes(), &self.message).map_err(|error| part.failed(error))?;
         self.frames += 1;
         Ok(())
     }
 
     fn write_outcome(&mut self, captured: Duration, json: &str) -> Result<(), RecordError> {
         let Some(part) = &mut self.part else { return Ok(()) };
-        let path = part.path.clone();
-        part.message(part.outcome, 0, captured, json.as_bytes()).map_err(|error| failed(&path, error))
+        part.message(part.outcome, 0, captured, json.as_bytes()).map_err(|error| part.failed(error))
     }
 
     /// Begins a new part when this one is full, and deletes the oldest when all are.
@@ -251,7 +269,7 @@ impl Recorder {
         // What a file holds beside its messages: descriptions, indexes, the footer.
         const FRINGE: u64 = 16 << 10;
         let share = limit / PARTS;
-        let written = self.part.as_ref().map_or(0, |part| part.written.load(Ordering::Relaxed));
+        let written = self.part.as_ref().map_or(0, |part| part.disk.written.load(Ordering::Relaxed));
         if bytes + FRINGE > share {
             let reason = format!("one frame takes {bytes} bytes and a quarter of the limit is {share}: raise the limit");
             return Err(RecordError::Spec { path: self.spec.path.display().to_string(), reason });
@@ -262,7 +280,7 @@ impl Recorder {
         self.end()?;
         while self.finished.len() as u64 >= PARTS {
             if let Some((path, _)) = self.finished.pop_front() {
-                std::fs::remove_file(&path).map_err(|error| failed(&path, McapError::Io(error)))?;
+                std::fs::remove_file(&path).map_err(|error| failure(&path, &Disk::default(), McapError::Io(error)))?;
             }
         }
         self.begin()
@@ -277,7 +295,7 @@ impl Recorder {
             }
         };
         self.number += 1;
-        self.part = Some(Part::create(&path).map_err(|error| failed(&path, error))?);
+        self.part = Some(Part::create(&path, self.spec.timed)?);
         Ok(())
     }
 
@@ -287,16 +305,20 @@ impl Recorder {
             .writer
             .finish()
             .and_then(|_| part.writer.into_inner().file.into_inner().map_err(|error| McapError::Io(error.into_error())));
-        ended.map_err(|error| failed(&part.path, error))?;
-        self.finished.push_back((part.path, part.written.load(Ordering::Relaxed)));
+        ended.map_err(|error| failure(&part.path, &part.disk, error))?;
+        self.finished.push_back((part.path, part.disk.written.load(Ordering::Relaxed)));
         Ok(())
     }
 }
 
 impl Part {
-    fn create(path: &Path) -> Result<Part, McapError> {
-        let written = Arc::new(AtomicU64::new(0));
-        let file = Counted { file: BufWriter::with_capacity(1 << 18, File::create(path)?), end: 0, at: 0, written: written.clone() };
+    fn create(path: &Path, timed: bool) -> Result<Part, RecordError> {
+        let disk = Arc::<Disk>::default();
+        Part::create_on(path, timed, &disk).map_err(|error| failure(path, &disk, error))
+    }
+
+    fn create_on(path: &Path, timed: bool, disk: &Arc<Disk>) -> Result<Part, McapError> {
+        let file = Counted { file: BufWriter::with_capacity(1 << 18, File::create(path)?), end: 0, at: 0, disk: Arc::clone(disk) };
         // Without chunks every message is in the file at once: a power cut loses the last one and no more.
         let options = WriteOptions::new().compression(None).use_chunks(false).calculate_data_section_crc(false);
         let mut writer = options.library(concat!("recslowfast ", env!("CARGO_PKG_VERSION"))).create(file)?;
@@ -305,7 +327,11 @@ impl Part {
         let frame = writer.add_channel(frame, FRAME_TOPIC, "json", &BTreeMap::new())?;
         let outcome = writer.add_schema("recslowfast.Outcome", "jsonschema", object)?;
         let outcome = writer.add_channel(outcome, OUTCOME_TOPIC, "json", &BTreeMap::new())?;
-        Ok(Part { path: path.to_owned(), writer, written, image: None, frame, outcome })
+        Ok(Part { path: path.to_owned(), writer, disk: Arc::clone(disk), image: None, timed, frame, outcome })
+    }
+
+    fn failed(&self, error: McapError) -> RecordError {
+        failure(&self.path, &self.disk, error)
     }
 
     fn frame(&mut self, frame: &Frame, json: &[u8], message: &[u8]) -> Result<(), McapError> {
@@ -322,7 +348,7 @@ impl Part {
         let name = if frame.format == PixelFormat::Mjpeg { proto::COMPRESSED } else { proto::RAW };
         let range = if frame.range == Range::Limited { "limited" } else { "full" };
         let schema = self.writer.add_schema(name, "protobuf", &proto::schema(name))?;
-        let metadata = [("format", frame.format.to_string()), ("range", range.to_owned())];
+        let metadata = [("format", frame.format.to_string()), ("range", range.to_owned()), ("timed", self.timed.to_string())];
         let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let channel = self.writer.add_channel(schema, IMAGE_TOPIC, "protobuf", &metadata)?;
         self.image = Some((frame.format, frame.range, channel));
@@ -335,10 +361,12 @@ impl Part {
     }
 }
 
-fn failed(path: &Path, error: McapError) -> RecordError {
+fn failure(path: &Path, disk: &Disk, error: McapError) -> RecordError {
     let reason = match error {
+        _ if disk.full.load(Ordering::Relaxed) => {
+            "the disk is full; what was written before is whole (bound a recording with a limit)".into()
+        }
         McapError::Io(error) => match error.kind() {
-            io::ErrorKind::StorageFull => "the disk is full; what was written before is whole (bound a recording with a limit)".into(),
             io::ErrorKind::NotFound => "its folder does not exist".into(),
             io::ErrorKind::PermissionDenied => "permission denied: this user may not write there".into(),
             _ => error.to_string(),

@@ -76,7 +76,7 @@ pub struct CpuEngine {
     encoder: Stage,
     step: Option<Stage>,
     readout: Stage,
-    /// This frame's drive in `now`, the last one's in `next` until it is overwritten.
+    /// The drive of the last frame that was stepped in `now`, this frame's in `next` until it is stepped; without a step, all are taken.
     drive: State,
     driven: bool,
     states: Vec<State>,
@@ -239,7 +239,9 @@ impl Engine for CpuEngine {
     fn encode(&mut self) -> Result<f32, EngineError> {
         self.machine.write(self.frame, &self.input);
         let moments = self.encoder.run(&mut self.machine)?;
-        self.machine.swap(self.drive.now, self.drive.next);
+        if self.step.is_none() {
+            self.machine.swap(self.drive.now, self.drive.next);
+        }
         self.drive_distance = if self.driven { moments.distance(Metric::RelativeL2) } else { f32::INFINITY };
         self.driven = true;
         Ok(self.drive_distance)
@@ -262,6 +264,7 @@ impl Engine for CpuEngine {
         if rule.rests(path, self.drive_distance) {
             return Ok(trace);
         }
+        self.machine.swap(self.drive.now, self.drive.next);
         loop {
             let began = clock::now();
             let distance = self.step()?.distance(rule.metric);

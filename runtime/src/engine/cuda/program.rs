@@ -237,8 +237,10 @@ pub struct Program {
     pub tensors: Vec<TensorSpec>,
     /// Channels of every vector.
     pub vectors: Vec<usize>,
-    /// Frame to drive.
+    /// Frame to fresh drive, and its distance to the drive of the last frame that was stepped.
     pub encode: Vec<Op>,
+    /// Fresh drive to drive, for a frame that is stepped; empty for a feed-forward network, which encodes to its drive.
+    pub accept: Vec<Op>,
     /// One step; empty for a feed-forward network.
     pub step: Vec<Op>,
     /// States to logits.

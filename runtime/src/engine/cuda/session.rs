@@ -66,7 +66,7 @@ pub const CHUNK: u32 = 4;
 pub struct Session {
     /// Input to drive.
     pub encode: Phase,
-    /// Takes the order.
+    /// Takes the order and, if the frame needs steps, its drive.
     pub begin: Phase,
     /// One step.
     pub step: Phase,
@@ -137,7 +137,8 @@ impl Session {
         let (stop, pending, always) = (builder.control, builder.control + 4, builder.control + 8);
         let mut encode = vec![builder.planes("import_planes", program.frame, input.address, always)?];
         encode.extend(builder.ops(&program.encode, always)?);
-        let begin = vec![builder.begin()?];
+        let mut begin = vec![builder.begin()?];
+        begin.extend(builder.ops(&program.accept, stop)?);
         let step = || -> Result<Vec<Launch>> { Ok(Vec::new()) };
         let mut one = step()?;
         one.extend(builder.ops(&program.step, stop)?);

@@ -34,17 +34,19 @@ impl Judge {
 
     fn judge(&mut self, received: Received<Result<Command, ParseError>>, shared: &Shared) {
         let (sequence, kind) = (received.sequence, received.kind);
+        let mut asked = None;
         let result = match self.gate.judge(clock::now().as_millis() as u32, sequence, kind) {
             Verdict::Flood => return,
             Verdict::Stale => AckResult::Stale,
             Verdict::Repeat(result) => result,
             Verdict::New => {
-                let result = understood::carry_out(received.body, &shared.desk, &shared.outbox);
+                let result;
+                (result, asked) = understood::carry_out(received.body, &shared.desk);
                 self.gate.done(result);
                 result
             }
         };
-        shared.outbox.ack(Ack { sequence, kind, result });
+        shared.outbox.ack(Ack { sequence, kind, result }, asked);
     }
 }
 

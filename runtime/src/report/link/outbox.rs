@@ -34,6 +34,17 @@ pub(super) enum Next {
     End,
 }
 
+/// What a command asks to be said or done here, once it has been acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Asked {
+    /// A greeting.
+    Hello,
+    /// A status now.
+    Status,
+    /// Reports at other rates from now on.
+    Rates(SetReportRate),
+}
+
 pub(super) struct Outbox {
     state: Mutex<State>,
     changed: Condvar,
@@ -51,6 +62,16 @@ struct State {
     dropped: u64,
     closed: bool,
     ended: bool,
+}
+
+impl State {
+    fn ask(&mut self, asked: Asked) {
+        match asked {
+            Asked::Hello => self.hello = true,
+            Asked::Status => self.status = true,
+            Asked::Rates(rates) => (self.rates, self.status_due) = (rates, Instant::now()),
+        }
+    }
 }
 
 impl Outbox {
@@ -82,14 +103,17 @@ impl Outbox {
         changed
     }
 
-    /// Leaves an acknowledgement, waiting for room while the outbox is open: it is never dropped.
-    pub(super) fn ack(&self, ack: Ack) {
+    /// Leaves an acknowledgement, waiting for room while the outbox is open: it is never dropped. What was `asked` for is said after it.
+    pub(super) fn ack(&self, ack: Ack, asked: Option<Asked>) {
         let mut state = self.state();
         while state.acks.len() == ACKS && !state.closed {
             state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         if !state.closed {
             state.acks.push_back(ack);
+            if let Some(asked) = asked {
+                state.ask(asked);
+            }
         }
         drop(state);
         self.changed.notify_all();
@@ -129,24 +153,14 @@ impl Outbox {
         }
     }
 
-    /// Asks for a greeting.
-    pub(super) fn hello(&self) {
-        self.change(|state| state.hello = true);
-    }
-
-    /// Asks for a status now.
-    pub(super) fn status(&self) {
-        self.change(|state| state.status = true);
+    /// Takes what is asked for without a command.
+    pub(super) fn ask(&self, asked: Asked) {
+        self.change(|state| state.ask(asked));
     }
 
     /// How often to report.
     pub(super) fn rates(&self) -> SetReportRate {
         self.state().rates
-    }
-
-    /// Reports at other rates from now on.
-    pub(super) fn set_rates(&self, rates: SetReportRate) {
-        self.change(|state| (state.rates, state.status_due) = (rates, Instant::now()));
     }
 
     /// What to say next, waiting for it up to `most`.
@@ -227,8 +241,8 @@ mod tests {
     #[test]
     fn the_oldest_news_go_first_and_acknowledgements_never() {
         let outbox = Outbox::new();
-        outbox.set_rates(SetReportRate::default());
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence)));
+        outbox.ask(Asked::Rates(SetReportRate::default()));
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None));
         (0..100).for_each(|frame| outbox.news(seen(frame)));
         (0..ACKS as u16).for_each(|sequence| assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(sequence))));
         (68..100).for_each(|frame| assert_eq!(outbox.next(Duration::ZERO), Next::News(seen(frame))));
@@ -238,9 +252,9 @@ mod tests {
     #[test]
     fn one_acknowledgement_too_many_waits_for_room() {
         let outbox = Outbox::new();
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence)));
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None));
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| outbox.ack(ack(999)));
+            let late = scope.spawn(|| outbox.ack(ack(999), None));
             std::thread::sleep(Duration::from_millis(50));
             assert!(!late.is_finished());
             assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(0)));
@@ -251,23 +265,31 @@ mod tests {
     #[test]
     fn a_status_comes_at_its_rate_or_when_asked() {
         let outbox = Outbox::new();
-        outbox.set_rates(SetReportRate { status_period_ms: 40, detections_period_ms: 0 });
+        outbox.ask(Asked::Rates(SetReportRate { status_period_ms: 40, detections_period_ms: 0 }));
         let began = Instant::now();
         (0..4).for_each(|_| assert_eq!(outbox.next(Duration::from_secs(5)), Next::Status));
         assert!(began.elapsed() >= Duration::from_millis(120), "{:?}", began.elapsed());
-        outbox.set_rates(SetReportRate::default());
+        outbox.ask(Asked::Rates(SetReportRate::default()));
         assert_eq!(outbox.next(Duration::from_millis(50)), Next::Silence);
-        outbox.status();
-        outbox.hello();
+        outbox.ask(Asked::Status);
+        outbox.ask(Asked::Hello);
         assert_eq!((outbox.next(Duration::ZERO), outbox.next(Duration::ZERO)), (Next::Hello, Next::Status));
         outbox.close();
         assert_eq!(outbox.next(Duration::from_secs(5)), Next::End);
     }
 
     #[test]
+    fn what_a_command_asks_for_is_said_after_its_acknowledgement() {
+        let outbox = Outbox::new();
+        outbox.ask(Asked::Rates(SetReportRate::default()));
+        outbox.ack(ack(1), Some(Asked::Status));
+        assert_eq!((outbox.next(Duration::ZERO), outbox.next(Duration::ZERO)), (Next::Ack(ack(1)), Next::Status));
+    }
+
+    #[test]
     fn a_flood_of_log_lines_is_cut_short() {
         let outbox = Outbox::new();
-        outbox.set_rates(SetReportRate::default());
+        outbox.ask(Asked::Rates(SetReportRate::default()));
         (0..1000).for_each(|_| outbox.log(log::Level::Warn, 5, "the camera is gone\nagain"));
         let heard = std::iter::from_fn(|| Some(outbox.next(Duration::ZERO)).filter(|next| *next != Next::Silence)).count();
         assert_eq!(heard, LOG_BURST as usize);

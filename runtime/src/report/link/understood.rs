@@ -4,38 +4,30 @@ use std::time::Duration;
 
 use firmware_bridge::{self as bridge, AckResult, Command, ParseError};
 
-use super::outbox::Outbox;
+use super::outbox::Asked;
 use crate::control::{BudgetChange, Celsius, Control, Desk, Mode, Power};
 
-/// Carries out one new command: requests go to `desk`, what concerns the link itself to `outbox`.
-pub(super) fn carry_out(command: Result<Command, ParseError>, desk: &Desk, outbox: &Outbox) -> AckResult {
-    let ask = |control| if desk.ask(control).is_ok() { AckResult::Done } else { AckResult::Busy };
+/// Carries out one new command: requests go to `desk`; what concerns the link itself comes back beside the answer.
+pub(super) fn carry_out(command: Result<Command, ParseError>, desk: &Desk) -> (AckResult, Option<Asked>) {
+    let ask = |control| (if desk.ask(control).is_ok() { AckResult::Done } else { AckResult::Busy }, None);
+    let here = |asked| (AckResult::Done, Some(asked));
     match command {
         Ok(Command::SetBudget(change)) => ask(Control::SetBudget(budget(change))),
         Ok(Command::SetMode(bridge::SetMode { mode })) => match mode {
             bridge::Mode::Accuracy => ask(Control::SetMode(Mode::Accuracy)),
             bridge::Mode::Balanced => ask(Control::SetMode(Mode::Balanced)),
             bridge::Mode::Saver => ask(Control::SetMode(Mode::Saver)),
-            bridge::Mode::Unknown(_) => AckResult::OutOfRange,
+            bridge::Mode::Unknown(_) => (AckResult::OutOfRange, None),
         },
         Ok(Command::Pause) => ask(Control::Pause(true)),
         Ok(Command::Resume) => ask(Control::Pause(false)),
         Ok(Command::ResetState) => ask(Control::Reset),
-        Ok(Command::AskStatus) => {
-            outbox.status();
-            AckResult::Done
-        }
-        Ok(Command::SetReportRate(rates)) => {
-            outbox.set_rates(rates);
-            AckResult::Done
-        }
-        Ok(Command::AskHello) => {
-            outbox.hello();
-            AckResult::Done
-        }
-        Err(ParseError::UnknownKind(_)) => AckResult::Unsupported,
-        Err(ParseError::Malformed) => AckResult::Malformed,
-        Err(ParseError::OutOfRange(_)) => AckResult::OutOfRange,
+        Ok(Command::AskStatus) => here(Asked::Status),
+        Ok(Command::AskHello) => here(Asked::Hello),
+        Ok(Command::SetReportRate(rates)) => here(Asked::Rates(rates)),
+        Err(ParseError::UnknownKind(_)) => (AckResult::Unsupported, None),
+        Err(ParseError::Malformed) => (AckResult::Malformed, None),
+        Err(ParseError::OutOfRange(_)) => (AckResult::OutOfRange, None),
     }
 }
 
@@ -63,8 +55,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_out_is_named() {
-        let (desk, outbox) = (Desk::new(), Outbox::new());
-        let answer = |command| carry_out(command, &desk, &outbox);
+        let desk = Desk::new();
+        let answer = |command| carry_out(command, &desk).0;
         assert_eq!(answer(Err(ParseError::Malformed)), AckResult::Malformed);
         assert_eq!(answer(Err(ParseError::UnknownKind(0x7E))), AckResult::Unsupported);
         assert_eq!(answer(Ok(Command::Pause)), AckResult::Done);

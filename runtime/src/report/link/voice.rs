@@ -8,7 +8,7 @@ use firmware_bridge::Telemetry;
 
 use super::Shared;
 use super::ear::{self, Judge};
-use super::outbox::Next;
+use super::outbox::{Asked, Next};
 use crate::report::port::{PortSpec, Reopening};
 
 /// How long the voice sleeps at most before it looks whether the port is still there.
@@ -49,7 +49,7 @@ pub(super) fn live(port: PortSpec, shared: &Shared) {
 fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &AtomicBool) -> Result<(), Error> {
     // Ends whatever the line picked up before.
     write(port, &[0], shared, gone)?;
-    shared.outbox.hello();
+    shared.outbox.ask(Asked::Hello);
     let mut say = |telegram: &Telemetry| {
         let frame = match telegram.encode(*sequence) {
             Ok(frame) => frame,

@@ -63,12 +63,15 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         Some(at) => states[at],
         None => drive,
     };
+    // Frames that need no step leave the drive of the last stepped one in place, so that slow motion adds up.
+    let fresh = if network.step.is_some() { lowering.tensor(lowering.tensors[drive].shape, true, false) } else { drive };
     let encode = {
         let mut graph = GraphLowering::new(&mut lowering, &network.encoder, |_| frame)?;
         let value = graph.output(0)?;
-        graph.store(value, drive, Some(drive), Decide::Drive)?;
+        graph.store(value, fresh, Some(drive), Decide::Drive)?;
         graph.ops
     };
+    let accept = if fresh == drive { Vec::new() } else { vec![lowering.copy(fresh, drive)?] };
     let step = match &network.step {
         None => Vec::new(),
         Some(step) => {
@@ -91,7 +94,7 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         graph.ops
     };
     let Lowering { tensors, vectors, .. } = lowering;
-    Ok(Program { tensors, vectors, encode, step, readout, frame, states, logits })
+    Ok(Program { tensors, vectors, encode, accept, step, readout, frame, states, logits })
 }
 
 struct Lowering {
@@ -109,6 +112,14 @@ impl Lowering {
     /// A tensor that lives only between two kernels.
     fn passing(&mut self, shape: Shape) -> TensorId {
         self.tensor(shape, !self.target.half, self.target.half)
+    }
+
+    fn copy(&self, from: TensorId, to: TensorId) -> Result<Op, EngineError> {
+        let (mut arena, shape) = (Arena::default(), self.tensors[from].shape);
+        let value = arena.add(Kind::Tensor(from), shape);
+        let program = arena.compile(value, shape, Operand::Tensor(to), None, Decide::No);
+        let too_large = |_| EngineError::Unsupported { graph: "step".into(), reason: "its drive cannot be copied".into() };
+        Ok(Op::Pointwise(Box::new(program.map_err(too_large)?)))
     }
 
     fn vector(&mut self, channels: usize) -> VectorId {
