@@ -13,6 +13,7 @@ pub mod network;
 pub mod outcome;
 pub mod pace;
 pub mod report;
+pub mod sampling;
 pub mod service;
 pub mod task;
 pub mod telemetry;

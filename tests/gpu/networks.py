@@ -1,4 +1,5 @@
-"""Writes the small networks of runtime/tests/gpu/networks: random weights, one for each family of recurrent cell.
+"""Writes the small networks of runtime/tests/gpu/networks: random weights, one for each family of recurrent
+cell, and two that give their input back.
 
     python3 tests/gpu/networks.py        (needs onnx and numpy)
 
@@ -53,7 +54,7 @@ class Graph:
         onnx.save(model, path)
 
 
-def manifest(name, size, channels, states, halting):
+def manifest(name, size, channels, states, halting, classes):
     text = f"""format = 1
 name = "{name}"
 version = "0.0.0"
@@ -69,7 +70,7 @@ std = {[1.0] * channels}
 
 [task]
 kind = "contour"
-classes = ["background", "contour"]
+classes = {classes}
 threshold = 0.5
 """
     for state, shape in states.items():
@@ -79,10 +80,10 @@ threshold = 0.5
     return text
 
 
-def write(name, size, channels, states, graphs, halting=""):
+def write(name, size, channels, states, graphs, halting="", classes='["background", "contour"]'):
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.toml").write_text(manifest(name, size, channels, states, halting))
+    (folder / "model.toml").write_text(manifest(name, size, channels, states, halting, classes))
     for file, (graph, inputs, outputs) in graphs.items():
         graph.save(folder / f"{file}.onnx", inputs, outputs)
 
@@ -163,8 +164,25 @@ def feed_forward(size=(32, 40), c=33):
     })
 
 
+def passthrough(name, channels, classes, size=(19, 46)):
+    """The logits are the input: shows a test what reached the network."""
+    def copy(x, out, into, to):
+        g = Graph(0)
+        weights = np.zeros((out, into, 3, 3))
+        weights[:, :, 1, 1] = np.eye(out, into)
+        g.node("Conv", [x, g.weight(weights)], [to], kernel_shape=[3, 3], pads=[1] * 4)
+        return g
+    frame, count = [1, channels, *size], len(classes)
+    write(name, size, channels, {}, {
+        "encoder": (copy("frame", channels, channels, "drive"), {"frame": frame}, {"drive": frame}),
+        "readout": (copy("drive", count, channels, "logits"), {"drive": frame}, {"logits": [1, count, *size]}),
+    }, classes=str(classes).replace("'", '"'))
+
+
 if __name__ == "__main__":
     hgru()
     lstm()
     gru()
     feed_forward()
+    passthrough("passthrough-grey", 1, ["background", "contour"])
+    passthrough("passthrough-colour", 3, ["background", "contour", "other"])

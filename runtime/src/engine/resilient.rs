@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::cpu::CpuEngine;
 use super::cuda::{CudaEngine, Precision};
 use crate::clock;
+use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, Order};
 use crate::outcome::Trace;
+use crate::sampling::Sampling;
 
 /// Waits before the GPU is tried again, doubled from one failed attempt to the next.
 #[derive(Clone, Copy, Debug)]
@@ -44,13 +46,23 @@ pub struct ResilientEngine {
     backoff: Backoff,
     wait: Duration,
     failures: u64,
+    /// The frame's picture went to the GPU, and the CPU has not seen it.
+    taken: bool,
 }
 
 impl ResilientEngine {
     /// Takes over `gpu`, which runs `network`.
     pub fn new(network: &Network, gpu: CudaEngine, backoff: Backoff) -> Result<ResilientEngine, EngineError> {
         let cpu = CpuEngine::load(network)?;
-        Ok(ResilientEngine { network: network.clone(), gpu: Gpu::Ready(Box::new(gpu)), cpu, backoff, wait: backoff.first, failures: 0 })
+        Ok(ResilientEngine {
+            network: network.clone(),
+            gpu: Gpu::Ready(Box::new(gpu)),
+            cpu,
+            backoff,
+            wait: backoff.first,
+            failures: 0,
+            taken: false,
+        })
     }
 
     /// Frames on which the GPU failed.
@@ -65,6 +77,11 @@ impl ResilientEngine {
         self.wait = (self.wait * 2).min(self.backoff.most);
         self.cpu.input().copy_from_slice(gpu.input());
         self.cpu.reset();
+    }
+
+    /// Whether the CPU can go on with the frame the GPU failed on.
+    fn input_is_here(&mut self) -> Result<(), EngineError> {
+        if std::mem::take(&mut self.taken) { Err(EngineError::InputLost) } else { Ok(()) }
     }
 
     /// Takes the GPU back, with the input of the frame that begins, when it is there again.
@@ -107,10 +124,22 @@ impl Engine for ResilientEngine {
     }
 
     fn input(&mut self) -> &mut [f32] {
+        self.taken = false;
         match &mut self.gpu {
             Gpu::Ready(gpu) => gpu.input(),
             _ => self.cpu.input(),
         }
+    }
+
+    fn take(&mut self, frame: &Frame, sampling: &Sampling) -> Result<bool, EngineError> {
+        self.taken = false;
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            match gpu.take(frame, sampling) {
+                Ok(taken) => self.taken = taken,
+                Err(error) => self.fail(&error),
+            }
+        }
+        Ok(self.taken)
     }
 
     fn encode(&mut self) -> Result<f32, EngineError> {
@@ -120,6 +149,7 @@ impl Engine for ResilientEngine {
                 Ok(distance) => return Ok(distance),
                 Err(error) => self.fail(&error),
             }
+            self.input_is_here()?;
         }
         self.cpu.encode()
     }
@@ -133,6 +163,7 @@ impl Engine for ResilientEngine {
                 }
                 Err(error) => self.fail(&error),
             }
+            self.input_is_here()?;
             self.cpu.encode()?;
         }
         self.cpu.advance(order)

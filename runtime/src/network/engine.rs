@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::halting::HaltingRule;
+use crate::frame::Frame;
 use crate::outcome::Trace;
+use crate::sampling::Sampling;
 
 /// How far one frame may go.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,9 @@ pub enum EngineError {
         /// What the engine said.
         reason: String,
     },
+    /// The device that took the picture failed, and the engine goes on without it: fill [`Engine::input`] and encode again.
+    #[error("the frame was lost with the device that took it")]
+    InputLost,
     /// The engine cannot be used on this machine.
     #[error("engine '{engine}' is not available: {reason}")]
     Unavailable {
@@ -47,7 +52,8 @@ pub enum EngineError {
 
 /// Runs one network and owns its hidden state.
 ///
-/// A frame is: fill [`Engine::input`], [`Engine::encode`], [`Engine::advance`], [`Engine::readout`].
+/// A frame is: fill [`Engine::input`], or have the picture taken by [`Engine::take`]; then [`Engine::encode`], [`Engine::advance`],
+/// [`Engine::readout`].
 /// The first frame, and the first after [`Engine::reset`], start from a zero state on the slow path.
 pub trait Engine: Send {
     /// The engine's name as reports carry it, for example `cpu`.
@@ -55,6 +61,12 @@ pub trait Engine: Send {
 
     /// The input tensor, NCHW f32 with N = 1, to be filled before [`Engine::encode`].
     fn input(&mut self) -> &mut [f32];
+
+    /// Takes the picture itself, to be made the input tensor where the network runs, in place of a filled [`Engine::input`]. False where
+    /// this engine, or this picture, needs the tensor filled.
+    fn take(&mut self, _frame: &Frame, _sampling: &Sampling) -> Result<bool, EngineError> {
+        Ok(false)
+    }
 
     /// Encodes the input tensor into the drive, once per frame, and returns the drive's relative L2 distance to that of the last
     /// frame that was stepped (infinite after a reset): what creeps too slowly to be seen from frame to frame adds up until it is.

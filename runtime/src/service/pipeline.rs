@@ -64,6 +64,8 @@ pub struct Pipeline {
     input: InputSection,
     timed: bool,
     last: Option<(u32, u32, Duration)>,
+    /// The engine took the last picture as it was: its input tensor does not show it.
+    taken: bool,
 }
 
 impl Pipeline {
@@ -86,6 +88,7 @@ impl Pipeline {
             input,
             timed,
             last: None,
+            taken: false,
         }
     }
 
@@ -114,16 +117,35 @@ impl Pipeline {
     pub fn answer(&mut self, frame: &Frame, limit: u32, deadline: Option<Duration>) -> Result<Answer<'_>, PipelineError> {
         self.continuity(frame);
         let began = clock::now();
-        self.fitter.fit(frame, self.engine.input())?;
-        let fitted = clock::now();
-        self.engine.encode()?;
-        let encoded = clock::now();
-        let trace = self.engine.advance(&Order { rule: self.rule, limit, deadline })?;
-        let stepped = clock::now();
+        self.taken = match self.fitter.sampling(frame)? {
+            Some(sampling) => self.engine.take(frame, sampling)?,
+            None => false,
+        };
+        if !self.taken {
+            self.fitter.fit(frame, self.engine.input())?;
+        }
+        let order = Order { rule: self.rule, limit, deadline };
+        let (trace, [fitted, encoded, stepped]) = match self.step(&order) {
+            Err(EngineError::InputLost) => {
+                self.taken = false;
+                self.fitter.fit(frame, self.engine.input())?;
+                self.step(&order)?
+            }
+            stepped => stepped?,
+        };
         let detections = self.task.read(self.engine.readout()?, view(&self.fitter));
         let done = clock::now();
         let stages = Stages { fit: fitted - began, encode: encoded - fitted, steps: stepped - encoded, readout: done - stepped };
         Ok(Answer { trace, detections, stages, age: done.saturating_sub(frame.captured) })
+    }
+
+    /// Encodes and steps; when the input was there, when it was encoded, and when the last step was done.
+    fn step(&mut self, order: &Order) -> Result<(Trace, [Duration; 3]), EngineError> {
+        let fitted = clock::now();
+        self.engine.encode()?;
+        let encoded = clock::now();
+        let trace = self.engine.advance(order)?;
+        Ok((trace, [fitted, encoded, clock::now()]))
     }
 
     /// Measures what a frame and a step cost on this machine, on an empty picture, and leaves the state cleared.
@@ -156,8 +178,11 @@ impl Pipeline {
         }
     }
 
-    /// The network's input and answer of the last frame, for sinks that draw.
-    pub fn picture(&mut self) -> Arc<Picture> {
+    /// The network's input and answer of `frame`, the last one answered, for sinks that draw.
+    pub fn picture(&mut self, frame: &Frame) -> Result<Arc<Picture>, FitError> {
+        if std::mem::take(&mut self.taken) {
+            self.fitter.fit(frame, self.engine.input())?;
+        }
         let (width, height) = (self.input.width as usize, self.input.height as usize);
         let (mean, std) = (self.input.mean[0], self.input.std[0]);
         let luma = self.engine.input()[..width * height].iter().map(|x| ((x * std + mean) * 255.0).round().clamp(0.0, 255.0) as u8);
@@ -167,7 +192,7 @@ impl Pipeline {
             let (x, y) = (at % width * mask.width / width, at / width * mask.height / height);
             mask.classes[y * mask.width + x]
         };
-        Arc::new(Picture { width: width as u32, height: height as u32, luma, mask: (0..width * height).map(class).collect() })
+        Ok(Arc::new(Picture { width: width as u32, height: height as u32, luma, mask: (0..width * height).map(class).collect() }))
     }
 }
 

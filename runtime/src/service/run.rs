@@ -91,7 +91,7 @@ pub fn run(
         let now = report.captured + report.age;
         if draws && (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) {
             drawn = now;
-            report.picture = Some(pipeline.picture());
+            report.picture = pipeline.picture(&frame).ok();
         }
         answered += 1;
         life.answered(&report);

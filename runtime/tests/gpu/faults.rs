@@ -15,10 +15,10 @@ use recslowfast::outcome::Trace;
 use crate::standin::{self, AMPERE};
 
 const OUT_OF_MEMORY: i32 = 2;
-const LAUNCH_FAILED: i32 = 719;
+pub const LAUNCH_FAILED: i32 = 719;
 
 /// Asks the stand-in for its `at`th call from now to fail.
-fn fail(at: i64, code: i32, lasting: bool) {
+pub fn fail(at: i64, code: i32, lasting: bool) {
     // SAFETY: the stand-in exports this function with these types.
     unsafe {
         let order = sys::culib().get::<unsafe extern "C" fn(i64, i32, i32)>(b"standin_fail").expect("this is the stand-in");
@@ -26,7 +26,7 @@ fn fail(at: i64, code: i32, lasting: bool) {
     }
 }
 
-fn number(symbol: &[u8]) -> i64 {
+pub fn number(symbol: &[u8]) -> i64 {
     // SAFETY: as above.
     unsafe { sys::culib().get::<unsafe extern "C" fn() -> i64>(symbol).expect("this is the stand-in")() }
 }

@@ -1,6 +1,7 @@
 //! The GPU engine without a GPU: the unmodified engine against a driver that runs the kernels on the host.
 
 mod agreement;
+mod camera;
 mod device;
 mod faults;
 mod mutants;

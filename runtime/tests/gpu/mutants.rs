@@ -25,9 +25,10 @@ const fn outside(what: &'static str, file: &'static str, from: &'static str, to:
 
 const CONV: &str = "conv_mma.cu";
 const SPECTRA: &str = "conv_fft.cu";
+const CAMERA: &str = "camera.cu";
 const POINT: &str = "pointwise.cu";
 
-const MUTANTS: [Mutant; 31] = [
+const MUTANTS: [Mutant; 37] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -74,6 +75,17 @@ const MUTANTS: [Mutant; 31] = [
     mutant("a surprise leaves the path as it was", POINT, "        c->cap = c->slow_cap;\n", ""),
     mutant("rest confused with movement", "frame.cu", "c->drive_distance < order->zero", "c->drive_distance > order->zero"),
     mutant("the padding channel of the input not zero", "frame.cu", ": 0.0f;", ": 1.0f / 0.0f;"),
+    mutant("no barrier before columns are weighed", CAMERA, "    __syncthreads();\n", ""),
+    mutant("the picture's last column forgotten", CAMERA, "p.column_taps - first;", "p.column_taps - first - 1;"),
+    mutant("columns weighed from the first of the tensor", CAMERA, "starts[x - p.left] - first", "starts[x - p.left]"),
+    mutant(
+        "the padding of chroma rows forgotten",
+        CAMERA,
+        "(long)(y / 2) * p.stride + x / 2 * 2",
+        "(long)(y / 2) * p.tensor.w + x / 2 * 2",
+    ),
+    mutant("borders not black", CAMERA, "shown && x >= from && x < to", "shown"),
+    mutant("greens of a mosaic at the wrong places", CAMERA, "at_red == 0 || at_red == 3;", "at_red == 0;"),
 ];
 
 /// A copy of the kernels with the mistake in it.
@@ -100,7 +112,8 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
     let sanitizer = if mutant.sanitized { standin::sanitizer_environment() } else { Vec::new() };
     let spectra = if mutant.file == SPECTRA { "1" } else { "0" };
     let runs = [("agreement::child_short", "1", "0"), ("agreement::child_rules", "0", "0"), ("agreement::child_short", "5", "1")];
-    for (test, order, full) in runs {
+    let pictures = [("camera::child_formats", "1", "0")];
+    for &(test, order, full) in if mutant.file == CAMERA { &pictures[..] } else { &runs[..] } {
         let mut environment: Vec<(&str, &str)> = sanitizer.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         environment.extend([("STANDIN_ORDER", order), ("TEST_FULL", full), ("TEST_TRANSFORMS", spectra)]);
         if let Err(text) = standin::try_run(&folder, test, &environment) {

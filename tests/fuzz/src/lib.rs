@@ -9,5 +9,7 @@ pub mod clock;
 pub mod frame;
 #[path = "../../../runtime/src/outcome.rs"]
 pub mod outcome;
+#[path = "../../../runtime/src/sampling.rs"]
+pub mod sampling;
 #[path = "../../../runtime/src/telemetry.rs"]
 pub mod telemetry;

@@ -14,6 +14,7 @@
 #include "stats.cu"
 #include "pointwise.cu"
 #include "frame.cu"
+#include "camera.cu"
 
 #include <map>
 #include <set>
@@ -39,7 +40,8 @@ static std::map<std::string, Kernel>& kernels() {
 #endif
         {"conv_scalar", make(conv_scalar)}, {"conv_direct", make(conv_direct)},
         {"conv_fft_forward", make(conv_fft_forward)}, {"conv_fft_multiply", make(conv_fft_multiply)}, {"conv_fft_back", make(conv_fft_back)}, {"stats", make(stats)}, {"pointwise", make(pointwise)},
-        {"begin_steps", make(begin_steps)}, {"import_planes", make(import_planes)}, {"export_planes", make(export_planes)}};
+        {"begin_steps", make(begin_steps)}, {"import_planes", make(import_planes)}, {"export_planes", make(export_planes)},
+        {"fit_picture", make(fit_picture)}};
     return all;
 }
 

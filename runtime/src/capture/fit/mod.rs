@@ -7,40 +7,13 @@
 //! Which levels: YUV from cameras and videos is limited-range BT.601 unless the source says otherwise ([`Frame::range`]), JPEG, RGB
 //! and grey are full range. Luma of RGB is BT.601. A Bayer mosaic gives one pixel for each 2x2 group.
 
-mod axis;
 mod rows;
 
 use crate::capture::jpeg;
 use crate::frame::{Frame, PixelFormat, Range};
-use axis::Axis;
+pub use crate::sampling::InputSpec;
+use crate::sampling::{Axis, Sampling};
 use rows::Pixels;
-
-/// What the network takes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InputSpec {
-    /// Width in pixels.
-    pub width: usize,
-    /// Height in pixels.
-    pub height: usize,
-    /// 1: luma. 3: red, green, blue.
-    pub channels: usize,
-    /// Subtracted from level/255, per channel.
-    pub mean: [f32; 3],
-    /// Divided by after that, per channel.
-    pub std: [f32; 3],
-}
-
-impl InputSpec {
-    /// Luma in 0..=1.
-    pub fn luma(width: usize, height: usize) -> InputSpec {
-        InputSpec { width, height, channels: 1, mean: [0.0; 3], std: [1.0; 3] }
-    }
-
-    /// Values in the tensor.
-    pub fn values(&self) -> usize {
-        self.channels * self.height * self.width
-    }
-}
 
 /// What to do when the picture has another shape than the network's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,10 +107,7 @@ struct Plan {
     /// Of the frame, before a mosaic is halved.
     size: (usize, usize),
     mosaic: bool,
-    across: Axis,
-    down: Axis,
-    /// Where the picture lies in the tensor: left, top, width, height.
-    at: [usize; 4],
+    sampling: Sampling,
     placement: Placement,
 }
 
@@ -167,14 +137,24 @@ impl Fitter {
         self.plan.as_ref().map(|plan| plan.placement)
     }
 
+    /// How `frame` is to become the tensor, for whoever does it in place of [`Fitter::fit`]; `None` where a JPEG must be decoded first.
+    pub fn sampling(&mut self, frame: &Frame) -> Result<Option<&Sampling>, FitError> {
+        if frame.format == PixelFormat::Mjpeg {
+            return Ok(None);
+        }
+        let pixels = Pixels::of(frame, self.black);
+        check(&pixels, frame)?;
+        Ok(Some(&plan_for(&mut self.plan, &pixels, &self.spec, self.mode).sampling))
+    }
+
     /// Fills `tensor` (NCHW) from `frame`.
     pub fn fit(&mut self, frame: &Frame, tensor: &mut [f32]) -> Result<(), FitError> {
         if tensor.len() != self.spec.values() {
             return Err(FitError::Tensor { got: tensor.len(), expected: self.spec.values() });
         }
-        let damaged = |reason: String| FitError::Damaged { sequence: frame.sequence, reason };
         let pixels = if frame.format == PixelFormat::Mjpeg {
             let colour = if self.spec.channels == 1 { jpeg::Colour::Luma } else { jpeg::Colour::Rgb };
+            let damaged = |reason: String| FitError::Damaged { sequence: frame.sequence, reason };
             let picture = self.decoder.decode(&frame.data, colour).map_err(damaged)?;
             let format = if self.spec.channels == 1 { PixelFormat::Grey } else { PixelFormat::Rgb24 };
             let stride = format.row_bytes(picture.width as u32) as usize;
@@ -182,32 +162,15 @@ impl Fitter {
         } else {
             Pixels::of(frame, self.black)
         };
-        let (width, height) = pixels.size();
-        let needed = pixels.format.picture_bytes(pixels.width as u32, pixels.height as u32, pixels.stride as u32);
-        if width == 0 || height == 0 || pixels.stride < pixels.format.row_bytes(pixels.width as u32) as usize || pixels.data.len() < needed
-        {
-            return Err(damaged(format!(
-                "{} bytes in rows of {} are no {} picture of {}x{}",
-                pixels.data.len(),
-                pixels.stride,
-                frame.format,
-                pixels.width,
-                pixels.height
-            )));
+        check(&pixels, frame)?;
+        let plan = plan_for(&mut self.plan, &pixels, &self.spec, self.mode);
+        let (width, spec) = (pixels.size().0, &self.spec);
+        for row in &mut self.rows[..spec.channels] {
+            row.resize(width, 0);
         }
-        let mosaic = matches!(pixels.format, PixelFormat::Bayer(..));
-        if self.plan.as_ref().is_none_or(|plan| plan.size != (pixels.width, pixels.height) || plan.mosaic != mosaic) {
-            let plan = Plan::new(&pixels, &self.spec, self.mode);
-            for row in &mut self.rows[..self.spec.channels] {
-                row.resize(width, 0);
-            }
-            for sums in &mut self.sums[..self.spec.channels] {
-                sums.resize(width, 0.0);
-            }
-            self.plan = Some(plan);
+        for sums in &mut self.sums[..spec.channels] {
+            sums.resize(width, 0.0);
         }
-        let Some(plan) = &self.plan else { return Ok(()) };
-        let spec = &self.spec;
         plan.blacken(spec, tensor);
         if spec.channels == 1 {
             fit_luma(plan, spec, &pixels, &mut self.rows[0], &mut self.sums[0], tensor);
@@ -216,6 +179,31 @@ impl Fitter {
         }
         Ok(())
     }
+}
+
+/// Refuses a picture whose bytes do not reach as far as its size says.
+fn check(pixels: &Pixels<'_>, frame: &Frame) -> Result<(), FitError> {
+    let (width, height) = pixels.size();
+    let needed = pixels.format.picture_bytes(pixels.width as u32, pixels.height as u32, pixels.stride as u32);
+    if width == 0 || height == 0 || pixels.stride < pixels.format.row_bytes(pixels.width as u32) as usize || pixels.data.len() < needed {
+        let reason = format!(
+            "{} bytes in rows of {} are no {} picture of {}x{}",
+            pixels.data.len(),
+            pixels.stride,
+            frame.format,
+            pixels.width,
+            pixels.height
+        );
+        return Err(FitError::Damaged { sequence: frame.sequence, reason });
+    }
+    Ok(())
+}
+
+/// The plan for pictures like `pixels`, made anew where they differ from those before.
+fn plan_for<'p>(kept: &'p mut Option<Plan>, pixels: &Pixels<'_>, spec: &InputSpec, mode: Mode) -> &'p Plan {
+    let mosaic = matches!(pixels.format, PixelFormat::Bayer(..));
+    let plan = kept.take().filter(|plan| plan.size == (pixels.width, pixels.height) && plan.mosaic == mosaic);
+    kept.insert(plan.unwrap_or_else(|| Plan::new(pixels, spec, mode)))
 }
 
 impl Plan {
@@ -243,12 +231,13 @@ impl Plan {
         let double = if matches!(pixels.format, PixelFormat::Bayer(..)) { 2.0 } else { 1.0 };
         let picture = Rect { x: picture.x * double, y: picture.y * double, width: picture.width * double, height: picture.height * double };
         let tensor = Rect { x: at[0] as f64, y: at[1] as f64, width: at[2] as f64, height: at[3] as f64 };
-        Plan { size: (pixels.width, pixels.height), mosaic: double == 2.0, across, down, at, placement: Placement { picture, tensor } }
+        let sampling = Sampling { spec: spec.clone(), across, down, at, black: pixels.black };
+        Plan { size: (pixels.width, pixels.height), mosaic: double == 2.0, sampling, placement: Placement { picture, tensor } }
     }
 
     /// Fills the borders, if there are any.
     fn blacken(&self, spec: &InputSpec, tensor: &mut [f32]) {
-        let [left, top, width, height] = self.at;
+        let [left, top, width, height] = self.sampling.at;
         if (width, height) == (spec.width, spec.height) {
             return;
         }
@@ -267,19 +256,19 @@ impl Plan {
 
     /// Reduces one row of sums to one row of the tensor.
     fn reduce(&self, spec: &InputSpec, channel: usize, y: usize, sums: &[f32], tensor: &mut [f32]) {
-        let [left, top, width, _] = self.at;
+        let [left, top, width, _] = self.sampling.at;
         let out = &mut tensor[(channel * spec.height + top + y) * spec.width + left..][..width];
         let (mean, std) = (spec.mean[channel], spec.std[channel]);
-        match self.across.taps {
-            1 => weigh::<1>(&self.across, sums, out),
-            2 => weigh::<2>(&self.across, sums, out),
-            3 => weigh::<3>(&self.across, sums, out),
-            4 => weigh::<4>(&self.across, sums, out),
-            5 => weigh::<5>(&self.across, sums, out),
-            6 => weigh::<6>(&self.across, sums, out),
+        match self.sampling.across.taps {
+            1 => weigh::<1>(&self.sampling.across, sums, out),
+            2 => weigh::<2>(&self.sampling.across, sums, out),
+            3 => weigh::<3>(&self.sampling.across, sums, out),
+            4 => weigh::<4>(&self.sampling.across, sums, out),
+            5 => weigh::<5>(&self.sampling.across, sums, out),
+            6 => weigh::<6>(&self.sampling.across, sums, out),
             _ => {
                 for (x, out) in out.iter_mut().enumerate() {
-                    let (first, weights) = self.across.of(x);
+                    let (first, weights) = self.sampling.across.of(x);
                     *out = sums[first..][..weights.len()].iter().zip(weights).map(|(sum, weight)| sum * weight).sum();
                 }
             }
@@ -313,8 +302,8 @@ fn accumulate(sums: &mut [f32], row: &[u8], weight: f32, first: bool) {
 }
 
 fn fit_luma(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, scratch: &mut [u8], sums: &mut [f32], tensor: &mut [f32]) {
-    for y in 0..plan.at[3] {
-        let (start, weights) = plan.down.of(y);
+    for y in 0..plan.sampling.at[3] {
+        let (start, weights) = plan.sampling.down.of(y);
         let mut first = true;
         for (tap, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
             accumulate(sums, pixels.luma(start + tap, scratch), *weight, first);
@@ -327,8 +316,8 @@ fn fit_luma(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, scratch: &mut [u
 fn fit_rgb(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, rows: &mut [Vec<u8>; 3], sums: &mut [Vec<f32>; 3], tensor: &mut [f32]) {
     // Neighbouring output rows share an input row: it is converted once.
     let mut held = usize::MAX;
-    for y in 0..plan.at[3] {
-        let (start, weights) = plan.down.of(y);
+    for y in 0..plan.sampling.at[3] {
+        let (start, weights) = plan.sampling.down.of(y);
         let mut first = true;
         for (tap, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
             if held != start + tap {

@@ -22,7 +22,7 @@ macro_rules! plain {
         $(unsafe impl Plain for $name {})*
     };
 }
-plain!(View, ConvArgs, FftArgs, StatsArgs, PointwiseArgs, PlaneArgs, BeginArgs, Instruction, Control, Order, Report);
+plain!(View, ConvArgs, FftArgs, StatsArgs, PointwiseArgs, PlaneArgs, FitArgs, BeginArgs, Instruction, Control, Order, Report);
 
 /// A tensor `[y][x][c]`.
 #[repr(C)]
@@ -141,6 +141,35 @@ pub struct PlaneArgs {
     pub skip: u64,
     pub control: u64,
     pub report: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FitArgs {
+    pub tensor: View,
+    pub extra16: u64,
+    pub picture: u64,
+    pub column_starts: u64,
+    pub column_weights: u64,
+    pub row_starts: u64,
+    pub row_weights: u64,
+    pub column_taps: i32,
+    pub row_taps: i32,
+    pub left: i32,
+    pub top: i32,
+    pub across: i32,
+    pub down: i32,
+    pub outputs: i32,
+    pub kind: i32,
+    pub order: i32,
+    pub shift: i32,
+    pub wide: i32,
+    pub limited: i32,
+    pub black: i32,
+    pub height: i32,
+    pub stride: i32,
+    pub mean: [f32; 3],
+    pub std: [f32; 3],
 }
 
 #[repr(C)]

@@ -9,10 +9,12 @@ use super::lower::{Target, Transforms, lower};
 use super::program::Op;
 use super::session::{CHUNK, Session};
 use crate::clock;
+use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, Order};
 use crate::network::halting::{Metric, Path};
 use crate::outcome::{MAX_STEPS, Stop, Trace};
+use crate::sampling::Sampling;
 
 /// A frame that has not come back after this long never will.
 const HUNG_AFTER: Duration = Duration::from_secs(2);
@@ -42,6 +44,8 @@ pub struct CudaEngine {
     name: String,
     has_step: bool,
     drive_known: bool,
+    /// The next frame's input is the picture taken, not [`Engine::input`].
+    taken: bool,
     path: Path,
     /// Steps the last frame took, on the slow and on the fast path: how many are queued before the device is asked.
     expected: [u32; 2],
@@ -82,6 +86,7 @@ impl CudaEngine {
             name,
             has_step: !program.step.is_empty(),
             drive_known: false,
+            taken: false,
             path: Path::Slow,
             expected: [MAX_STEPS as u32; 2],
             step_time: None,
@@ -194,7 +199,15 @@ impl Engine for CudaEngine {
     }
 
     fn input(&mut self) -> &mut [f32] {
+        self.taken = false;
         self.session.input.as_mut_slice()
+    }
+
+    fn take(&mut self, frame: &Frame, sampling: &Sampling) -> Result<bool, EngineError> {
+        self.taken = false;
+        let took = self.session.context.enter().and_then(|()| self.session.take(frame, sampling));
+        self.taken = took.map_err(|error| self.failed(error))?;
+        Ok(self.taken)
     }
 
     fn encode(&mut self) -> Result<f32, EngineError> {
@@ -206,6 +219,10 @@ impl Engine for CudaEngine {
             let mut order = self.session.order.read();
             order.drive_known = self.drive_known.into();
             self.session.order.write(order);
+            match &self.session.camera {
+                Some(camera) if self.taken => camera.queue(&self.session.stream)?,
+                _ => self.session.import.queue(&self.session.stream)?,
+            }
             self.session.encode.queue(&self.session.stream)
         };
         queue().map_err(|error| self.failed(error))?;

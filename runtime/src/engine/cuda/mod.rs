@@ -9,6 +9,7 @@
 
 mod abi;
 mod advance;
+mod camera;
 pub mod doctor;
 mod driver;
 mod images;

@@ -6,10 +6,13 @@ use std::time::Duration;
 use super::abi::{
     BUFFERS, BeginArgs, Control, ConvArgs, FftArgs, Instruction, Order, Plain, PlaneArgs, PointwiseArgs, Report, StatsArgs, View,
 };
+use super::camera::{Camera, Input};
 use super::driver::{Buffer, Context, CudaError, Function, Graph, Launch, Mapped, Module, Result, Stream};
 use super::opcode::Opcode;
 use super::program::{Conv, Decide, FFT, FREQUENCIES, Method, Op, Operand, Pointwise, Program, Shape, Spectral, Step, TensorId, VectorId};
+use crate::frame::Frame;
 use crate::outcome::MAX_STEPS;
+use crate::sampling::Sampling;
 
 /// Kernels of one phase: recorded as a graph where the driver can, otherwise queued one by one.
 pub struct Phase {
@@ -50,6 +53,11 @@ impl Tensor {
         buffer.as_ref().map_or(0, |buffer| buffer.address)
     }
 
+    /// What the kernels that fill the network's input write.
+    fn input(&self) -> Input {
+        Input { tensor: self.view(false), extra16: if self.full.is_some() { Tensor::address(&self.half) } else { 0 } }
+    }
+
     /// The format kernels read by default: fp32 where it is kept.
     fn view(&self, half: bool) -> View {
         let half = (half && self.half.is_some()) || self.full.is_none();
@@ -64,7 +72,9 @@ pub const CHUNK: u32 = 4;
 
 /// Everything a network needs on a device. Fields drop in this order: graphs before the memory they name.
 pub struct Session {
-    /// Input to drive.
+    /// The network's input from `input`.
+    pub import: Phase,
+    /// The network's input to the drive.
     pub encode: Phase,
     /// Takes the order and, if the frame needs steps, its drive.
     pub begin: Phase,
@@ -84,11 +94,14 @@ pub struct Session {
     pub report: Mapped<Report>,
     /// The queue.
     pub stream: Stream,
+    /// The network's input from a camera's pictures, once there was one.
+    pub camera: Option<Camera>,
     states: Vec<TensorId>,
+    frame: TensorId,
     tensors: Vec<Tensor>,
     _vectors: Vec<Buffer>,
     _scratch: Vec<Buffer>,
-    _module: Module,
+    module: Module,
     /// The device.
     pub context: Arc<Context>,
 }
@@ -135,8 +148,8 @@ impl Session {
         };
         // Flags at the head of Control: stop, pending, always.
         let (stop, pending, always) = (builder.control, builder.control + 4, builder.control + 8);
-        let mut encode = vec![builder.planes("import_planes", program.frame, input.address, always)?];
-        encode.extend(builder.ops(&program.encode, always)?);
+        let import = vec![builder.planes("import_planes", program.frame, input.address, always)?];
+        let encode = builder.ops(&program.encode, always)?;
         let mut begin = vec![builder.begin()?];
         begin.extend(builder.ops(&program.accept, stop)?);
         let step = || -> Result<Vec<Launch>> { Ok(Vec::new()) };
@@ -147,6 +160,7 @@ impl Session {
         let many: Vec<Launch> = (0..CHUNK).flat_map(|_| one.iter().map(Launch::again)).collect();
         let scratch = std::mem::take(&mut builder.scratch);
         let session = Session {
+            import: Phase::new(&stream, import),
             encode: Phase::new(&stream, encode),
             begin: Phase::new(&stream, begin),
             step: Phase::new(&stream, one),
@@ -156,16 +170,27 @@ impl Session {
             logits,
             order,
             report,
+            camera: None,
             states: program.states.clone(),
+            frame: program.frame,
             tensors,
             _vectors: vectors,
             _scratch: scratch,
-            _module: module,
+            module,
             context: context.clone(),
             stream,
         };
         session.stream.wait(Duration::from_secs(10))?;
         Ok(session)
+    }
+
+    /// Takes a camera's picture as the network's next input; false where the device cannot convert it.
+    pub fn take(&mut self, frame: &Frame, sampling: &Sampling) -> Result<bool> {
+        if !self.camera.as_ref().is_some_and(|camera| camera.fits(frame, sampling)) {
+            let input = self.tensors[self.frame].input();
+            self.camera = Camera::new(&self.context, &self.stream, &self.module, input, frame, sampling)?;
+        }
+        Ok(self.camera.as_mut().is_some_and(|camera| camera.fill(frame)))
     }
 
     /// Sets the hidden state to zero, in stream order.
@@ -222,8 +247,8 @@ impl Builder<'_> {
 
     fn planes(&mut self, kernel: &str, tensor: TensorId, planes: u64, skip: u64) -> Result<Launch> {
         let tensor = &self.tensors[tensor];
-        let extra16 = if kernel == "import_planes" && tensor.full.is_some() { Tensor::address(&tensor.half) } else { 0 };
-        let args = PlaneArgs { tensor: tensor.view(false), planes, extra16, skip, control: self.control, report: self.report };
+        let Input { tensor: view, extra16 } = tensor.input();
+        let args = PlaneArgs { tensor: view, planes, extra16, skip, control: self.control, report: self.report };
         let blocks = (tensor.shape.h * tensor.shape.w).div_ceil(256) as u32;
         Ok(Launch { function: self.module.function(kernel, 0)?, grid: [blocks, 1, 1], threads: 256, shared: 0, args: args.bytes() })
     }

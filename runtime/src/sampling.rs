@@ -1,8 +1,50 @@
-//! Resampling weights along one axis.
+//! Which samples of a picture make which value of the network's input tensor: plain numbers, so that whoever holds the picture can do it.
+
+/// What the network takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputSpec {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// 1: luma. 3: red, green, blue.
+    pub channels: usize,
+    /// Subtracted from level/255, per channel.
+    pub mean: [f32; 3],
+    /// Divided by after that, per channel.
+    pub std: [f32; 3],
+}
+
+impl InputSpec {
+    /// Luma in 0..=1.
+    pub fn luma(width: usize, height: usize) -> InputSpec {
+        InputSpec { width, height, channels: 1, mean: [0.0; 3], std: [1.0; 3] }
+    }
+
+    /// Values in the tensor.
+    pub fn values(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+}
+
+/// How a picture of one size becomes the tensor. Where it does not reach, the tensor shows black.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// The tensor.
+    pub spec: InputSpec,
+    /// Columns of the picture to columns of the tensor. A Bayer mosaic is a picture of its 2x2 groups.
+    pub across: Axis,
+    /// Rows to rows.
+    pub down: Axis,
+    /// Where the picture lies in the tensor: left, top, width, height.
+    pub at: [usize; 4],
+    /// The level that means black in a Bayer mosaic, on the 8-bit scale.
+    pub black: u8,
+}
 
 /// For every output sample, the input samples it covers and their weights, which sum to 1.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Axis {
+pub struct Axis {
     /// First input sample of each output sample.
     pub starts: Vec<u32>,
     /// `taps` weights for each output sample; unused ones are 0.
