@@ -32,7 +32,7 @@ pub(super) fn live(port: PortSpec, shared: &Shared) {
             let ears = std::thread::Builder::new().name("link-ear".into());
             let listening = ears.spawn_scoped(scope, || ear::listen(&mut heard, &mut judge, shared, &ended, &gone));
             let end = listening.and_then(|_| speak(&mut port, shared, &mut sequence, &gone));
-            ended.store(true, Ordering::Relaxed);
+            shared.outbox.line_ended(&ended);
             end
         });
         if let Err(error) = end {
