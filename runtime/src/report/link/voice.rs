@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use firmware_bridge::Telemetry;
 
-use super::Shared;
 use super::ear::{self, Judge};
 use super::outbox::{Asked, Next};
+use super::{STANDS_STILL, Shared};
 use crate::report::port::{PortSpec, Reopening};
 
 /// How long the voice sleeps at most before it looks whether the port is still there.
@@ -35,8 +35,10 @@ pub(super) fn live(port: PortSpec, shared: &Shared) {
             shared.outbox.line_ended(&ended);
             end
         });
-        if let Err(error) = end {
-            reopening.lost(&error.to_string());
+        match end {
+            Ok(()) => {}
+            Err(_) if shared.outbox.closed() => log::warn!("{STANDS_STILL}"),
+            Err(error) => reopening.lost(&error.to_string()),
         }
     }
     let dropped = shared.outbox.dropped();
