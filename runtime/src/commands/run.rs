@@ -257,8 +257,11 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     }
     drop(source);
     let taped = tape.map(Tape::finish).transpose();
-    let frames = result?;
-    log::info!("{frames} frames answered");
+    let latencies = result?;
+    log::info!("{} frames answered", latencies.age.count());
+    if latencies.age.count() > 0 {
+        log::info!("{latencies}");
+    }
     if let Some((summary, lost)) = taped.map_err(|error| Failure::new(Cause::Output, error))? {
         log::info!("{} frames recorded, {lost} lost because the disk was slow", summary.frames);
     }

@@ -12,8 +12,7 @@ use crate::clock;
 use crate::network::engine::EngineError;
 use crate::outcome::Stop;
 use crate::pace::sensors::Sensors;
-use crate::pace::stats::EnergyMeter;
-use crate::pace::{Budget, CostModel, Governor, Limits, Observation, Plan, Reading};
+use crate::pace::{Budget, CostModel, EnergyMeter, Governor, Limits, Observation, Plan, Reading};
 use crate::telemetry::Report;
 
 /// How often sensors are asked whether it is time: well below their own interval, which they vary so that it keeps step with nothing.

@@ -13,7 +13,7 @@ use recslowfast::frame::Frame;
 use recslowfast::network::Network;
 use recslowfast::network::halting::RuleName;
 use recslowfast::outcome::MAX_STEPS;
-use recslowfast::pace::stats::Histogram;
+use recslowfast::latencies::Histogram;
 use recslowfast::pace::{Budget, Deadline};
 use recslowfast::service::pacing::Pacing;
 use recslowfast::service::pipeline::Pipeline;
