@@ -17,7 +17,7 @@ use crate::network::Network;
 use crate::network::halting::RuleName;
 use crate::network::load::DEFAULT;
 use crate::pace::sensors::Board;
-use crate::pace::{Budget, Celsius, Deadline, Mode as PaceMode, Power};
+use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::report::{
     self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PortSpec, SerialLines, Sink, Snapshot,
     Terminal,
@@ -27,7 +27,7 @@ use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::service::logging;
 use crate::service::notify::Notifier;
-use crate::service::pacing::Pacing;
+use crate::service::pacing::{Pacing, Sensing};
 use crate::service::pipeline::Pipeline;
 use crate::service::run as service;
 use crate::service::steering::Steering;
@@ -77,6 +77,12 @@ pub struct Args {
     /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES], panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends); may be given several times; without it terminal on a terminal, else json
     #[arg(long, value_name = "SINK")]
     report: Vec<ReportTo>,
+    /// The rail that measures the whole board, by its label (`recslowfast doctor power` lists them); without it the usual one
+    #[arg(long, value_name = "LABEL")]
+    power_rail: Option<String>,
+    /// What the board draws, where no sensor tells: idle, a step's energy above that, and the GPU clock for which that holds, for example idle=4W,step=20mJ,at=1020MHz
+    #[arg(long, value_name = "MODEL")]
+    energy_model: Option<EnergyModel>,
     /// Record frames and answers to a file ending in .mcap, which `--source` replays to the same decisions
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -228,7 +234,8 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     }
     let pacing = match args.budget() {
         Some(budget) => {
-            Some(Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, info.fps.filter(|_| info.live), Path::new("/"))?)
+            let sensing = Sensing { root: Path::new("/"), rail: args.power_rail.as_deref(), energy: args.energy_model };
+            Some(Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
         }
         None => None,
     };

@@ -11,9 +11,11 @@
 
 pub mod budget;
 mod energy;
+mod energy_model;
 pub mod governor;
 pub mod sensors;
 
 pub use budget::{Budget, BudgetError, Celsius, Deadline, Mode, Power};
 pub use energy::EnergyMeter;
-pub use governor::{CostModel, EnergyModel, Governor, LimitReason, Limits, Observation, Plan, Reading, Sight, Status};
+pub use energy_model::EnergyModel;
+pub use governor::{CostModel, Governor, LimitReason, Limits, Observation, Plan, Reading, Sight, Status};

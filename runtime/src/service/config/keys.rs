@@ -34,6 +34,8 @@ pub const KEYS: &[Key] = &[
     live("budget", "power", "power"),
     live("budget", "temp", "temp"),
     live("budget", "mode", "mode"),
+    fixed("budget", "power_rail", "power-rail"),
+    fixed("budget", "energy_model", "energy-model"),
     fixed("report", "to", "report"),
     fixed("record", "to", "record"),
     fixed("record", "limit", "record-limit"),
