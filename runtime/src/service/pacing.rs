@@ -37,6 +37,8 @@ pub struct Pacing {
     watch: Watch,
     /// What the sensors said last.
     last: Reading,
+    /// Frames left out since the last answered one, and all of those before.
+    skip: u32,
     skipped: u64,
 }
 
@@ -67,6 +69,7 @@ impl Pacing {
             energy: EnergyMeter::new(),
             watch: Watch::start(sensors),
             last: Reading::default(),
+            skip: 0,
             skipped: 0,
         })
     }
@@ -81,9 +84,12 @@ impl Pacing {
             self.governor.sense(at, &reading);
             self.last = reading;
         }
-        let plan = self.governor.plan(now, now.saturating_sub(captured));
-        self.skipped += u64::from(plan.skip);
-        plan
+        self.governor.plan(now, now.saturating_sub(captured))
+    }
+
+    /// A frame was left out as planned.
+    pub fn left_out(&mut self) {
+        self.skip += 1;
     }
 
     /// Learns from an answered frame, and completes its report.
@@ -107,6 +113,8 @@ impl Pacing {
         report.power_budget_mw = self.governor.budget().power.map(|power| power.mw);
         report.temp_c = self.last.temp_c;
         report.energy_j = self.energy.frame(now).map(|joules| joules as f32);
+        report.skip = std::mem::take(&mut self.skip);
+        self.skipped += u64::from(report.skip);
         report.skipped += self.skipped;
     }
 

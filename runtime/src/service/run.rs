@@ -64,7 +64,11 @@ pub fn run(
         }
         let engine = pipeline.engine();
         let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured));
-        if live && plan.is_some_and(|plan| plan.skip) {
+        if live
+            && plan.is_some_and(|plan| plan.skip)
+            && let Some(pacing) = steering.pacing()
+        {
+            pacing.left_out();
             life.waited(source.state());
             continue;
         }
