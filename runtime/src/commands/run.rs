@@ -12,10 +12,12 @@ use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
 use crate::capture::recording::{Events, RecordSpec, Tape};
 use crate::control::Desk;
+use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::network::Network;
 use crate::network::halting::RuleName;
 use crate::network::load::DEFAULT;
+use crate::network::manifest::Manifest;
 use crate::pace::sensors::Board;
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::report::{
@@ -50,6 +52,9 @@ pub struct Args {
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
     engine: Choice,
+    /// Threads of the CPU engine [default: one on every usable processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
     /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS or cosine:EPS
     #[arg(long, default_value = "model", value_name = "RULE")]
     halt: RuleName,
@@ -207,16 +212,17 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let args = &configured.args;
     life.notifier().starting("loading the network", START);
     let network = Network::load(&args.model)?;
-    let engine = engine::open(args.engine, &network)?;
+    let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
     let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: network.manifest.input.width };
     let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();
     let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
     log::info!("watching {} with {} {} on {}", info.description, network.manifest.name, network.manifest.version, engine.name());
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(args.halt), args.fit, info.timed);
-    let classes: Arc<[String]> = Arc::from(network.manifest.task.classes.as_slice());
+    let manifest = network.into_manifest();
+    let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
     let desk = Desk::new();
-    let about = about(args, &network, Arc::clone(&classes));
+    let about = about(args, &manifest, Arc::clone(&classes));
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
     let mut tape = args.tape(info.timed)?;
     if let Some(tape) = &mut tape {
@@ -228,14 +234,14 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         );
     }
     if let Some(address) = args.page {
-        let heading = Heading { title, model: format!("{} {}", network.manifest.name, network.manifest.version), classes };
+        let heading = Heading { title, model: format!("{} {}", manifest.name, manifest.version), classes };
         let page = Page::start(address, args.page_token.as_deref(), heading).map_err(|error| Failure::new(Cause::Output, error))?;
         outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
     }
     let pacing = match args.budget() {
         Some(budget) => {
             let sensing = Sensing { root: Path::new("/"), rail: args.power_rail.as_deref(), energy: args.energy_model };
-            Some(Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
+            Some(Pacing::begin(&mut pipeline, budget, manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
         }
         None => None,
     };
@@ -246,7 +252,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let notifier = Notifier::from_environment();
     let mut reload = |pipeline: &mut Pipeline, pacing: Option<&mut Pacing>| {
         notifier.reloading();
-        reread(&mut configured, &network, pipeline, pacing);
+        reread(&mut configured, &manifest, pipeline, pacing);
         notifier.ready(&ready);
     };
     let result = service::run(&mut *source, &mut pipeline, &mut steering, &outlets, frames, &mut life, &mut reload);
@@ -276,11 +282,11 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
 }
 
 /// Reads the configuration again, takes up what can be taken up while running, and says what cannot.
-fn reread(configured: &mut Configured, network: &Network, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
+fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
     let names = |keys: &[&Key]| keys.iter().map(|key| format!("{}.{}", key.table, key.key)).collect::<Vec<_>>().join(", ");
     match configured.reread() {
         Ok(Reread { taken, left }) => {
-            pipeline.set_rule(network.manifest.rule_named(configured.args.halt));
+            pipeline.set_rule(manifest.rule_named(configured.args.halt));
             match (pacing, configured.args.budget()) {
                 (Some(pacing), budget) => pacing.set_budget(budget.unwrap_or_default()),
                 (None, Some(_)) => log::warn!("configuration read again: a budget where there was none needs a restart"),
@@ -301,14 +307,14 @@ fn reread(configured: &mut Configured, network: &Network, pipeline: &mut Pipelin
 }
 
 /// What links and panels say of this run.
-fn about(args: &Args, network: &Network, classes: Arc<[String]>) -> About {
+fn about(args: &Args, manifest: &Manifest, classes: Arc<[String]>) -> About {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".into(), |name| name.trim().to_owned());
     let address = args.page.map(|page| if page.ip().is_unspecified() { format!("{}:{}", host(), page.port()) } else { page.to_string() });
     About {
         board: Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into()),
-        network: format!("{} {}", network.manifest.name, network.manifest.version),
+        network: format!("{} {}", manifest.name, manifest.version),
         address: address.unwrap_or_default(),
-        input: (network.manifest.input.width, network.manifest.input.height),
+        input: (manifest.input.width, manifest.input.height),
         classes,
     }
 }

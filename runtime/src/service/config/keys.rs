@@ -30,6 +30,7 @@ pub const KEYS: &[Key] = &[
     fixed("model", "name", "model"),
     live("model", "halt", "halt"),
     fixed("engine", "kind", "engine"),
+    fixed("engine", "threads", "threads"),
     live("budget", "deadline", "deadline"),
     live("budget", "power", "power"),
     live("budget", "temp", "temp"),
