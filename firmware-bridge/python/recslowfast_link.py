@@ -3,54 +3,79 @@
     for sequence, name, fields in telegrams(iter(lambda: port.read(1), b"")):
         print(sequence, name, fields)
 """
+import itertools
 import zlib
 
-DETECTION = (("class", "u"), ("score", "u"), ("track", "u"), ("left", "u"), ("top", "u"), ("width", "u"), ("height", "u"), ("area", "u"))
+DETECTION = "class:h score:h track:w left:h top:h width:h height:h area:w"
 KINDS = {
-    0x01: ("hello", "software:t board:t network:t address:t width:u height:u classes:u"),
-    0x02: ("status", "frame:u uptime_ms:u camera:b engine:b mode:b paused:b steps:b limit:b limited_by:b stopped:b skip:b age_us:u deadline_us:u "
-           "power_mw:ou power_budget_mw:ou temperature_cc:oi capture_cfps:u inference_cfps:u dropped:u recent:lb"),
-    0x03: ("detections", "frame:u age_us:u found:u items:ld"),
-    0x04: ("log", "level:b uptime_ms:u text:t"),
-    0x05: ("class_name", "class:u name:t"),
-    0x06: ("ack", "sequence:u kind:b result:b"),
-    0x41: ("set_budget", "deadline_us:ou percentile_pm:ou power_mw:ou temperature_cc:oi"),
+    0x01: ("hello", "software:t24 board:t32 network:t32 address:t48 width:h height:h classes:h"),
+    0x02: ("status", "frame:w uptime_ms:w camera:b engine:b mode:b paused:f steps:b limit:b limited_by:b stopped:b skip:b age_us:w deadline_us:w "
+           "power_mw:ow power_budget_mw:ow temperature_cc:oi capture_cfps:h inference_cfps:h dropped:w recent:l32b"),
+    0x03: ("detections", "frame:w age_us:w found:h items:l8d"),
+    0x04: ("log", "level:b uptime_ms:w text:t160"), 0x05: ("class_name", "class:h name:t24"), 0x06: ("ack", "sequence:h kind:b result:b"),
+    0x41: ("set_budget", "deadline_us:ow percentile_pm:oh power_mw:ow temperature_cc:oi"),
     0x42: ("set_mode", "mode:b"), 0x43: ("pause", ""), 0x44: ("resume", ""), 0x45: ("reset_state", ""), 0x46: ("ask_status", ""),
-    0x47: ("set_report_rate", "status_period_ms:u detections_period_ms:u"), 0x48: ("ask_hello", ""),
-}  # b byte, u varint, i zigzag varint, t text, o optional, l list, d detection
+    0x47: ("set_report_rate", "status_period_ms:h detections_period_ms:h"), 0x48: ("ask_hello", ""),
+}  # b byte, f flag, h u16, w u32, i i16, oX optional, tN text and lNX list of at most N, d detection
+
+
+def bounded(value, end):
+    if value >= end:
+        raise ValueError
+    return value
 
 
 def take(data, shape):
-    """One value of this shape off the front of the iterator."""
-    if shape == "b":
-        return next(data)
-    if shape == "o" + shape[1:]:
-        return take(data, shape[1:]) if next(data) else None
-    if shape == "d":
-        return {name: take(data, part) for name, part in DETECTION}
-    if shape == "t":
-        return bytes(next(data) for _ in range(take(data, "u"))).decode()
-    if shape == "l" + shape[1:]:
-        return [take(data, shape[1:]) for _ in range(take(data, "u"))]
-    value = shift = 0
-    while (byte := next(data)) > 127:
-        value, shift = value | (byte & 127) << shift, shift + 7
-    value |= byte << shift
-    return value if shape == "u" else (value >> 1) ^ -(value & 1)
+    """One value of this shape off the front of the iterator; StopIteration or ValueError when it is malformed."""
+    kind, rest = shape[0], shape[1:]
+    if kind in "bf":
+        return bounded(next(data), 256 if kind == "b" else 2)
+    if kind == "o":
+        return take(data, rest) if take(data, "f") else None
+    if kind == "d":
+        return record(data, DETECTION)
+    if kind in "tl":
+        count = bounded(take(data, "w"), int(rest.rstrip("bd")) + 1)
+        if kind == "l":
+            return [take(data, rest[-1]) for _ in range(count)]
+        return bytes([next(data) for _ in range(count)]).decode()
+    value = 0
+    for shift in itertools.count(0, 7):
+        byte = next(data)
+        value |= (byte & 127) << bounded(shift, 35 if kind == "w" else 21)
+        if byte < 128:
+            bounded(value, 1 << (32 if kind == "w" else 16))
+            return (value >> 1) ^ -(value & 1) if kind == "i" else value
 
 
-def telegrams(chunks):
-    """Yields (sequence, name, fields) of every intact, known telegram; damaged and unknown ones are skipped."""
-    waiting = b""
+def record(data, shapes):
+    return {field: take(data, shape) for field, shape in (one.split(":") for one in shapes.split())}
+
+
+def telegrams(chunks, counters=None):
+    """Yields (sequence, name, fields) of every intact, known telegram. The others are skipped, and counted in `counters`, if it is given: a
+    dict with "damaged" (by the line), "version" (another major), "unknown" (kind) and "malformed". Ranges are not checked."""
+    waiting, counters = b"", {} if counters is None else counters
+    counters.update(damaged=0, version=0, unknown=0, malformed=0)
     for chunk in chunks:
         *frames, waiting = (waiting + chunk).split(b"\0")
-        for frame in frames:
+        for frame in filter(None, frames):
             packet = b""
             while frame:
                 packet += frame[1:frame[0]] + (b"\0" if frame[0] < 255 else b"")
                 frame = frame[frame[0]:]
             packet, crc = packet[:-5], packet[-5:-1]  # a last zero that stuffing put behind the end goes too
-            name, shapes = KINDS.get(packet[1], ("", "")) if len(packet) >= 4 else ("", "")
-            if name and packet[0] >> 4 == 1 and zlib.crc32(packet) == int.from_bytes(crc, "little"):
-                data = iter(packet[4:])
-                yield packet[2] | packet[3] << 8, name, {field: take(data, shape) for field, shape in (s.split(":") for s in shapes.split())}
+            if not 4 <= len(packet) <= 244 or zlib.crc32(packet) != int.from_bytes(crc, "little"):
+                counters["damaged"] += 1
+            elif packet[0] >> 4 != 1:
+                counters["version"] += 1
+            elif packet[1] not in KINDS:
+                counters["unknown"] += 1
+            else:
+                name, shapes = KINDS[packet[1]]
+                try:
+                    fields = record(iter(packet[4:]), shapes)
+                except (StopIteration, ValueError):
+                    counters["malformed"] += 1
+                    continue
+                yield packet[2] | packet[3] << 8, name, fields

@@ -4,7 +4,7 @@
 mod common;
 
 use common::*;
-use firmware_bridge::{Command, Decoder};
+use firmware_bridge::{Command, Decoder, ParseError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command as Process, Stdio};
@@ -99,9 +99,8 @@ fn c_reads_and_writes_the_same_bytes() {
     assert_eq!(said_by(&mut Process::new(tool), &frames).unwrap(), heard(&frames));
 }
 
-#[test]
-fn c_judges_damaged_traffic_alike() {
-    let Some(tool) = compiled("dump", &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]) else { return };
+/// Twenty thousand packets, damaged, and noise between them.
+fn damaged_traffic() -> Vec<u8> {
     let mut dice = Dice::new(8);
     let samples = samples();
     let mut traffic = Vec::new();
@@ -114,6 +113,13 @@ fn c_judges_damaged_traffic_alike() {
         }
         traffic.extend(stuffed(&damaged(&mut dice, &packet)));
     }
+    traffic
+}
+
+#[test]
+fn c_judges_damaged_traffic_alike() {
+    let Some(tool) = compiled("dump", &["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]) else { return };
+    let traffic = damaged_traffic();
     let said = said_by(&mut Process::new(tool), &traffic).unwrap();
     let heard = heard(&traffic);
     for (line, (c, rust)) in said.lines().zip(heard.lines()).enumerate() {
@@ -161,5 +167,35 @@ fn python_reads_the_same() {
         return;
     };
     let expected: String = samples().iter().map(|(_, sequence, message)| format!("{sequence} {}\n", words(message))).collect();
-    assert_eq!(said, expected);
+    assert_eq!(said, expected + "counters damaged=1 version=0 unknown=0 malformed=0\n");
+}
+
+#[test]
+fn python_judges_damaged_traffic_alike() {
+    let mut tool = Process::new("python3");
+    let traffic = damaged_traffic();
+    let Some(said) = said_by(tool.arg(room().join("tests/dump_vectors.py")), &traffic) else {
+        eprintln!("skipped: no python3");
+        return;
+    };
+    let mut said = said.lines();
+    let mut decoder = Decoder::new();
+    let (mut unknown, mut malformed) = (0, 0);
+    for byte in traffic {
+        let Some(packet) = decoder.push(byte) else { continue };
+        let sequence = packet.sequence();
+        match Message::parse(&packet) {
+            Ok(message) => assert_eq!(said.next(), Some(format!("{sequence} {}", words(&message)).as_str())),
+            // Ranges are not its business.
+            Err(ParseError::OutOfRange(_)) => assert!(said.next().is_some_and(|line| line.starts_with(&format!("{sequence} ")))),
+            Err(ParseError::UnknownKind(_)) => unknown += 1,
+            Err(ParseError::Malformed) => malformed += 1,
+        }
+    }
+    let counted = decoder.counters();
+    let damaged = counted.cobs + counted.overlong + counted.short + counted.crc;
+    let version = counted.version;
+    assert!(unknown > 0 && malformed > 0 && damaged > 0, "the dice gave too little");
+    let counters = format!("counters damaged={damaged} version={version} unknown={unknown} malformed={malformed}");
+    assert_eq!((said.next(), said.next()), (Some(counters.as_str()), None));
 }

@@ -9,6 +9,7 @@ pub mod commands;
 pub mod control;
 pub mod engine;
 pub mod frame;
+pub mod latencies;
 pub mod network;
 pub mod outcome;
 pub mod pace;

@@ -123,6 +123,8 @@ pub struct Report {
     pub dropped: u64,
     /// Frames skipped so far because a newer one was there.
     pub skipped: u64,
+    /// Frames left out on purpose, to keep within a budget, between the last answered one and this.
+    pub skip: u32,
     /// Frames that arrived broken so far.
     pub corrupt: u64,
     /// Total power, where a sensor tells, in milliwatts.

@@ -2,7 +2,7 @@
 # The governor on this machine's CPU under bursts of stress-ng, against fixed steps under the same bursts.
 #
 # usage: real-load.sh GOVERNOR_REAL [SECONDS-A-RUN [FPS [DEADLINE [WORKERS]]]]
-# Out: one line of JSON a run. Bursts last 2 s in every 4 s. NICE (default 0) is the niceness of both sides' session: on a machine that
+# Out: one line of JSON a run. Bursts last 2 s in every 4 s. LOAD=cores takes all but one core away for these 2 s instead. NICE (default 0) is the niceness of both sides' session: on a machine that
 # others use, a negative one keeps most of their load out of the measurement (start the script with setsid then).
 set -eu
 program=$1 seconds=${2:-15} fps=${3:-8} deadline=${4:-75ms@p99} workers=${5:-2}
@@ -14,9 +14,21 @@ bursts() {
         sleep 2
     done
 }
-bursts & load=$!
-trap 'kill $load 2>/dev/null; wait $load 2>/dev/null || true' EXIT
-one() { "$program" --seconds "$seconds" --fps "$fps" --deadline "$deadline" "$@"; }
+load=
+case ${LOAD:-bursts} in
+    bursts) bursts & load=$! ;;
+    cores) cores=$(taskset -cp $$ | sed 's/.*: //') ;;
+    *) echo "LOAD is bursts or cores, not $LOAD" >&2; exit 2 ;;
+esac
+trap '[ -z "$load" ] || { kill $load; wait $load; } 2>/dev/null || true' EXIT
+one() {
+    "$program" --seconds "$seconds" --fps "$fps" --deadline "$deadline" "$@" & run=$!
+    while [ -z "$load" ] && sleep 2 && taskset -apc "${cores%%[,-]*}" $run >/dev/null 2>&1; do
+        sleep 2
+        taskset -apc "$cores" $run >/dev/null 2>&1 || true
+    done
+    wait $run
+}
 # Short rounds in turn, so that whatever else the machine does falls on all alike.
 for round in $(seq "${ROUNDS:-3}"); do
     one --halt model

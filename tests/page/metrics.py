@@ -27,6 +27,12 @@ with Service(sys.argv[1]) as service:
     assert 25 <= frames <= len(service.records) + 5, frames
     assert value("recslowfast_steps_total") == steps, (value("recslowfast_steps_total"), steps)
     assert value("recslowfast_stops_total") == frames == value("recslowfast_frame_age_seconds_count")
+    stages = {sample.labels["stage"] for sample in families["recslowfast_stage_seconds"].samples}
+    assert stages == {"fit", "encode", "step", "steps", "readout"}
+    for stage in stages:
+        median, tail = (value("recslowfast_stage_seconds", stage=stage, quantile=share) for share in ("0.5", "0.99"))
+        assert 0 < median <= tail, stage
+    assert value("recslowfast_stage_seconds_count", stage="encode") == frames
     buckets = [sample.value for sample in families["recslowfast_frame_age_seconds"].samples if sample.name.endswith("_bucket")]
     assert buckets == sorted(buckets) and buckets[-1] == frames
     assert value("recslowfast_camera_state", state="streaming") == 1 and value("recslowfast_healthy") == 1

@@ -8,6 +8,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, ValueEnum};
 
 use crate::clock;
+use crate::engine::cpu::simd::Isa;
+use crate::engine::cpu::threads::Threads;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::network::Network;
 use crate::network::engine::{Engine, Order};
@@ -27,9 +29,12 @@ pub struct Args {
     /// Measure this beside it, runs interleaved
     #[arg(long)]
     against: Option<Peer>,
-    /// Threads of each side [default: all processors]
+    /// Threads of each side [default: one on every usable processor]
     #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    threads: Option<Threads>,
+    /// The instruction set: portable, avx2, avx512 or neon [default: the widest there is]
+    #[arg(long, hide = true)]
+    isa: Option<Isa>,
     /// Runs of each graph
     #[arg(long, default_value_t = 30, value_name = "N")]
     repeats: usize,
@@ -89,25 +94,25 @@ trait Side {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let threads = args.threads.unwrap_or(Options::default().threads).max(1);
+    let (threads, isa) = (args.threads.unwrap_or_default().get(), args.isa.unwrap_or_else(Isa::best));
+    let options = |plain| Options { threads, isa, plain };
     for (at, model) in args.models.iter().enumerate() {
         let network = Network::load(model)?;
-        let plain = matches!(args.engine, Measured::Tract);
-        let mut ours = Ours::new(&network, threads, plain)?;
+        let mut ours = Ours::new(&network, options(matches!(args.engine, Measured::Tract)))?;
         if args.profile {
             profile(&mut ours.engine, args.repeats);
             ours.engine.reset();
         }
         let theirs: Option<Box<dyn Side>> = match args.against {
             None => None,
-            Some(Peer::Tract) => Some(Box::new(Ours::new(&network, threads, true)?)),
+            Some(Peer::Tract) => Some(Box::new(Ours::new(&network, options(true))?)),
             Some(Peer::Onnxruntime) => {
                 let answer = network.logits_shape().iter().product();
                 Some(Box::new(Theirs::new(&args.script, model, threads, answer)?))
             }
         };
         if at == 0 {
-            println!("{threads} threads, {:?}, {} runs; times in ms; GFLOP/s of the direct form", Options::default().isa, args.repeats);
+            println!("{threads} threads, {isa:?}, {} runs; times in ms; GFLOP/s of the direct form", args.repeats);
             println!(
                 "{:<18} {:<8} {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} | {:>6} {:>6}",
                 "network", "graph", "median", "p95", "cpu", "GFLOP/s", "median", "p95", "cpu", "wall x", "cpu x"
@@ -238,8 +243,8 @@ struct Ours {
 }
 
 impl Ours {
-    fn new(network: &Network, threads: usize, plain: bool) -> Result<Ours, Failure> {
-        Ok(Ours { engine: CpuEngine::with(network, Options { threads, plain, ..Options::default() })?, plain })
+    fn new(network: &Network, options: Options) -> Result<Ours, Failure> {
+        Ok(Ours { engine: CpuEngine::with(network, options)?, plain: options.plain })
     }
 }
 

@@ -12,12 +12,14 @@ use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
 use crate::capture::recording::{Events, RecordSpec, Tape};
 use crate::control::Desk;
+use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::network::Network;
 use crate::network::halting::RuleName;
 use crate::network::load::DEFAULT;
+use crate::network::manifest::Manifest;
 use crate::pace::sensors::Board;
-use crate::pace::{Budget, Celsius, Deadline, Mode as PaceMode, Power};
+use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::report::{
     self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PortSpec, SerialLines, Sink, Snapshot,
     Terminal,
@@ -27,7 +29,7 @@ use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::service::logging;
 use crate::service::notify::Notifier;
-use crate::service::pacing::Pacing;
+use crate::service::pacing::{Pacing, Sensing};
 use crate::service::pipeline::Pipeline;
 use crate::service::run as service;
 use crate::service::steering::Steering;
@@ -50,6 +52,9 @@ pub struct Args {
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
     engine: Choice,
+    /// Threads of the CPU engine [default: one on every usable processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
     /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS or cosine:EPS
     #[arg(long, default_value = "model", value_name = "RULE")]
     halt: RuleName,
@@ -77,6 +82,12 @@ pub struct Args {
     /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES], panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends); may be given several times; without it terminal on a terminal, else json
     #[arg(long, value_name = "SINK")]
     report: Vec<ReportTo>,
+    /// The rail that measures the whole board, by its label (`recslowfast doctor power` lists them); without it the usual one
+    #[arg(long, value_name = "LABEL")]
+    power_rail: Option<String>,
+    /// What the board draws, where no sensor tells: idle, a step's energy above that, and the GPU clock for which that holds, for example idle=4W,step=20mJ,at=1020MHz
+    #[arg(long, value_name = "MODEL")]
+    energy_model: Option<EnergyModel>,
     /// Record frames and answers to a file ending in .mcap, which `--source` replays to the same decisions
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
@@ -201,16 +212,17 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let args = &configured.args;
     life.notifier().starting("loading the network", START);
     let network = Network::load(&args.model)?;
-    let engine = engine::open(args.engine, &network)?;
+    let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
     let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: network.manifest.input.width };
     let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();
     let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
     log::info!("watching {} with {} {} on {}", info.description, network.manifest.name, network.manifest.version, engine.name());
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(args.halt), args.fit, info.timed);
-    let classes: Arc<[String]> = Arc::from(network.manifest.task.classes.as_slice());
+    let manifest = network.into_manifest();
+    let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
     let desk = Desk::new();
-    let about = about(args, &network, Arc::clone(&classes));
+    let about = about(args, &manifest, Arc::clone(&classes));
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
     let mut tape = args.tape(info.timed)?;
     if let Some(tape) = &mut tape {
@@ -222,13 +234,14 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         );
     }
     if let Some(address) = args.page {
-        let heading = Heading { title, model: format!("{} {}", network.manifest.name, network.manifest.version), classes };
+        let heading = Heading { title, model: format!("{} {}", manifest.name, manifest.version), classes };
         let page = Page::start(address, args.page_token.as_deref(), heading).map_err(|error| Failure::new(Cause::Output, error))?;
         outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
     }
     let pacing = match args.budget() {
         Some(budget) => {
-            Some(Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, info.fps.filter(|_| info.live), Path::new("/"))?)
+            let sensing = Sensing { root: Path::new("/"), rail: args.power_rail.as_deref(), energy: args.energy_model };
+            Some(Pacing::begin(&mut pipeline, budget, manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
         }
         None => None,
     };
@@ -239,7 +252,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let notifier = Notifier::from_environment();
     let mut reload = |pipeline: &mut Pipeline, pacing: Option<&mut Pacing>| {
         notifier.reloading();
-        reread(&mut configured, &network, pipeline, pacing);
+        reread(&mut configured, &manifest, pipeline, pacing);
         notifier.ready(&ready);
     };
     let result = service::run(&mut *source, &mut pipeline, &mut steering, &outlets, frames, &mut life, &mut reload);
@@ -257,8 +270,11 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     }
     drop(source);
     let taped = tape.map(Tape::finish).transpose();
-    let frames = result?;
-    log::info!("{frames} frames answered");
+    let latencies = result?;
+    log::info!("{} frames answered", latencies.age.count());
+    if latencies.age.count() > 0 {
+        log::info!("{latencies}");
+    }
     if let Some((summary, lost)) = taped.map_err(|error| Failure::new(Cause::Output, error))? {
         log::info!("{} frames recorded, {lost} lost because the disk was slow", summary.frames);
     }
@@ -266,11 +282,11 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
 }
 
 /// Reads the configuration again, takes up what can be taken up while running, and says what cannot.
-fn reread(configured: &mut Configured, network: &Network, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
+fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
     let names = |keys: &[&Key]| keys.iter().map(|key| format!("{}.{}", key.table, key.key)).collect::<Vec<_>>().join(", ");
     match configured.reread() {
         Ok(Reread { taken, left }) => {
-            pipeline.set_rule(network.manifest.rule_named(configured.args.halt));
+            pipeline.set_rule(manifest.rule_named(configured.args.halt));
             match (pacing, configured.args.budget()) {
                 (Some(pacing), budget) => pacing.set_budget(budget.unwrap_or_default()),
                 (None, Some(_)) => log::warn!("configuration read again: a budget where there was none needs a restart"),
@@ -291,14 +307,14 @@ fn reread(configured: &mut Configured, network: &Network, pipeline: &mut Pipelin
 }
 
 /// What links and panels say of this run.
-fn about(args: &Args, network: &Network, classes: Arc<[String]>) -> About {
+fn about(args: &Args, manifest: &Manifest, classes: Arc<[String]>) -> About {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".into(), |name| name.trim().to_owned());
     let address = args.page.map(|page| if page.ip().is_unspecified() { format!("{}:{}", host(), page.port()) } else { page.to_string() });
     About {
         board: Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into()),
-        network: format!("{} {}", network.manifest.name, network.manifest.version),
+        network: format!("{} {}", manifest.name, manifest.version),
         address: address.unwrap_or_default(),
-        input: (network.manifest.input.width, network.manifest.input.height),
+        input: (manifest.input.width, manifest.input.height),
         classes,
     }
 }

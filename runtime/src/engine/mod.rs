@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError};
+use cpu::threads::Threads;
+use cpu::{CpuEngine, Options};
 
 /// Which engine a user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,10 +36,16 @@ impl FromStr for Choice {
     }
 }
 
-/// Opens the engine of `choice` for `network`, and says which it is.
+/// Opens the engine of `choice` for `network`, with a thread for every processor, and says which it is.
 pub fn open(choice: Choice, network: &Network) -> Result<Box<dyn Engine>, EngineError> {
+    open_with(choice, network, Threads::default())
+}
+
+/// Opens the engine of `choice` for `network`, with so many threads where the CPU computes, and says which it is.
+pub fn open_with(choice: Choice, network: &Network, threads: Threads) -> Result<Box<dyn Engine>, EngineError> {
+    let cpu = || CpuEngine::with(network, Options { threads: threads.get(), ..Options::default() });
     if choice == Choice::Cpu {
-        return Ok(Box::new(cpu::CpuEngine::load(network)?));
+        return Ok(Box::new(cpu()?));
     }
     match cuda::CudaEngine::load(network, cuda::Precision::Auto) {
         Ok(engine) => {
@@ -45,11 +53,11 @@ pub fn open(choice: Choice, network: &Network) -> Result<Box<dyn Engine>, Engine
             if choice == Choice::Cuda {
                 return Ok(Box::new(engine));
             }
-            Ok(Box::new(resilient::ResilientEngine::new(network, engine, resilient::Backoff::default())?))
+            Ok(Box::new(resilient::ResilientEngine::before(cpu()?, network, engine, resilient::Backoff::default())))
         }
         Err(error) if choice == Choice::Auto => {
             log::info!("{error}; using the CPU");
-            Ok(Box::new(cpu::CpuEngine::load(network)?))
+            Ok(Box::new(cpu()?))
         }
         Err(error) => Err(error),
     }

@@ -51,10 +51,14 @@ pub struct ResilientEngine {
 }
 
 impl ResilientEngine {
-    /// Takes over `gpu`, which runs `network`.
+    /// Takes over `gpu`, which runs `network`, with a new CPU engine behind it.
     pub fn new(network: &Network, gpu: CudaEngine, backoff: Backoff) -> Result<ResilientEngine, EngineError> {
-        let cpu = CpuEngine::load(network)?;
-        Ok(ResilientEngine {
+        Ok(ResilientEngine::before(CpuEngine::load(network)?, network, gpu, backoff))
+    }
+
+    /// Takes over `gpu` and, behind it, `cpu`, which both run `network`.
+    pub fn before(cpu: CpuEngine, network: &Network, gpu: CudaEngine, backoff: Backoff) -> ResilientEngine {
+        ResilientEngine {
             network: network.clone(),
             gpu: Gpu::Ready(Box::new(gpu)),
             cpu,
@@ -62,7 +66,7 @@ impl ResilientEngine {
             wait: backoff.first,
             failures: 0,
             taken: false,
-        })
+        }
     }
 
     /// Frames on which the GPU failed.

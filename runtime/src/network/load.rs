@@ -220,6 +220,11 @@ impl Network {
         self.encoder.output_shape(0)
     }
 
+    /// What model.toml says, without the graphs: all that is needed once an engine has taken them over.
+    pub fn into_manifest(self) -> Manifest {
+        self.manifest
+    }
+
     /// Trained numbers in all three graphs.
     pub fn parameters(&self) -> usize {
         [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten().map(Graph::parameters).sum()

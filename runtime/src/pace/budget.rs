@@ -79,8 +79,14 @@ pub struct BudgetError {
     form: &'static str,
 }
 
+impl BudgetError {
+    pub(super) fn new(what: &'static str, given: &str, reason: String, form: &'static str) -> BudgetError {
+        BudgetError { what, given: given.to_owned(), reason, form }
+    }
+}
+
 /// A number, and the unit written after it.
-fn number_and_unit(text: &str) -> Option<(f64, &str)> {
+pub(super) fn number_and_unit(text: &str) -> Option<(f64, &str)> {
     let text = text.trim();
     let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+'))).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -136,6 +136,20 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_is_back_is_tried_within_two_seconds_however_long_it_was_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ttyUSB0").to_str().unwrap().to_owned();
+        let mut reopening = Reopening::new(PortSpec { path, baud: DEFAULT_BAUD, rtscts: false });
+        assert_eq!(reopening.wait(), Duration::ZERO);
+        for _ in 0..10 {
+            reopening.retry_at = None;
+            assert!(reopening.open().is_none());
+            assert!(reopening.wait() <= LAST_RETRY && reopening.retry_after <= LAST_RETRY);
+        }
+        assert_eq!(reopening.retry_after, LAST_RETRY);
+    }
+
+    #[test]
     fn a_device_is_found_again_by_the_name_that_leads_to_it() {
         let folder = tempfile::tempdir().unwrap();
         let (device, by_id) = (folder.path().join("ttyUSB0"), folder.path().join("by-id"));

@@ -121,6 +121,7 @@ impl Follower {
             Stop::Reset => bridge::StopReason::Reset,
             Stop::Deadline => bridge::StopReason::Deadline,
         };
+        status.skip = byte(report.skip);
         status.age_us = micros(report.age);
         status.power_mw = report.power_mw.map(|mw| mw.min(1_000_000));
         status.temperature_cc = report.temp_c.filter(|c| c.is_finite()).map(|c| (c * 100.0).clamp(-5_000.0, 15_000.0) as i16);
@@ -221,6 +222,7 @@ pub(super) mod tests {
             camera: CameraState::Streaming,
             dropped: 2,
             skipped: 3,
+            skip: 2,
             corrupt: 0,
             power_mw: Some(7_250),
             power_budget_mw: None,
@@ -245,7 +247,7 @@ pub(super) mod tests {
         // Every second frame is answered.
         (0..40).for_each(|at| follower.see(&report(2 * at)));
         let status = follower.status(&standing);
-        assert_eq!((status.frame, status.steps, status.limit, status.recent.len()), (78, 3, 64, 32));
+        assert_eq!((status.frame, status.steps, status.limit, status.skip, status.recent.len()), (78, 3, 64, 2, 32));
         assert_eq!((status.capture_cfps, status.inference_cfps, status.dropped), (2_500, 1_250, 5));
         assert_eq!((status.power_mw, status.power_budget_mw, status.temperature_cc), (Some(7_250), Some(10_000), Some(4_812)));
         assert_eq!((status.mode, status.paused, status.engine), (bridge::Mode::Saver, true, bridge::Engine::Cpu));

@@ -12,14 +12,23 @@ use crate::clock;
 use crate::network::engine::EngineError;
 use crate::outcome::Stop;
 use crate::pace::sensors::Sensors;
-use crate::pace::stats::EnergyMeter;
-use crate::pace::{Budget, CostModel, Governor, Limits, Observation, Plan, Reading};
+use crate::pace::{Budget, CostModel, EnergyMeter, EnergyModel, Governor, Limits, Observation, Plan, Reading};
 use crate::telemetry::Report;
 
 /// How often sensors are asked whether it is time: well below their own interval, which they vary so that it keeps step with nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Readings that wait while a frame is answered, some seconds of them; more are of no use.
 const READINGS: usize = 64;
+
+/// Where watts and degrees are learned from.
+pub struct Sensing<'a> {
+    /// Where `sys` and `proc` are: `/` on a board.
+    pub root: &'a Path,
+    /// The rail that measures the whole board, where the usual choice is wrong.
+    pub rail: Option<&'a str>,
+    /// What the board draws, where nothing measures it.
+    pub energy: Option<EnergyModel>,
+}
 
 /// Keeps frames within a budget.
 pub struct Pacing {
@@ -28,25 +37,39 @@ pub struct Pacing {
     watch: Watch,
     /// What the sensors said last.
     last: Reading,
+    /// Frames left out since the last answered one, and all of those before.
+    skip: u32,
     skipped: u64,
 }
 
 impl Pacing {
-    /// Measures what frames cost on this machine, and starts to watch the sensors found under `root` (`/` on a board).
-    pub fn begin(pipeline: &mut Pipeline, budget: Budget, max_steps: u32, fps: Option<f64>, root: &Path) -> Result<Pacing, EngineError> {
+    /// Measures what frames cost on this machine, and starts to watch its sensors.
+    pub fn begin(
+        pipeline: &mut Pipeline,
+        budget: Budget,
+        max_steps: u32,
+        fps: Option<f64>,
+        sensing: &Sensing,
+    ) -> Result<Pacing, EngineError> {
         let Cost { base, per_step } = pipeline.warm_up()?;
         log::info!("a frame costs {:.2} ms and {:.2} ms a step", base.as_secs_f64() * 1e3, per_step.as_secs_f64() * 1e3);
         let frame_period = fps.filter(|fps| *fps > 0.0).map(|fps| Duration::from_secs_f64(1.0 / fps));
         let limits = Limits { min_steps: 1, max_steps, frame_period, checked: true };
-        let sensors = Sensors::discover(root);
-        if !sensors.has_power() {
-            log::info!("no power sensor: watts are neither reported nor kept to");
+        let sensors = Sensors::discover_with(sensing.root, sensing.rail);
+        match (sensors.has_power(), sensing.rail, sensing.energy) {
+            (true, ..) => {}
+            (false, None, None) => log::info!("no power sensor: watts are neither reported nor kept to"),
+            (false, None, Some(_)) => log::info!("no power sensor: watts are kept to by the energy model, and not reported"),
+            (false, Some(rail), _) => log::warn!(
+                "there is no power rail '{rail}' (`recslowfast doctor power` lists them): its watts are neither reported nor kept to"
+            ),
         }
         Ok(Pacing {
-            governor: Governor::new(limits, CostModel { base, per_step, energy: None }, budget),
+            governor: Governor::new(limits, CostModel { base, per_step, energy: sensing.energy }, budget),
             energy: EnergyMeter::new(),
             watch: Watch::start(sensors),
             last: Reading::default(),
+            skip: 0,
             skipped: 0,
         })
     }
@@ -61,9 +84,12 @@ impl Pacing {
             self.governor.sense(at, &reading);
             self.last = reading;
         }
-        let plan = self.governor.plan(now, now.saturating_sub(captured));
-        self.skipped += u64::from(plan.skip);
-        plan
+        self.governor.plan(now, now.saturating_sub(captured))
+    }
+
+    /// A frame was left out as planned.
+    pub fn left_out(&mut self) {
+        self.skip += 1;
     }
 
     /// Learns from an answered frame, and completes its report.
@@ -87,6 +113,8 @@ impl Pacing {
         report.power_budget_mw = self.governor.budget().power.map(|power| power.mw);
         report.temp_c = self.last.temp_c;
         report.energy_j = self.energy.frame(now).map(|joules| joules as f32);
+        report.skip = std::mem::take(&mut self.skip);
+        self.skipped += u64::from(report.skip);
         report.skipped += self.skipped;
     }
 

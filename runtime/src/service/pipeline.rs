@@ -220,6 +220,7 @@ impl Answer<'_> {
             camera: CameraState::Streaming,
             dropped: 0,
             skipped: 0,
+            skip: 0,
             corrupt: 0,
             power_mw: None,
             power_budget_mw: None,

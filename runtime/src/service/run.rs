@@ -9,6 +9,7 @@ use super::pipeline::{Pipeline, PipelineError};
 use super::steering::Steering;
 use crate::capture::{Pull, Source};
 use crate::frame::Frame;
+use crate::latencies::Latencies;
 use crate::outcome::MAX_STEPS;
 use crate::report::{Outlet, SinkError};
 
@@ -20,7 +21,7 @@ const PICTURE_EVERY: Duration = Duration::from_millis(50);
 /// Answers frames until the source ends, `frames` are answered, a sink's reader leaves, or `life` is to end;
 /// `steering` carries out what links ask for, and keeps frames within a budget if there is one;
 /// `reload` is called when the configuration is to be read again.
-/// Returns how many frames were answered.
+/// Returns how long the answered frames took.
 pub fn run(
     source: &mut dyn Source,
     pipeline: &mut Pipeline,
@@ -29,15 +30,15 @@ pub fn run(
     frames: Option<u64>,
     life: &mut Life,
     reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
-) -> Result<u64, Failure> {
+) -> Result<Latencies, Failure> {
     let mut frame = Frame::default();
-    let mut answered = 0;
+    let mut latencies = Latencies::default();
     let mut corrupt = 0;
     let mut drawn = Duration::ZERO;
     let live = source.info().live;
     let draws = outlets.iter().any(Outlet::draws);
     steering.attend(pipeline, source.state());
-    while frames.is_none_or(|frames| answered < frames) && life.goes_on() {
+    while frames.is_none_or(|frames| latencies.age.count() < frames) && life.goes_on() {
         if life.reload() {
             reload(pipeline, steering.pacing());
         }
@@ -63,7 +64,11 @@ pub fn run(
         }
         let engine = pipeline.engine();
         let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured));
-        if live && plan.is_some_and(|plan| plan.skip) {
+        if live
+            && plan.is_some_and(|plan| plan.skip)
+            && let Some(pacing) = steering.pacing()
+        {
+            pacing.left_out();
             life.waited(source.state());
             continue;
         }
@@ -93,16 +98,16 @@ pub fn run(
             drawn = now;
             report.picture = pipeline.picture(&frame).ok();
         }
-        answered += 1;
+        latencies.record(&report);
         life.answered(&report);
         for outlet in outlets {
             match outlet.send(&report) {
                 Ok(()) => {}
-                Err(SinkError::Closed) => return Ok(answered),
+                Err(SinkError::Closed) => return Ok(latencies),
                 Err(error) => return Err(Failure::new(Cause::Output, error)),
             }
         }
     }
     life.verdict()?;
-    Ok(answered)
+    Ok(latencies)
 }

@@ -39,12 +39,6 @@ impl Device {
         }
     }
 
-    /// Takes in what has come, and forgets it.
-    pub fn drain(&mut self) {
-        self.listen();
-        self.heard.clear();
-    }
-
     /// The next telegram, if one comes within `most`.
     pub fn next(&mut self, most: Duration) -> Option<Telemetry> {
         let began = Instant::now();
@@ -67,10 +61,10 @@ impl Device {
 
     /// The next telegram that `wanted` takes.
     #[track_caller]
-    pub fn wait<T>(&mut self, wanted: impl Fn(&Telemetry) -> Option<T>) -> T {
+    pub fn wait<T>(&mut self, mut wanted: impl FnMut(&Telemetry) -> Option<T>) -> T {
         let began = Instant::now();
         while began.elapsed() < Duration::from_secs(60) {
-            if let Some(found) = self.next(Duration::from_millis(100)).as_ref().and_then(&wanted) {
+            if let Some(found) = self.next(Duration::from_millis(100)).as_ref().and_then(&mut wanted) {
                 return found;
             }
         }
@@ -88,16 +82,18 @@ impl Device {
         self.wait(|telegram| if let Telemetry::Status(status) = telegram { Some(status.clone()).filter(&wanted) } else { None })
     }
 
-    pub fn raw(&mut self, bytes: &[u8]) {
-        self.port.write_all(bytes).unwrap();
-    }
-
-    /// The status of the second new frame from now on: the first may have been in work already.
+    /// Says all of `bytes`. A line that takes no more is listened to meanwhile: at its other end somebody may wait for just that.
     #[track_caller]
-    pub fn second_new_frame(&mut self) -> Status {
-        let now = self.status().frame;
-        let first = self.status_that(|status| status.frame != now).frame;
-        self.status_that(|status| status.frame != now && status.frame != first)
+    pub fn raw(&mut self, mut bytes: &[u8]) {
+        let began = Instant::now();
+        while !bytes.is_empty() {
+            assert!(began.elapsed() < Duration::from_secs(60), "the line takes nothing for a minute");
+            match self.port.write(bytes) {
+                Ok(taken) => bytes = &bytes[taken..],
+                Err(error) if error.kind() == ErrorKind::TimedOut => self.listen(),
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// Sends a command under the next sequence number.
@@ -108,7 +104,7 @@ impl Device {
         sequence
     }
 
-    /// Sends a command and waits until it is acknowledged; again after 250 ms, as the wire page asks.
+    /// Sends a command and waits until it is acknowledged.
     #[track_caller]
     pub fn ask(&mut self, command: Command) -> AckResult {
         let sequence = self.send(command);

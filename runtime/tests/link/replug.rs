@@ -33,9 +33,9 @@ fn a_pulled_cable_is_found_again() {
     let socket = Socket::new();
     let board = Board::start(&["--halt", "fixed:1", "--report", &format!("link:{}", socket.path().display())]);
     board.record();
-    let took = replugged(&socket, 3);
-    assert!(took.iter().all(|took| *took < Duration::from_secs(30)), "{took:?}");
-    assert_eq!(board.end().0, Some(0));
+    println!("back after {:?}", replugged(&socket, 3));
+    let log = board.end();
+    assert_eq!(log.matches("open at").count(), 3, "{log}");
 }
 
 /// Median and 99th percentile, in milliseconds, of the time a frame's own work took and of its age.
@@ -60,7 +60,7 @@ fn twenty_replugs_under_load_beside_no_link_at_all() {
     linked.record();
     let mut took = replugged(&socket, 20);
     took.sort();
-    let (alone, linked) = (alone.records(Duration::ZERO), linked.records(Duration::ZERO));
+    let (alone, linked) = (alone.records(), linked.records());
     let ([work, age], [linked_work, linked_age]) = (figures(&alone), figures(&linked));
     println!("20 replugs: back after {:?} in the median, {:?} at most", took[10], took[19]);
     println!(

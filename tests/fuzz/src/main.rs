@@ -1,4 +1,4 @@
-//! Throws hostile bytes at a reader for a time: `recslowfast-fuzz TARGET|all SECONDS [SEED]`.
+//! Throws hostile bytes at a reader for a time: `recslowfast-fuzz TARGET|all SECONDS [SEED]`; `--list` names the targets.
 //!
 //! An input that panics, takes longer than two seconds or holds more memory than its reader may is written to `fuzz-TARGET-N` in the
 //! working folder, and the exit status is 1. Inputs that reach something new are kept and changed further.
@@ -25,6 +25,10 @@ const ENOUGH: usize = 5;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == ["--list"] {
+        TARGETS.iter().for_each(|target| println!("{}", target.name));
+        return;
+    }
     let (name, seconds) = match arguments.as_slice() {
         [name, seconds, ..] => (name.as_str(), seconds.parse().ok()),
         _ => ("", None),

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::progress;
 use crate::capture::fit::Mode;
+use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::frame::Frame;
 use crate::network::Network;
@@ -49,6 +50,9 @@ pub struct Args {
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
     engine: Choice,
+    /// Threads of the CPU engine [default: one on every usable processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
     /// Write the table, and IoU by frame number, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -106,7 +110,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let rules = if args.halt.is_empty() { vec![RuleName::Fixed(6), RuleName::SlowFast(6, 1), RuleName::Model] } else { args.halt.clone() };
     let mut lanes = Vec::new();
     for &rule in &rules {
-        let engine = engine::open(args.engine, &network)?;
+        let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
         let pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(rule), Mode::Stretch, false);
         lanes.push(Lane { rule, pipeline, scores: Scores::new(args.frames as usize), steps: 0, busy: Duration::ZERO });
     }

@@ -158,7 +158,7 @@ impl ConvFft {
         assert!(bias.is_empty() || bias.len() == shape.cout, "bias of {shape:?}");
         let columns = Plan::new(th / 2, true).expect("tile heights have plans");
         let rows = Plan::new(tw, false).expect("tile widths have plans");
-        let per_tile = (shape.cin + shape.cout) * th * tw * 4;
+        let per_tile = shape.cin.max(shape.cout) * th * tw * 4;
         let tiles = tiling.tiles[0] * tiling.tiles[1];
         let batches = tiles.div_ceil((BATCH_BYTES / per_tile).max(1));
         let mut conv = ConvFft {
@@ -187,8 +187,18 @@ impl ConvFft {
 
     /// Floats of working space that [`ConvFft::run`] needs with so many threads.
     pub fn scratch_floats(&self, threads: usize) -> usize {
+        self.blocks() * self.block_floats(self.batch) + threads * self.own_floats()
+    }
+
+    /// Floats of one block of so many tiles: its input channels, and later its output channels in their place.
+    fn block_floats(&self, tiles: usize) -> usize {
+        self.shape.cin.max(self.shape.cout) * tiles * CHUNK
+    }
+
+    /// Floats that a thread has for itself: a tile twice, or one block's input channels.
+    fn own_floats(&self) -> usize {
         let tile = self.tiling.tile[0] * self.tiling.tile[1];
-        (self.shape.cin + self.shape.cout) * self.batch * tile + threads * 2 * tile
+        (2 * tile).max(self.shape.cin * self.batch * CHUNK)
     }
 
     fn blocks(&self) -> usize {
@@ -229,26 +239,27 @@ impl ConvFft {
         let Shape { cin, cout, .. } = self.shape;
         let tile_floats = self.tiling.tile[0] * self.tiling.tile[1];
         assert!(input.len() == cin && output.len() == cout, "{} and {} planes for {:?}", input.len(), output.len(), self.shape);
-        let before = scratch;
-        let after = Shared(before.at(cin * self.batch * tile_floats));
-        let buffers = Shared(after.at(cout * self.batch * tile_floats));
+        let spectra = scratch;
+        let own = Shared(spectra.at(self.blocks() * self.block_floats(self.batch)));
+        let own = |thread: usize| own.at(thread * self.own_floats());
         let tiles = self.tiling.tiles[0] * self.tiling.tiles[1];
         let mut first = 0;
         while first < tiles {
             let count = self.batch.min(tiles - first);
+            let block_floats = self.block_floats(count);
             pool.run(cin * count, &|thread, item| {
                 let (channel, tile) = (item / count, item % count);
-                let buffer = buffers.at(thread * 2 * tile_floats);
+                let buffer = own(thread);
                 let next = input[(channel + 1) % cin].0;
                 self.isa.run(Cut { conv: self, tile: first + tile, plane: input[channel].0, buffer, next });
-                let to = before.at(item * CHUNK);
-                self.isa.run(Forward { conv: self, tile: buffer, spare: buffer.wrapping_add(tile_floats), to, block: cin * count * CHUNK });
+                let to = spectra.at(item * CHUNK);
+                self.isa.run(Forward { conv: self, tile: buffer, spare: buffer.wrapping_add(tile_floats), to, block: block_floats });
             });
-            pool.run(self.blocks(), &|_, block| {
+            pool.run(self.blocks(), &|thread, block| {
                 self.isa.run(Product {
                     weights: self.weights.slice(block * cin * cout * CHUNK, cin * cout * CHUNK).as_ptr(),
-                    before: before.at(block * cin * count * CHUNK),
-                    after: after.at(block * cout * count * CHUNK),
+                    spectra: spectra.at(block * block_floats),
+                    before: own(thread),
                     cin,
                     cout,
                     tiles: count,
@@ -256,15 +267,9 @@ impl ConvFft {
             });
             pool.run(cout * count, &|thread, item| {
                 let (channel, tile) = (item / count, item % count);
-                let buffer = buffers.at(thread * 2 * tile_floats);
-                let from = after.at(item * CHUNK);
-                self.isa.run(Inverse {
-                    conv: self,
-                    tile: buffer,
-                    spare: buffer.wrapping_add(tile_floats),
-                    from,
-                    block: cout * count * CHUNK,
-                });
+                let buffer = own(thread);
+                let from = spectra.at(item * CHUNK);
+                self.isa.run(Inverse { conv: self, tile: buffer, spare: buffer.wrapping_add(tile_floats), from, block: block_floats });
                 self.isa.run(Paste { conv: self, tile: first + tile, buffer, plane: output[channel].0, bias: self.bias[channel] });
             });
             first += count;
@@ -446,11 +451,12 @@ impl Kernel for Inverse<'_> {
     }
 }
 
-/// One block of frequencies: `after[co][tile] = sum over ci of weights[co][ci] * before[ci][tile]`, complex.
+/// One block of frequencies, in its place: `spectra[co][tile] = sum over ci of weights[co][ci] * spectra[ci][tile]`, complex.
 struct Product {
     weights: *const f32,
-    before: *const f32,
-    after: *mut f32,
+    spectra: *mut f32,
+    /// Room for what `spectra` held.
+    before: *mut f32,
     cin: usize,
     cout: usize,
     tiles: usize,
@@ -460,6 +466,10 @@ impl Kernel for Product {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        for at in (0..self.cin * self.tiles * CHUNK).step_by(S::LANES) {
+            // SAFETY: as many floats are in both, and they do not overlap.
+            unsafe { s.store(self.before.add(at), s.load(self.spectra.add(at))) };
+        }
         // 2 m n accumulators, 2 weights and 2 n values must fit the registers.
         let most = if S::REGISTERS >= 32 { 3 } else { 2 };
         // Runs of even length: 4 tiles are 2 + 2, not 3 + 1.
@@ -532,7 +542,7 @@ impl Product {
             }
             for m in 0..M {
                 for n in 0..N {
-                    let to = self.after.wrapping_add(((co + m) * self.tiles + tile + n) * CHUNK + lane);
+                    let to = self.spectra.wrapping_add(((co + m) * self.tiles + tile + n) * CHUNK + lane);
                     // SAFETY: chunk `tile + n` of output channel `co + m`.
                     unsafe {
                         s.store(to, re[m][n]);

@@ -88,6 +88,14 @@ impl Operation {
         }
     }
 
+    fn planes_mut(&mut self) -> Box<dyn Iterator<Item = &mut Plane> + '_> {
+        match self {
+            Operation::Fourier { input, output, .. } | Operation::Direct { input, output, .. } => Box::new(input.iter_mut().chain(output)),
+            Operation::Normal { input, .. } => Box::new(input.iter_mut()),
+            Operation::Pointwise { planes, .. } => Box::new(planes.iter_mut()),
+        }
+    }
+
     /// Multiply-adds of its direct form.
     pub fn macs(&self) -> usize {
         match self {
@@ -182,9 +190,8 @@ impl Layout {
         Table(self.tables.len() - 1)
     }
 
-    /// Places the buffers of one graph that have no place yet behind `base`, so that no two overlap that are in use at the same time;
-    /// answers the end of what they take.
-    pub fn place(&mut self, base: usize, operations: &[Operation]) -> usize {
+    /// The buffers of one graph that have no place yet, with the first and the last operation that uses each.
+    fn lives(&self, operations: &[Operation]) -> Vec<(usize, usize, Buffer)> {
         let mut lives: Vec<(usize, usize, Buffer)> = Vec::new();
         for (now, operation) in operations.iter().enumerate() {
             for plane in operation.planes().filter(|plane| self.offsets[plane.buffer.0] == usize::MAX) {
@@ -194,6 +201,27 @@ impl Layout {
                 }
             }
         }
+        lives
+    }
+
+    /// Lets `idle`, a buffer that nobody needs while a graph runs, take the part of the longest-lived buffer of its shape that has no place yet.
+    pub fn lend(&self, idle: Buffer, operations: &mut [Operation]) {
+        if operations.iter().flat_map(Operation::planes).any(|plane| plane.buffer == idle) {
+            return;
+        }
+        let fits = |(_, _, buffer): &(usize, usize, Buffer)| self.buffers[buffer.0] == self.buffers[idle.0];
+        let Some((_, _, longest)) = self.lives(operations).into_iter().filter(fits).max_by_key(|(born, dies, _)| dies - born) else {
+            return;
+        };
+        for plane in operations.iter_mut().flat_map(Operation::planes_mut).filter(|plane| plane.buffer == longest) {
+            plane.buffer = idle;
+        }
+    }
+
+    /// Places the buffers of one graph that have no place yet behind `base`, so that no two overlap that are in use at the same time;
+    /// answers the end of what they take.
+    pub fn place(&mut self, base: usize, operations: &[Operation]) -> usize {
+        let lives = self.lives(operations);
         let mut placed: Vec<(usize, usize, usize, usize)> = Vec::new();
         let mut end = base;
         for (born, dies, buffer) in lives {

@@ -16,6 +16,7 @@ pub mod planes;
 pub mod pointwise;
 pub mod pool;
 pub mod simd;
+pub mod threads;
 pub mod vmath;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ use fallback::Fallback;
 use lower::Bound;
 use machine::{Buffer, Layout, Machine, Operation};
 use simd::Isa;
+use threads::Threads;
 
 /// How the engine is set up.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +46,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { threads: std::thread::available_parallelism().map_or(1, usize::from), isa: Isa::best(), plain: false }
+        Options { threads: Threads::default().get(), isa: Isa::best(), plain: false }
     }
 }
 
@@ -149,12 +151,16 @@ impl CpuEngine {
             Ok(Stage { runner, inputs, outputs })
         };
         let encoder = stage(&network.encoder, encoder_ends.0, encoder_ends.1)?;
-        let step = match (&network.step, step_ends) {
+        let mut step = match (&network.step, step_ends) {
             (Some(graph), Some((inputs, outputs))) => Some(stage(graph, inputs, outputs)?),
             _ => None,
         };
         let readout = stage(&network.readout, readout_ends.0, readout_ends.1)?;
 
+        // Between frames it holds the drive that is to come; while the state is stepped, nothing.
+        if let Some(Stage { runner: Runner::Lowered(operations), .. }) = &mut step {
+            layout.lend(drive.next, operations);
+        }
         // Graphs run one after the other: their working buffers share one place behind what lasts.
         let base = layout.floats;
         let stages = || [Some(&encoder), step.as_ref(), Some(&readout)].into_iter().flatten();
@@ -164,6 +170,9 @@ impl CpuEngine {
             }
         }
         let operations = stages().flat_map(Stage::operations);
+        if options.threads > Threads::default().get() {
+            log::warn!("{} engine threads on {} usable processors wait for one another", options.threads, Threads::default().get());
+        }
         let machine = Machine::new(options.isa, options.threads, layout, operations);
         Ok(CpuEngine {
             machine,

@@ -34,9 +34,9 @@ pub struct Arena {
 impl Arena {
     /// Room for `floats`.
     pub fn new(floats: usize) -> Arena {
-        let mut memory: Vec<f32> = Vec::with_capacity(floats + 3 * MAX_LANES);
-        ask_for_large_pages(memory.as_mut_ptr().cast(), size_of::<f32>() * memory.capacity());
-        memory.resize(floats + 3 * MAX_LANES, 0.0);
+        // Large ones come from the system zeroed, and take no memory before they are written to.
+        let mut memory = vec![0.0f32; floats + 3 * MAX_LANES];
+        ask_for_large_pages(memory.as_mut_ptr().cast(), size_of::<f32>() * memory.len());
         let start = MAX_LANES + memory[MAX_LANES..].as_ptr().align_offset(4 * MAX_LANES).min(MAX_LANES);
         Arena { floats: memory, start }
     }

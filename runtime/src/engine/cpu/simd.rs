@@ -7,6 +7,8 @@
 //! Everything a kernel calls must be `#[inline(always)]`, closures included: code that is not inlined into the enabling function
 //! is compiled for the baseline instruction set, correct but slow.
 
+use std::str::FromStr;
+
 /// The widest vector, in f32 lanes. Buffers are padded to a multiple of it.
 pub const MAX_LANES: usize = 16;
 
@@ -135,6 +137,19 @@ impl Isa {
         found
     }
 
+    /// As it is called on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => "neon",
+        }
+    }
+
     /// The widest set this machine has.
     pub fn best() -> Isa {
         *Isa::available().last().expect("the portable set is always there")
@@ -155,6 +170,18 @@ impl Isa {
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => unsafe { neon::run_neon(kernel) },
         }
+    }
+}
+
+impl FromStr for Isa {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Isa, String> {
+        let available = Isa::available();
+        available.iter().copied().find(|isa| isa.name() == name).ok_or_else(|| {
+            let names: Vec<_> = available.into_iter().map(Isa::name).collect();
+            format!("this machine has no instruction set '{name}'; it has {}", names.join(", "))
+        })
     }
 }
 

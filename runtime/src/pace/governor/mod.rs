@@ -20,7 +20,9 @@ mod power;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::pace::energy_model::EnergyModel;
 
 pub use power::Sight;
 
@@ -56,19 +58,6 @@ pub struct CostModel {
     pub per_step: Duration,
     /// What a step draws, where no sensor says so.
     pub energy: Option<EnergyModel>,
-}
-
-/// What a board draws, for boards without a power sensor.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EnergyModel {
-    /// Draw of the board beside our work, in mW.
-    pub idle_mw: u32,
-    /// Energy of one step above that, in mJ.
-    pub step_mj: f32,
-    /// The GPU clock at which `step_mj` holds, in Hz; 0 when the clock does not matter.
-    #[serde(default)]
-    pub at_clock_hz: u64,
 }
 
 /// What one frame took.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::EnergyModel;
+use crate::pace::energy_model::EnergyModel;
 
 /// An observer of the board's power, `P = P0 + e w`, with w the work rate in steps per second: P0 is what the board draws beside
 /// us, e what a step costs in millijoules. The affordable rate is where that line meets the budget.

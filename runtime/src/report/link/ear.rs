@@ -20,10 +20,10 @@ impl Judge {
         Judge { decoder: Decoder::new(), gate: Gate::new(), floods_told: 0 }
     }
 
-    /// Takes bytes as they arrive.
-    pub(super) fn hear(&mut self, mut bytes: &[u8], shared: &Shared) {
+    /// Takes bytes as they arrive, until the line has `ended`.
+    pub(super) fn hear(&mut self, mut bytes: &[u8], shared: &Shared, ended: &AtomicBool) {
         while let Some(received) = self.decoder.command(&mut bytes) {
-            self.judge(received, shared);
+            self.judge(received, shared, ended);
         }
         let floods = self.gate.floods();
         if floods.wrapping_sub(self.floods_told) >= 1000 {
@@ -32,7 +32,7 @@ impl Judge {
         }
     }
 
-    fn judge(&mut self, received: Received<Result<Command, ParseError>>, shared: &Shared) {
+    fn judge(&mut self, received: Received<Result<Command, ParseError>>, shared: &Shared, ended: &AtomicBool) {
         let (sequence, kind) = (received.sequence, received.kind);
         let mut asked = None;
         let result = match self.gate.judge(clock::now().as_millis() as u32, sequence, kind) {
@@ -46,7 +46,7 @@ impl Judge {
                 result
             }
         };
-        shared.outbox.ack(Ack { sequence, kind, result }, asked);
+        shared.outbox.ack(Ack { sequence, kind, result }, asked, ended);
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn listen(port: &mut dyn Read, judge: &mut Judge, shared: &Shared, en
     while !ended.load(Ordering::Relaxed) && !shared.outbox.closed() {
         match port.read(&mut bytes) {
             Ok(0) => break,
-            Ok(n) => judge.hear(&bytes[..n], shared),
+            Ok(n) => judge.hear(&bytes[..n], shared, ended),
             Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
             Err(_) => break,
         }

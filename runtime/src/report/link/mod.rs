@@ -31,6 +31,9 @@ use outbox::Outbox;
 /// How long the port's threads may take to end; one that is stuck in the driver is left behind.
 const FAREWELL: Duration = Duration::from_millis(300);
 
+/// What is said when the last words cannot be.
+const STANDS_STILL: &str = "a link's line stands still; what was still to be said is lost";
+
 /// What the threads of one link share.
 struct Shared {
     about: About,
@@ -104,7 +107,7 @@ impl Drop for Link {
     fn drop(&mut self) {
         self.shared.outbox.close();
         if !self.shared.outbox.wait_for_end(FAREWELL) {
-            log::warn!("a link's line stands still; what was still to be said is lost");
+            log::warn!("{STANDS_STILL}");
         }
     }
 }

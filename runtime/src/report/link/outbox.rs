@@ -1,6 +1,7 @@
 //! What waits to be said, in the order of its importance and never more than a few lines of each kind.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -103,13 +104,14 @@ impl Outbox {
         changed
     }
 
-    /// Leaves an acknowledgement, waiting for room while the outbox is open: it is never dropped. What was `asked` for is said after it.
-    pub(super) fn ack(&self, ack: Ack, asked: Option<Asked>) {
+    /// Leaves an acknowledgement, waiting for room: it is never dropped but when the outbox is closed or the line has `ended` meanwhile. What was
+    /// `asked` for is said after it.
+    pub(super) fn ack(&self, ack: Ack, asked: Option<Asked>, ended: &AtomicBool) {
         let mut state = self.state();
-        while state.acks.len() == ACKS && !state.closed {
+        while state.acks.len() == ACKS && !state.closed && !ended.load(Ordering::Relaxed) {
             state = self.changed.wait(state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
-        if !state.closed {
+        if !state.closed && state.acks.len() < ACKS {
             state.acks.push_back(ack);
             if let Some(asked) = asked {
                 state.ask(asked);
@@ -151,6 +153,11 @@ impl Outbox {
         if admitted {
             self.news(Telemetry::Log(Log { level, uptime_ms, text: text(words) }));
         }
+    }
+
+    /// The line has ended: who waits for room on it need not wait any longer.
+    pub(super) fn line_ended(&self, ended: &AtomicBool) {
+        self.change(|_| ended.store(true, Ordering::Relaxed));
     }
 
     /// Takes what is asked for without a command.
@@ -230,6 +237,8 @@ mod tests {
     use super::*;
     use firmware_bridge::{AckResult, Detections};
 
+    static GOES_ON: AtomicBool = AtomicBool::new(false);
+
     fn ack(sequence: u16) -> Ack {
         Ack { sequence, kind: 0x43, result: AckResult::Done }
     }
@@ -242,7 +251,7 @@ mod tests {
     fn the_oldest_news_go_first_and_acknowledgements_never() {
         let outbox = Outbox::new();
         outbox.ask(Asked::Rates(SetReportRate::default()));
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None));
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None, &GOES_ON));
         (0..100).for_each(|frame| outbox.news(seen(frame)));
         (0..ACKS as u16).for_each(|sequence| assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(sequence))));
         (68..100).for_each(|frame| assert_eq!(outbox.next(Duration::ZERO), Next::News(seen(frame))));
@@ -252,14 +261,27 @@ mod tests {
     #[test]
     fn one_acknowledgement_too_many_waits_for_room() {
         let outbox = Outbox::new();
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None));
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None, &GOES_ON));
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| outbox.ack(ack(999), None));
+            let late = scope.spawn(|| outbox.ack(ack(999), None, &GOES_ON));
             std::thread::sleep(Duration::from_millis(50));
             assert!(!late.is_finished());
             assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(0)));
             late.join().unwrap();
         });
+    }
+
+    #[test]
+    fn nobody_waits_for_room_on_a_line_that_has_ended() {
+        let outbox = Outbox::new();
+        let ended = AtomicBool::new(false);
+        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None, &ended));
+        std::thread::scope(|scope| {
+            let late = scope.spawn(|| outbox.ack(ack(999), Some(Asked::Status), &ended));
+            outbox.line_ended(&ended);
+            late.join().unwrap();
+        });
+        (0..ACKS as u16).for_each(|sequence| assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(sequence))));
     }
 
     #[test]
@@ -282,7 +304,7 @@ mod tests {
     fn what_a_command_asks_for_is_said_after_its_acknowledgement() {
         let outbox = Outbox::new();
         outbox.ask(Asked::Rates(SetReportRate::default()));
-        outbox.ack(ack(1), Some(Asked::Status));
+        outbox.ack(ack(1), Some(Asked::Status), &GOES_ON);
         assert_eq!((outbox.next(Duration::ZERO), outbox.next(Duration::ZERO)), (Next::Ack(ack(1)), Next::Status));
     }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use firmware_bridge::Telemetry;
 
-use super::Shared;
 use super::ear::{self, Judge};
 use super::outbox::{Asked, Next};
+use super::{STANDS_STILL, Shared};
 use crate::report::port::{PortSpec, Reopening};
 
 /// How long the voice sleeps at most before it looks whether the port is still there.
@@ -32,11 +32,13 @@ pub(super) fn live(port: PortSpec, shared: &Shared) {
             let ears = std::thread::Builder::new().name("link-ear".into());
             let listening = ears.spawn_scoped(scope, || ear::listen(&mut heard, &mut judge, shared, &ended, &gone));
             let end = listening.and_then(|_| speak(&mut port, shared, &mut sequence, &gone));
-            ended.store(true, Ordering::Relaxed);
+            shared.outbox.line_ended(&ended);
             end
         });
-        if let Err(error) = end {
-            reopening.lost(&error.to_string());
+        match end {
+            Ok(()) => {}
+            Err(_) if shared.outbox.closed() => log::warn!("{STANDS_STILL}"),
+            Err(error) => reopening.lost(&error.to_string()),
         }
     }
     let dropped = shared.outbox.dropped();

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::Heading;
+use crate::latencies::Latencies;
 use crate::outcome::Stop;
 use crate::telemetry::{CameraState, LimitReason, Report};
 
@@ -50,8 +51,7 @@ pub struct Figures {
     /// Counts of ages up to each of [`AGES`], and above the last.
     pub ages: [u64; AGES.len() + 1],
     pub age_sum: f64,
-    /// Seconds spent on fit, encode, steps and readout.
-    pub stages: [f64; 4],
+    pub latencies: Latencies,
     pub energy_j: f64,
     pub recent: VecDeque<Moment>,
     pub last: Option<(Report, Instant)>,
@@ -80,7 +80,7 @@ impl Figures {
             limits: Default::default(),
             ages: Default::default(),
             age_sum: 0.0,
-            stages: Default::default(),
+            latencies: Latencies::default(),
             energy_j: 0.0,
             recent: VecDeque::with_capacity(RECENT),
             last: None,
@@ -104,10 +104,7 @@ impl Figures {
         let age = report.age.as_secs_f64();
         self.ages[AGES.iter().position(|bound| age <= *bound).unwrap_or(AGES.len())] += 1;
         self.age_sum += age;
-        let stages = report.stages;
-        for (sum, stage) in self.stages.iter_mut().zip([stages.fit, stages.encode, stages.steps, stages.readout]) {
-            *sum += stage.as_secs_f64();
-        }
+        self.latencies.record(report);
         self.energy_j += f64::from(report.energy_j.unwrap_or(0.0));
         if self.recent.len() == RECENT {
             self.recent.pop_front();

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::figures::{AGES, Figures, LIMITS, STOPS};
 use crate::telemetry::CameraState;
 
-const STAGES: [&str; 4] = ["fit", "encode", "steps", "readout"];
 const CAMERA: [(CameraState, &str); 5] = [
     (CameraState::Searching, "searching"),
     (CameraState::Negotiating, "negotiating"),
@@ -60,7 +59,15 @@ pub fn text(figures: &Figures, now: Instant) -> String {
         "reason",
         LIMITS.iter().map(|(_, name)| *name).zip(figures.limits),
     );
-    text.each("stage_seconds_total", "counter", "Time spent, by stage.", "stage", STAGES.into_iter().zip(figures.stages));
+    text.family("stage_seconds", "summary", "Time a frame spends in each stage; `step` is one of its steps.");
+    for (stage, histogram) in figures.latencies.each().into_iter().filter(|(stage, _)| *stage != "age") {
+        let quantiles = histogram.quantiles();
+        for (quantile, ms) in [("0.5", quantiles.p50_ms), ("0.9", quantiles.p90_ms), ("0.99", quantiles.p99_ms)] {
+            let _ = writeln!(text.0, "recslowfast_stage_seconds{{stage=\"{stage}\",quantile=\"{quantile}\"}} {}", ms / 1e3);
+        }
+        let _ = writeln!(text.0, "recslowfast_stage_seconds_sum{{stage=\"{stage}\"}} {}", quantiles.mean_ms * quantiles.count as f64 / 1e3);
+        let _ = writeln!(text.0, "recslowfast_stage_seconds_count{{stage=\"{stage}\"}} {}", quantiles.count);
+    }
     text.family("frame_age_seconds", "histogram", "From a frame's capture to its answer.");
     let mut below = 0;
     for (bound, count) in AGES.iter().zip(figures.ages) {

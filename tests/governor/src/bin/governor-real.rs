@@ -10,12 +10,12 @@ use recslowfast::capture::{self, Latest, Pull, Source, Want, fit};
 use recslowfast::clock;
 use recslowfast::engine::{self, Choice};
 use recslowfast::frame::Frame;
+use recslowfast::latencies::Histogram;
 use recslowfast::network::Network;
 use recslowfast::network::halting::RuleName;
 use recslowfast::outcome::MAX_STEPS;
-use recslowfast::pace::stats::Histogram;
 use recslowfast::pace::{Budget, Deadline};
-use recslowfast::service::pacing::Pacing;
+use recslowfast::service::pacing::{Pacing, Sensing};
 use recslowfast::service::pipeline::Pipeline;
 use temporal_pathfinder::{Spec, Stream};
 
@@ -74,7 +74,8 @@ fn main() -> Result<(), Failure> {
     let engine = engine::open(Choice::Cpu, &network)?;
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(options.halt), fit::Mode::default(), true);
     let budget = Budget { deadline: Some(options.deadline), ..Budget::default() };
-    let mut pacing = Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, Some(options.fps), Path::new("/"))?;
+    let sensing = Sensing { root: Path::new("/"), rail: None, energy: None };
+    let mut pacing = Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, Some(options.fps), &sensing)?;
 
     let count = (options.seconds * options.fps) as usize;
     let spec = Spec { split: "easy".parse()?, seed: options.seed, size, frames: 1 };

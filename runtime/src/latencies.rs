@@ -1,8 +1,11 @@
-//! Latencies in histograms of bounded size and bounded error.
+//! Latencies of a run, in histograms of bounded size and bounded error.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::telemetry::Report;
 
 /// Durations from 1 microsecond to 5 minutes, to within 1 %, in a few kilobytes; recording allocates nothing.
 #[derive(Clone, Debug)]
@@ -81,31 +84,53 @@ impl Histogram {
     }
 }
 
-/// The latencies of a run.
+/// The latencies of a run, stage by stage.
 #[derive(Clone, Debug, Default)]
 pub struct Latencies {
-    /// Age of results, from capture.
+    /// From capture to the answer.
     pub age: Histogram,
-    /// Single steps.
-    pub step: Histogram,
-    /// Fitting and encoding.
+    /// Conversion and resizing into the input tensor.
+    pub fit: Histogram,
+    /// Frame to drive.
     pub encode: Histogram,
+    /// One step, on average over those of its frame; frames without a step are not counted.
+    pub step: Histogram,
     /// All steps of a frame.
-    pub stepping: Histogram,
-    /// Reading out.
+    pub steps: Histogram,
+    /// State to logits, and logits to detections.
     pub readout: Histogram,
 }
 
 impl Latencies {
     /// Counts one frame.
-    pub fn record(&mut self, seen: &super::super::Observation) {
-        self.age.record(seen.age);
-        self.encode.record(seen.encode);
-        self.readout.record(seen.readout);
-        self.stepping.record(seen.stepping);
-        if seen.steps > 0 {
-            self.step.record(seen.stepping / seen.steps);
+    pub fn record(&mut self, report: &Report) {
+        let stages = &report.stages;
+        self.age.record(report.age);
+        self.fit.record(stages.fit);
+        self.encode.record(stages.encode);
+        self.steps.record(stages.steps);
+        self.readout.record(stages.readout);
+        if report.trace.steps > 0 {
+            self.step.record(stages.steps / report.trace.steps);
         }
+    }
+
+    /// Every histogram with its name.
+    pub fn each(&self) -> [(&'static str, &Histogram); 6] {
+        let Latencies { age, fit, encode, step, steps, readout } = self;
+        [("age", age), ("fit", fit), ("encode", encode), ("step", step), ("steps", steps), ("readout", readout)]
+    }
+}
+
+/// `median / 99th percentile / longest in ms: age 12.1 / 14.0 / 20.3, ...`
+impl fmt::Display for Latencies {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        write!(out, "median / 99th percentile / longest in ms:")?;
+        for (at, (name, histogram)) in self.each().into_iter().enumerate() {
+            let Quantiles { p50_ms, p99_ms, max_ms, .. } = histogram.quantiles();
+            write!(out, "{} {name} {p50_ms:.2} / {p99_ms:.2} / {max_ms:.2}", if at == 0 { "" } else { "," })?;
+        }
+        Ok(())
     }
 }
 
