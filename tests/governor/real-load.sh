@@ -21,13 +21,20 @@ case ${LOAD:-bursts} in
     *) echo "LOAD is bursts or cores, not $LOAD" >&2; exit 2 ;;
 esac
 trap '[ -z "$load" ] || { kill $load; wait $load; } 2>/dev/null || true' EXIT
+few_and_many() {
+    while :; do
+        sleep 2
+        taskset -apc "${cores%%[,-]*}" "$1" >/dev/null 2>&1 || true
+        sleep 2
+        taskset -apc "$cores" "$1" >/dev/null 2>&1 || true
+    done
+}
 one() {
     "$program" --seconds "$seconds" --fps "$fps" --deadline "$deadline" "$@" & run=$!
-    while [ -z "$load" ] && sleep 2 && taskset -apc "${cores%%[,-]*}" $run >/dev/null 2>&1; do
-        sleep 2
-        taskset -apc "$cores" $run >/dev/null 2>&1 || true
-    done
+    [ -n "$load" ] || { few_and_many $run & changes=$!; }
+    # What has ended stays known to taskset until it is waited for: its exit cannot be what ends the changes.
     wait $run
+    [ -n "$load" ] || kill $changes
 }
 # Short rounds in turn, so that whatever else the machine does falls on all alike.
 for round in $(seq "${ROUNDS:-3}"); do

@@ -72,7 +72,7 @@ pub trait Engine: Send {
     /// frame that was stepped (infinite after a reset): what creeps too slowly to be seen from frame to frame adds up until it is.
     fn encode(&mut self) -> Result<f32, EngineError>;
 
-    /// Applies the recurrent cell until `order` says stop.
+    /// Applies the recurrent cell until `order` says stop; once for each encoded frame.
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError>;
 
     /// Reads the answer out of the hidden state: logits, NCHW f32.

@@ -60,9 +60,10 @@ impl Pacing {
             (true, ..) => {}
             (false, None, None) => log::info!("no power sensor: watts are neither reported nor kept to"),
             (false, None, Some(_)) => log::info!("no power sensor: watts are kept to by the energy model, and not reported"),
-            (false, Some(rail), _) => log::warn!(
-                "there is no power rail '{rail}' (`recslowfast doctor power` lists them): its watts are neither reported nor kept to"
-            ),
+            (false, Some(rail), model) => {
+                let kept = if model.is_some() { "watts are kept to by the energy model" } else { "watts are not kept to" };
+                log::warn!("there is no power rail '{rail}' (`recslowfast doctor power` lists them): {kept}, and not reported");
+            }
         }
         Ok(Pacing {
             governor: Governor::new(limits, CostModel { base, per_step, energy: sensing.energy }, budget),

@@ -152,9 +152,7 @@ impl Session {
         let encode = builder.ops(&program.encode, always)?;
         let mut begin = vec![builder.begin()?];
         begin.extend(builder.ops(&program.accept, stop)?);
-        let step = || -> Result<Vec<Launch>> { Ok(Vec::new()) };
-        let mut one = step()?;
-        one.extend(builder.ops(&program.step, stop)?);
+        let one = builder.ops(&program.step, stop)?;
         let mut readout = builder.ops(&program.readout, pending)?;
         readout.push(builder.planes("export_planes", program.logits, logits.address, pending)?);
         let many: Vec<Launch> = (0..CHUNK).flat_map(|_| one.iter().map(Launch::again)).collect();
