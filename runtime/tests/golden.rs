@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::{self, Choice};
 use recslowfast::network::Network;
 use recslowfast::network::engine::Order;
@@ -29,7 +30,7 @@ fn furthest(ours: &[f32], theirs: &[f32]) -> f32 {
 #[test]
 fn the_cpu_engine_answers_as_onnx_runtime_does() {
     let network = Network::load("pathfinder-hgru").unwrap();
-    let mut engine = engine::open(Choice::Cpu, &network).unwrap();
+    let mut engine = engine::open(Choice::Cpu, &network, Threads::default()).unwrap();
     let (frames, steps) = (bytes("frames.u8"), bytes("steps.u8"));
     let (logits, distances) = (floats("logits.f32"), floats("distances.f32"));
     let (pixels, answer) = (frames.len() / steps.len(), logits.len() / steps.len());

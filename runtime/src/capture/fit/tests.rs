@@ -4,7 +4,7 @@ use super::*;
 use crate::frame::{BayerDepth, BayerOrder};
 
 fn frame(format: PixelFormat, width: u32, height: u32, stride: u32, data: Vec<u8>) -> Frame {
-    Frame { format, width, height, stride, range: format.usual_range(), data, ..Frame::default() }
+    Frame { format, width, height, stride, range: format.usual_range(), data: data.into(), ..Frame::default() }
 }
 
 fn tensor(frame: &Frame, spec: InputSpec, mode: Mode) -> Vec<f32> {

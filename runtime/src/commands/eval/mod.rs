@@ -110,7 +110,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let rules = if args.halt.is_empty() { vec![RuleName::Fixed(6), RuleName::SlowFast(6, 1), RuleName::Model] } else { args.halt.clone() };
     let mut lanes = Vec::new();
     for &rule in &rules {
-        let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
+        let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
         let pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(rule), Mode::Stretch, false);
         lanes.push(Lane { rule, pipeline, scores: Scores::new(args.frames as usize), steps: 0, busy: Duration::ZERO });
     }
@@ -163,7 +163,7 @@ impl Lane {
                 width: clip.width,
                 height: clip.height,
                 stride: clip.width,
-                data: luma.clone(),
+                data: luma.clone().into(),
                 sequence: at as u64,
                 captured: crate::clock::now(),
                 cut: at == 0 || cold,
