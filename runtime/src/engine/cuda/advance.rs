@@ -294,6 +294,10 @@ impl Engine for CudaEngine {
     }
 
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+        if order.rule.wake.is_some() || order.rule.cut.is_some() {
+            let reason = "the rule names wake or cut, which the GPU does not know yet; choose another rule or --engine cpu";
+            return Err(EngineError::Unavailable { engine: "cuda", reason: reason.into() });
+        }
         let path = std::mem::replace(&mut self.path, Path::Fast);
         let began = clock::now();
         let report = self.run(path, order).map_err(|error| self.failed(error))?;

@@ -36,7 +36,7 @@ fn options() -> Result<Options, Failure> {
         fps: 8.0,
         deadline: "120ms@p99".parse()?,
         seconds: 30.0,
-        halt: RuleName::Model,
+        halt: RuleName::MODEL,
         free: false,
         model: recslowfast::network::load::DEFAULT.to_owned(),
         seed: 7,
