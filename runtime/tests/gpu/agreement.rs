@@ -180,6 +180,7 @@ fn child_rules() {
     let network = tiny("tiny-hgru");
     let (size, metric) = ((network.manifest.input.width as usize, network.manifest.input.height as usize), Metric::RelativeL2);
     let halting = |threshold| HaltingRule::halting(metric, threshold, 9);
+    let floor = |wake, settle, floor| HaltingRule::floor(metric, wake, settle, floor, 9);
     let rules = [
         HaltingRule::fixed(3),
         HaltingRule::slow_fast(5, 1),
@@ -195,6 +196,18 @@ fn child_rules() {
         HaltingRule { metric: Metric::RelativeL1, ..halting(0.05) },
         HaltingRule { metric: Metric::Cosine, ..halting(0.005) },
         HaltingRule { fast: 0, slow: 1, ..HaltingRule::fixed(1) },
+        floor(0.0, 0.05, 0.05),
+        floor(0.05, 0.02, 0.05),
+        floor(1e9, 0.05, 0.05),
+        floor(0.05, 0.02, 1e-6),
+        floor(0.05, 0.02, 10.0),
+        HaltingRule { min: 2, ..floor(1e9, 0.05, 0.05) },
+        HaltingRule { metric: Metric::Cosine, ..floor(0.005, 0.002, 0.01) },
+        HaltingRule { cut: Some(0.0), fast: 2, ..halting(0.02) },
+        HaltingRule { cut: Some(1e9), fast: 2, ..halting(0.02) },
+        HaltingRule { cut: Some(0.3), surprise: Some(0.2), fast: 1, ..floor(0.1, 0.01, 0.1) },
+        HaltingRule { cut: Some(1e9), zero: Some(0.2), ..floor(0.1, 0.02, 0.1) },
+        HaltingRule { cut: Some(0.2), fast: 1, slow: 3, ..HaltingRule::fixed(3) },
         HaltingRule::fixed(64),
     ];
     let mut cpu = CpuEngine::load(&network).unwrap();

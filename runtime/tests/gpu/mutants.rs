@@ -30,7 +30,7 @@ const POINT: &str = "pointwise.cu";
 const SPATIAL: &str = "spatial.cu";
 const FRAME: &str = "frame.cu";
 
-const MUTANTS: [Mutant; 46] = [
+const MUTANTS: [Mutant; 49] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -75,6 +75,9 @@ const MUTANTS: [Mutant; 46] = [
     mutant("no barrier after the prologue", POINT, "if (round == 0 && prologue_rounds) __syncthreads();", ""),
     mutant("the minimum of steps off by one", POINT, "steps >= c->min", "steps > c->min"),
     mutant("a surprise leaves the path as it was", POINT, "        c->cap = c->slow_cap;\n", ""),
+    mutant("the floor of a slow frame not left behind", POINT, "if (c->slow) c->floor_now = c->floor;", "if (c->slow) c->floor_now = c->floor_now;"),
+    mutant("the floor held down for ever", POINT, "c->floor_now * FLOOR_RISE, distance", "c->floor_now, distance"),
+    mutant("a cut taken for a scene that goes on", FRAME, "c->drive_distance > order->cut", "c->drive_distance < order->cut"),
     mutant("rest confused with movement", "frame.cu", "c->drive_distance < order->zero", "c->drive_distance > order->zero"),
     mutant("the padding channel of the input not zero", "frame.cu", ": 0.0f;", ": 1.0f / 0.0f;"),
     mutant("halves of a packed spectrum exchanged", SPECTRA, "f2h(v.x) | ((u32)f2h(v.y) << 16); else", "f2h(v.y) | ((u32)f2h(v.x) << 16); else"),

@@ -26,7 +26,7 @@ fn ramp(bytes: usize) -> Vec<u8> {
 fn a_grey_picture_of_the_networks_size_comes_through_exactly() {
     let picture = frame(PixelFormat::Grey, 64, 64, 64, ramp(64 * 64));
     let got = tensor(&picture, InputSpec::luma(64, 64), Mode::Letterbox);
-    assert!(got.iter().zip(&picture.data).all(|(got, level)| *got == f32::from(*level) / 255.0));
+    assert!(got.iter().zip(&*picture.data).all(|(got, level)| *got == f32::from(*level) / 255.0));
 }
 
 #[test]

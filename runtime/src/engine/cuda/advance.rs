@@ -178,6 +178,11 @@ impl CudaEngine {
             fast_cap: rule.cap(Path::Fast, order.limit) as i32,
             slow_cap: rule.cap(Path::Slow, order.limit) as i32,
             deadline_cap: self.deadline_cap(order.deadline),
+            has_wake: rule.wake.is_some().into(),
+            wake: value(rule.wake),
+            floor: rule.floor,
+            has_cut: rule.cut.is_some().into(),
+            cut: value(rule.cut),
             label_threshold: value(self.label_threshold),
         };
         self.session.order.write(ordered);
@@ -294,10 +299,6 @@ impl Engine for CudaEngine {
     }
 
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
-        if order.rule.wake.is_some() || order.rule.cut.is_some() {
-            let reason = "the rule names wake or cut, which the GPU does not know yet; choose another rule or --engine cpu";
-            return Err(EngineError::Unavailable { engine: "cuda", reason: reason.into() });
-        }
         let path = std::mem::replace(&mut self.path, Path::Fast);
         let began = clock::now();
         let report = self.run(path, order).map_err(|error| self.failed(error))?;
