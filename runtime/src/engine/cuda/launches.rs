@@ -40,6 +40,8 @@ const THREADS: u32 = 128;
 /// Complex numbers from row to row of a transformed tile in shared memory, and tiles multiplied at once; as in `kernels/conv_fft.cu`.
 const FFT_PITCH: usize = 72;
 const FFT_TILES: usize = 9;
+/// The same where there are no more than so many.
+const FFT_FEW: usize = 4;
 
 impl<'a> Builder<'a> {
     /// For the kernels of `module` over `tensors` and `vectors`; `control`, `ticket` are device memory, `order` and `report` addresses.
@@ -170,7 +172,7 @@ impl<'a> Builder<'a> {
         };
         Ok([
             launch("conv_fft_forward", [count, in_cs / 2], picture)?,
-            launch("conv_fft_multiply", [FREQUENCIES / 8, 1], FFT_TILES.min(count) * in_cs / 2 * 128)?,
+            launch("conv_fft_multiply", [FREQUENCIES / 8, 1], (if count <= FFT_FEW { FFT_FEW } else { FFT_TILES }) * in_cs / 2 * 128)?,
             launch("conv_fft_back", [count, out_cs / 2], picture)?,
         ])
     }

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::{Conv as TractConv, Deconv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::konst::Const;
@@ -200,6 +201,8 @@ impl<'a> GraphLowering<'a> {
             self.conv(node, conv, &shape)?
         } else if let Some(einsum) = node.op_as::<EinSum>() {
             self.einsum(node, einsum, &shape)?
+        } else if let (Some(_), [x]) = (node.op_as::<AxisOp>(), &node.inputs[..]) {
+            self.same_vector(*x, &shape)?
         } else if let Some(deconv) = node.op_as::<Deconv>() {
             self.deconv(node, deconv, &shape)?
         } else if let Some(pool) = node.op_as::<MaxPool>() {
@@ -227,6 +230,13 @@ impl<'a> GraphLowering<'a> {
         };
         self.values.insert(node.id.into(), Value::Expr(value));
         Ok(())
+    }
+
+    /// One value a channel, with other axes of size one around it.
+    fn same_vector(&mut self, x: OutletId, shape: &[usize]) -> Result<ExprId, String> {
+        let x = self.expr(x)?;
+        let (from, to) = (self.arena.shape(x), shape_of(shape)?);
+        if from == to && from.is_vector() { Ok(x) } else { Err("axes change places only for one value a channel".into()) }
     }
 
     /// `ln(exp(x) + 1)` becomes one operation that does not overflow.
@@ -363,10 +373,13 @@ impl<'a> GraphLowering<'a> {
     }
 }
 
-/// `[1, c, h, w]` as a shape.
+/// `[1, c, h, w]` as a shape; also that of one value a channel, whose other axes tract drops.
 fn shape_of(shape: &[usize]) -> Result<Shape, EngineError> {
     match *shape {
         [1, c, h, w] => Ok(Shape { c, h, w }),
+        _ if shape.len() < 4 && shape.iter().filter(|size| **size > 1).count() <= 1 => {
+            Ok(Shape { c: shape.iter().product(), h: 1, w: 1 })
+        }
         _ => Err(EngineError::Unsupported {
             graph: "network".into(),
             reason: format!("a tensor is {shape:?}; the GPU engine takes [1, channels, height, width]"),

@@ -38,7 +38,8 @@ impl GraphLowering<'_> {
         self.convolve(input, out, geometry, floats(&weights)?, &bias)
     }
 
-    /// A 1x1 convolution, as tract writes it.
+    /// A 1x1 convolution, as tract writes it: `[n, i, h, w]` and a matrix to `[n, o, h, w]`. Of a tensor of one pixel all axes but
+    /// channels may be missing.
     pub(super) fn einsum(&mut self, node: &TypedNode, op: &EinSum, shape: &[usize]) -> Result<ExprId, String> {
         let formula = op.axes.to_string();
         let names: Vec<Vec<char>> =
@@ -52,22 +53,25 @@ impl GraphLowering<'_> {
             (true, false) => (second, first, right, left),
             _ => return Err(unusual()),
         };
-        let (&[n, i, h, w], &[n2, o, h2, w2]) = (&data[..], &out[..]) else { return Err(unusual()) };
-        let mut kept: Vec<char> = matrix.clone();
         let weights = self.constant(weights)?;
-        // Axes of size one that appear nowhere else do not matter.
-        let sizes = weights.shape().to_vec();
-        let mut at = 0;
-        kept.retain(|axis| {
-            let size = sizes[at];
-            at += 1;
-            !(size == 1 && *axis != i && *axis != o)
-        });
+        // Axes of size one that appear in the matrix alone do not matter.
+        let alone = |axis: &char| !data.contains(axis) && !out.contains(axis);
+        let axes = matrix.iter().zip(weights.shape()).filter(|(axis, size)| !(alone(axis) && **size == 1));
+        let kept: Vec<char> = axes.map(|(axis, _)| *axis).collect();
+        let summed = |axis: &&char| data.contains(axis) && !out.contains(axis);
+        let (Some(&i), Some(&o)) = (kept.iter().find(summed), kept.iter().find(|axis| !data.contains(axis) && out.contains(axis))) else {
+            return Err(unusual());
+        };
         let transposed = kept == [i, o];
-        if (n, h, w) != (n2, h2, w2) || i == o || !(transposed || kept == [o, i]) {
+        if !(transposed || kept == [o, i]) {
             return Err(unusual());
         }
         let x = self.expr(x)?;
+        let renamed: Vec<char> = data.iter().map(|axis| if *axis == i { o } else { *axis }).collect();
+        let picture = data.len() == 4 && data[1] == i && renamed == *out;
+        if !picture && !self.arena.shape(x).is_vector() {
+            return Err(unusual());
+        }
         let input = self.materialise(x)?;
         let (from, to) = (self.all.tensors[input].shape, shape_of(shape)?);
         let mut values = floats(&weights)?.to_vec();
