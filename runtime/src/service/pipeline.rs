@@ -82,16 +82,7 @@ impl Pipeline {
         };
         let task = Task::new(&network.manifest.task, network.logits_shape());
         engine.want_labels(task.threshold());
-        Pipeline {
-            engine,
-            fitter: Fitter::new(spec, mode),
-            task,
-            rule,
-            input,
-            timed,
-            last: None,
-            taken: false,
-        }
+        Pipeline { engine, fitter: Fitter::new(spec, mode), task, rule, input, timed, last: None, taken: false }
     }
 
     /// The engine's name.

@@ -7,8 +7,8 @@ use recslowfast::engine::cuda::plan::{Gpu, plan};
 use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
-use recslowfast::network::halting::{HaltingRule, Metric};
-use recslowfast::outcome::Stop;
+use recslowfast::network::halting::{FLOOR_RISE, HaltingRule, Metric};
+use recslowfast::outcome::{Stop, Trace};
 
 use crate::standin::{self, AMPERE, Build};
 
@@ -252,11 +252,39 @@ fn child_rules() {
         rested += usize::from(want.steps == 0);
     }
     assert!((1..38).contains(&rested), "{rested} of 40 frames rested");
+    a_floor_rises(&mut cpu, &mut gpu, size);
     // A deadline that has passed allows the step that is under way, and no other.
     let order = Order { rule: halting(0.0), limit: 64, deadline: Some(Duration::ZERO) };
     gpu.encode().unwrap();
     let trace = gpu.advance(&order).unwrap();
     assert_eq!((trace.steps, trace.stop), (1, Stop::Deadline));
+}
+
+/// One scene between two brightnesses: every frame moves the state by about as much, and the floor, low at first, rises to where that no
+/// longer wakes.
+fn a_floor_rises(cpu: &mut CpuEngine, gpu: &mut CudaEngine, size: (usize, usize)) {
+    let mut run = |rule: HaltingRule, frames: usize| {
+        cpu.reset();
+        gpu.reset();
+        let order = Order { rule, limit: 64, deadline: None };
+        let traces = (0..frames).map(|at| {
+            frame(1, size.0, size.1, cpu.input());
+            cpu.input().iter_mut().for_each(|x| *x *= 1.0 + 0.2 * (at % 2) as f32);
+            gpu.input().copy_from_slice(cpu.input());
+            cpu.encode().unwrap();
+            gpu.encode().unwrap();
+            let (want, got) = (cpu.advance(&order).unwrap(), gpu.advance(&order).unwrap());
+            assert_eq!((want.steps, want.stop), (got.steps, got.stop), "a rising floor, frame {at}: {want:?} and {got:?}");
+            want
+        });
+        traces.collect::<Vec<_>>()
+    };
+    let usual = run(HaltingRule::fixed(1), 20)[19].distances[0];
+    let floor = 0.1 * usual;
+    let wake = usual * usual / (floor * FLOOR_RISE.powi(20));
+    let traces = run(HaltingRule::floor(Metric::RelativeL2, wake, 0.01 * usual, floor, 4), 80);
+    let woken = |traces: &[Trace]| traces.iter().filter(|trace| trace.steps > 1).count();
+    assert!(woken(&traces[1..11]) > 0 && woken(&traces[60..]) == 0, "{:?}", traces.iter().map(|trace| trace.steps).collect::<Vec<_>>());
 }
 
 #[test]
@@ -285,7 +313,8 @@ fn child_labels() {
     for (name, threshold) in [("tiny-lean", 0.5), ("passthrough-colour", 0.4), ("passthrough-colour", 0.1)] {
         let network = tiny(name);
         let [_, classes, h, w] = network.logits_shape();
-        let (mut gpu, mut plain) = (CudaEngine::load(&network, Precision::Auto).unwrap(), CudaEngine::load(&network, Precision::Auto).unwrap());
+        let (mut gpu, mut plain) =
+            (CudaEngine::load(&network, Precision::Auto).unwrap(), CudaEngine::load(&network, Precision::Auto).unwrap());
         gpu.want_labels(threshold);
         let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
         let order = Order { rule: network.manifest.rule(), limit: 64, deadline: None };
@@ -362,7 +391,11 @@ fn run_zoo(build: Build, full: bool, frames: usize, billions: f64) {
         let frames = ((billions * 1e9 / macs) as usize).clamp(3, frames).to_string();
         println!("{network}");
         let full = if full { "1" } else { "0" };
-        standin::run(&folder, "agreement::child_reference", &[("STANDIN_NETWORK", &network), ("TEST_FULL", full), ("TEST_FRAMES", &frames)]);
+        standin::run(
+            &folder,
+            "agreement::child_reference",
+            &[("STANDIN_NETWORK", &network), ("TEST_FULL", full), ("TEST_FRAMES", &frames)],
+        );
     }
 }
 

@@ -110,7 +110,10 @@ fn child_in_place() {
     let mut gpu = CudaEngine::load(&network, Precision::Full).unwrap();
     let mut fitter = Fitter::new(InputSpec::luma(46, 19), Mode::Stretch);
     let mut want = vec![0.0; 46 * 19];
-    let picture = |at: usize| Frame { data: (0..61 * 37).map(|place| (place * 7 + at * 31) as u8).collect(), ..frame(PixelFormat::Grey, Range::Full, (61, 37), 0) };
+    let picture = |at: usize| Frame {
+        data: (0..61 * 37).map(|place| (place * 7 + at * 31) as u8).collect(),
+        ..frame(PixelFormat::Grey, Range::Full, (61, 37), 0)
+    };
     let size = 61 * 37;
     let mut ring: Vec<Bytes> = (0..4).map(|_| vec![0; size + 100].into()).collect();
     let mut held = [Frame::default(), Frame::default(), Frame::default()];

@@ -233,9 +233,14 @@ fn child_doctor() {
     let found = doctor::examine(std::path::Path::new("/nowhere"));
     let text = found.to_string();
     assert!(found.problems.is_empty() && found.launch_us.is_some() && found.node_us.is_some(), "{text}");
-    for expected in
-        ["Stand-in", "CUDA 12.6", "8.7, 8 multiprocessors", "sm_87 cubin, fp16 on tensor cores", "8192 MiB, shared with the CPU", "read in place"]
-    {
+    for expected in [
+        "Stand-in",
+        "CUDA 12.6",
+        "8.7, 8 multiprocessors",
+        "sm_87 cubin, fp16 on tensor cores",
+        "8192 MiB, shared with the CPU",
+        "read in place",
+    ] {
         assert!(text.contains(expected), "'{expected}' is missing:\n{text}");
     }
 }

@@ -190,7 +190,10 @@ impl Ring {
             && let Slot::Owned(memory) = &mut self.slots[index]
             && memory.block().is_some()
         {
-            log::info!("{}: the driver cannot fill the engine's memory ({error}): each picture is copied once", self.device.path().display());
+            log::info!(
+                "{}: the driver cannot fill the engine's memory ({error}): each picture is copied once",
+                self.device.path().display()
+            );
             self.own_only = true;
             memory.vec();
             return self.queue(index);

@@ -107,7 +107,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // Opened before the work, so that an unwritable file costs no evaluation.
     let mut masks = args.masks.as_ref().map(|_| Vec::new());
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
-    let rules = if args.halt.is_empty() { vec![RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL] } else { args.halt.clone() };
+    let rules = if args.halt.is_empty() {
+        vec![RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL]
+    } else {
+        args.halt.clone()
+    };
     let mut lanes = Vec::new();
     for &rule in &rules {
         let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;

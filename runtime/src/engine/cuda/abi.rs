@@ -23,8 +23,21 @@ macro_rules! plain {
     };
 }
 plain!(
-    View, ConvArgs, FftArgs, StatsArgs, PointwiseArgs, SpatialArgs, Taps, PlaneArgs, LabelArgs, FitArgs, BeginArgs, Instruction, Control,
-    Order, Report
+    View,
+    ConvArgs,
+    FftArgs,
+    StatsArgs,
+    PointwiseArgs,
+    SpatialArgs,
+    Taps,
+    PlaneArgs,
+    LabelArgs,
+    FitArgs,
+    BeginArgs,
+    Instruction,
+    Control,
+    Order,
+    Report
 );
 
 /// A tensor `[y][x][c]`.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::abi::{
     BUFFERS, BeginArgs, Control, ConvArgs, FftArgs, Instruction, LabelArgs, Plain, PlaneArgs, PointwiseArgs, SpatialArgs, StatsArgs, Taps,
 };
+use super::camera::Input;
 use super::driver::{Buffer, Context, CudaError, Function, Launch, Module, Result, Stream};
 use super::opcode::Opcode;
-use super::camera::Input;
 use super::program::{
     Conv, Decide, FFT, FREQUENCIES, Gather, Method, Op, Operand, Pointwise, Shape, Spatial, Spectral, Step, TensorId, VectorId,
 };
@@ -168,7 +168,13 @@ impl<'a> Builder<'a> {
         let picture = (FFT * FFT_PITCH + FFT) * 8;
         let launch = |name: &str, grid: [usize; 2], shared: usize| -> Result<Launch> {
             let grid = [grid[0] as u32, grid[1] as u32, 1];
-            Ok(Launch { function: self.function(&tiles.kernel(name), shared)?, grid, threads: 256, shared: shared as u32, args: args.bytes() })
+            Ok(Launch {
+                function: self.function(&tiles.kernel(name), shared)?,
+                grid,
+                threads: 256,
+                shared: shared as u32,
+                args: args.bytes(),
+            })
         };
         Ok([
             launch("conv_fft_forward", [count, in_cs / 2], picture)?,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use recslowfast::capture::{self, Latest, Pull, Source, Want, fit};
 use recslowfast::clock;
+use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::{self, Choice};
 use recslowfast::frame::Frame;
 use recslowfast::latencies::Histogram;

@@ -377,9 +377,7 @@ impl<'a> GraphLowering<'a> {
 fn shape_of(shape: &[usize]) -> Result<Shape, EngineError> {
     match *shape {
         [1, c, h, w] => Ok(Shape { c, h, w }),
-        _ if shape.len() < 4 && shape.iter().filter(|size| **size > 1).count() <= 1 => {
-            Ok(Shape { c: shape.iter().product(), h: 1, w: 1 })
-        }
+        _ if shape.len() < 4 && shape.iter().filter(|size| **size > 1).count() <= 1 => Ok(Shape { c: shape.iter().product(), h: 1, w: 1 }),
         _ => Err(EngineError::Unsupported {
             graph: "network".into(),
             reason: format!("a tensor is {shape:?}; the GPU engine takes [1, channels, height, width]"),
