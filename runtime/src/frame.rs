@@ -1,5 +1,7 @@
 //! One picture as its source delivered it: bytes, layout, sequence and capture time.
 
+// By path, because the fuzz targets take this file as it is.
+#[path = "frame/bytes.rs"]
 mod bytes;
 
 use std::time::Duration;
