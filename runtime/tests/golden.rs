@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::{self, Choice};
 use recslowfast::network::Network;
 use recslowfast::network::engine::Order;
@@ -39,7 +40,7 @@ fn the_cpu_engine_answers_as_onnx_runtime_does() {
     for name in names {
         let golden = Golden(root().join("tests/golden").join(&name));
         let network = Network::load(root().join("models/zoo").join(&name).to_str().unwrap()).unwrap();
-        let mut engine = engine::open(Choice::Cpu, &network).unwrap();
+        let mut engine = engine::open(Choice::Cpu, &network, Threads::default()).unwrap();
         let (frames, steps) = (golden.bytes("frames.u8"), golden.bytes("steps.u8"));
         let (logits, distances) = (golden.floats("logits.f32"), golden.floats("distances.f32"));
         let (pixels, answer) = (frames.len() / steps.len(), logits.len() / steps.len());

@@ -55,7 +55,7 @@ pub struct Args {
     /// Threads of the CPU engine [default: one on every usable processor]
     #[arg(long, value_name = "N")]
     threads: Option<Threads>,
-    /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS or cosine:EPS
+    /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS, cosine:EPS or floor:WAKE,SETTLE; behind it, in place of the model's figures, ,zero=X ,cut=X ,surprise=X ,start=X ,min=N ,max=N ,slow=N
     #[arg(long, default_value = "model", value_name = "RULE")]
     halt: RuleName,
     /// How a picture of another shape meets the network's input: crop, letterbox or stretch
@@ -212,7 +212,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let args = &configured.args;
     life.notifier().starting("loading the network", START);
     let network = Network::load(&args.model)?;
-    let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
+    let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
     let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: network.manifest.input.width };
     let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::halting::{HaltingRule, Metric, RuleName};
+use super::halting::{Base, Changes, HaltingRule, Metric, RuleName};
 use crate::outcome::MAX_STEPS;
 
 /// The whole of `model.toml`.
@@ -114,14 +114,23 @@ impl Default for StepsSection {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HaltingSection {
-    /// `fixed`, `slow-fast`, `relative-l2`, `relative-l1` or `cosine`.
+    /// `fixed`, `slow-fast`, `relative-l2`, `relative-l1`, `cosine` or `floor`.
     pub rule: String,
-    /// Below which stepping stops.
+    /// Below which stepping stops; for `floor` once the first step has woken it.
     #[serde(default)]
     pub threshold: Option<f32>,
+    /// For `floor`: square of a first step's movement, over the floor, up to which a carried frame takes that step only.
+    #[serde(default)]
+    pub wake: Option<f32>,
+    /// For `floor`: the floor after the slow path.
+    #[serde(default)]
+    pub floor: Option<f32>,
     /// First-step distance above which a carried frame takes the slow path.
     #[serde(default)]
     pub surprise: Option<f32>,
+    /// Relative L2 movement of the drive above which a carried frame takes the slow path from its first step.
+    #[serde(default)]
+    pub cut: Option<f32>,
     /// Relative L2 movement of the drive below which no step is taken.
     #[serde(default)]
     pub zero: Option<f32>,
@@ -214,35 +223,79 @@ impl Manifest {
     fn halting_rule(&self, halting: &HaltingSection) -> Result<HaltingRule, ManifestError> {
         let steps = self.steps;
         let value = |key, reason: String| ManifestError::Value { section: "halting", key, reason };
-        for (key, x) in [("threshold", halting.threshold), ("surprise", halting.surprise), ("zero", halting.zero)] {
+        let figures = [
+            ("threshold", halting.threshold),
+            ("wake", halting.wake),
+            ("surprise", halting.surprise),
+            ("cut", halting.cut),
+            ("zero", halting.zero),
+        ];
+        for (key, x) in figures {
             if x.is_some_and(|x| !x.is_finite() || x < 0.0) {
                 return Err(value(key, "a finite number of 0 or more is needed".into()));
             }
         }
+        if halting.floor.is_some_and(|x| !x.is_finite() || x <= 0.0) {
+            return Err(value("floor", "a finite number above 0 is needed".into()));
+        }
+        if let (Some(zero), Some(cut)) = (halting.zero, halting.cut)
+            && zero >= cut
+        {
+            return Err(value("cut", format!("{cut} is not above zero = {zero}: the same movement cannot be none and a cut")));
+        }
+        let needed = |key, x: Option<f32>| x.ok_or_else(|| value(key, format!("{} needs one", halting.rule)));
         let rule = match halting.rule.as_str() {
             "fixed" => HaltingRule::fixed(steps.slow),
             "slow-fast" => HaltingRule::slow_fast(steps.slow, steps.fast),
+            "floor" => HaltingRule {
+                slow: steps.slow,
+                ..HaltingRule::floor(
+                    Metric::RelativeL2,
+                    needed("wake", halting.wake)?,
+                    needed("threshold", halting.threshold)?,
+                    needed("floor", halting.floor)?,
+                    steps.max,
+                )
+            },
             name => {
-                let metric = Metric::from_str(name)
-                    .map_err(|()| value("rule", format!("'{name}' is none of fixed, slow-fast, relative-l2, relative-l1, cosine")))?;
-                let threshold = halting.threshold.ok_or_else(|| value("threshold", format!("{name} needs one")))?;
-                HaltingRule::halting(metric, threshold, steps.max)
+                let metric = Metric::from_str(name).map_err(|()| {
+                    value("rule", format!("'{name}' is none of fixed, slow-fast, relative-l2, relative-l1, cosine, floor"))
+                })?;
+                HaltingRule::halting(metric, needed("threshold", halting.threshold)?, steps.max)
             }
         };
-        Ok(HaltingRule { surprise: halting.surprise, zero: halting.zero, min: steps.min, ..rule })
+        if rule.wake.is_none() && (halting.wake.is_some() || halting.floor.is_some()) {
+            return Err(value("wake", format!("{} knows neither wake nor floor; rule = \"floor\" does", halting.rule)));
+        }
+        Ok(HaltingRule { surprise: halting.surprise, cut: halting.cut, zero: halting.zero, min: steps.min, ..rule })
     }
 
-    /// The rule a user asked for, with this network's step range.
+    /// The rule a user asked for. What it leaves open is this network's: the step range and `zero`, for `floor` also `cut` and where the floor starts.
     pub fn rule_named(&self, name: RuleName) -> HaltingRule {
-        match name {
-            RuleName::Model => self.rule(),
-            RuleName::Fixed(steps) => HaltingRule::fixed(steps),
-            RuleName::SlowFast(slow, fast) => HaltingRule::slow_fast(slow, fast),
-            RuleName::Halting(metric, threshold) => HaltingRule {
-                min: self.steps.min,
-                zero: self.halting.as_ref().and_then(|halting| halting.zero),
-                ..HaltingRule::halting(metric, threshold, self.steps.max)
-            },
+        let own = |get: fn(&HaltingSection) -> Option<f32>| self.halting.as_ref().and_then(get);
+        let (min, zero) = (self.steps.min, own(|halting| halting.zero));
+        let rule = match name.base {
+            Base::Model => self.rule(),
+            Base::Fixed(steps) => HaltingRule::fixed(steps),
+            Base::SlowFast(slow, fast) => HaltingRule::slow_fast(slow, fast),
+            Base::Halting(metric, threshold) => HaltingRule { min, zero, ..HaltingRule::halting(metric, threshold, self.steps.max) },
+            Base::Floor(wake, settle) => {
+                // A threshold that is never reached says nothing about usual movement.
+                let start = own(|halting| halting.floor).unwrap_or(if settle > 0.0 { settle } else { 0.01 });
+                let rule = HaltingRule::floor(Metric::RelativeL2, wake, settle, start, self.steps.max);
+                HaltingRule { min, zero, cut: own(|halting| halting.cut), slow: self.steps.slow, ..rule }
+            }
+        };
+        let Changes { zero, cut, surprise, floor, min, max, slow } = name.changes;
+        HaltingRule {
+            zero: zero.or(rule.zero),
+            cut: cut.or(rule.cut),
+            surprise: surprise.or(rule.surprise),
+            floor: floor.unwrap_or(rule.floor),
+            min: min.unwrap_or(rule.min),
+            fast: max.unwrap_or(rule.fast),
+            slow: slow.unwrap_or(rule.slow),
+            ..rule
         }
     }
 }
@@ -293,6 +346,30 @@ zero = 0.001
     }
 
     #[test]
+    fn the_floor_rule_is_read_with_all_its_figures() {
+        let text = GOOD.replace("rule = \"relative-l2\"", "rule = \"floor\"\nwake = 0.05\nfloor = 0.01\ncut = 0.8\nsurprise = 0.4");
+        let rule = Manifest::parse(&text).unwrap().rule();
+        assert_eq!((rule.wake, rule.threshold, rule.floor), (Some(0.05), Some(0.02), 0.01));
+        assert_eq!((rule.cut, rule.surprise, rule.zero), (Some(0.8), Some(0.4), Some(0.001)));
+        assert_eq!((rule.min, rule.fast, rule.slow), (1, 8, 6));
+    }
+
+    #[test]
+    fn a_named_rule_takes_what_it_leaves_open_from_the_network() {
+        let manifest = Manifest::parse(GOOD).unwrap();
+        let named = |text: &str| manifest.rule_named(text.parse().unwrap());
+        assert_eq!(named("model"), manifest.rule());
+        assert_eq!(named("model,slow=3,cut=0.7"), HaltingRule { slow: 3, cut: Some(0.7), ..manifest.rule() });
+        assert_eq!(named("fixed:6"), HaltingRule::fixed(6));
+        assert_eq!(named("slow-fast:6,1,surprise=0.3"), HaltingRule { surprise: Some(0.3), ..HaltingRule::slow_fast(6, 1) });
+        let floor = named("floor:0.05,0.01,min=2,max=5");
+        assert_eq!((floor.floor, floor.zero, floor.min, floor.fast, floor.slow), (0.01, Some(0.001), 2, 5, 6));
+        for metric in [Metric::RelativeL1, Metric::Cosine] {
+            assert_eq!(named(&format!("{metric}:0.1")).metric, metric);
+        }
+    }
+
+    #[test]
     fn every_mistake_is_named_where_it_stands() {
         for (from, to, words) in [
             ("format = 1", "format = 2", "format 1"),
@@ -308,6 +385,10 @@ zero = 0.001
             ("rule = \"relative-l2\"", "rule = \"vibes\"", "vibes"),
             ("threshold = 0.02", "", "relative-l2 needs one"),
             ("zero = 0.001", "zero = nan", "[halting] zero"),
+            ("zero = 0.001", "zero = 0.5\ncut = 0.4", "[halting] cut"),
+            ("zero = 0.001", "floor = 0.0", "[halting] floor"),
+            ("zero = 0.001", "wake = 0.1", "rule = \"floor\" does"),
+            ("rule = \"relative-l2\"", "rule = \"floor\"", "floor needs one"),
             ("origin = \"a test\"", "origin = \"a test\"\ncolour = 3", "line 7"),
         ] {
             let message = refused(from, to);

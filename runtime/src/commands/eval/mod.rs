@@ -18,7 +18,7 @@ use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::halting::RuleName;
+use crate::network::halting::{Base, RuleName};
 use crate::network::load::DEFAULT;
 use crate::outcome::MAX_STEPS;
 use crate::service::exit::{Cause, Failure};
@@ -107,10 +107,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
     // Opened before the work, so that an unwritable file costs no evaluation.
     let mut masks = args.masks.as_ref().map(|_| Vec::new());
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
-    let rules = if args.halt.is_empty() { vec![RuleName::Fixed(6), RuleName::SlowFast(6, 1), RuleName::Model] } else { args.halt.clone() };
+    let rules = if args.halt.is_empty() {
+        vec![RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL]
+    } else {
+        args.halt.clone()
+    };
     let mut lanes = Vec::new();
     for &rule in &rules {
-        let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
+        let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
         let pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(rule), Mode::Stretch, false);
         lanes.push(Lane { rule, pipeline, scores: Scores::new(args.frames as usize), steps: 0, busy: Duration::ZERO });
     }
@@ -163,7 +167,7 @@ impl Lane {
                 width: clip.width,
                 height: clip.height,
                 stride: clip.width,
-                data: luma.clone(),
+                data: luma.clone().into(),
                 sequence: at as u64,
                 captured: crate::clock::now(),
                 cut: at == 0 || cold,

@@ -86,6 +86,10 @@ pub struct CpuEngine {
     logits: Vec<f32>,
     path: Path,
     drive_distance: f32,
+    /// What [`HaltingRule::floor_after_first`](crate::network::halting::HaltingRule::floor_after_first) gave for the last stepped frame.
+    floor: f32,
+    /// `logits` are those of the states as they are.
+    read: bool,
 }
 
 impl CpuEngine {
@@ -188,6 +192,8 @@ impl CpuEngine {
             logits: vec![0.0; logits_shape.iter().product()],
             path: Path::Slow,
             drive_distance: f32::INFINITY,
+            floor: 1.0,
+            read: false,
         })
     }
 
@@ -202,6 +208,7 @@ impl CpuEngine {
     /// Runs the step graph's operations one by one, `f` being told each operation and how long it took; for `bench`.
     pub fn profile(&mut self, mut f: impl FnMut(&Operation, Duration)) {
         let Some(stage) = &self.step else { return };
+        self.read = false;
         for operation in stage.operations() {
             let began = clock::now();
             self.machine.one(operation);
@@ -249,6 +256,7 @@ impl Engine for CpuEngine {
         self.machine.write(self.frame, &self.input);
         let moments = self.encoder.run(&mut self.machine)?;
         if self.step.is_none() {
+            self.read = false;
             self.machine.swap(self.drive.now, self.drive.next);
         }
         self.drive_distance = if self.driven { moments.distance(Metric::RelativeL2) } else { f32::INFINITY };
@@ -258,7 +266,8 @@ impl Engine for CpuEngine {
 
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
         let rule = &order.rule;
-        let mut path = std::mem::replace(&mut self.path, Path::Fast);
+        let carried = std::mem::replace(&mut self.path, Path::Fast);
+        let mut path = rule.path_before_first(carried, self.drive_distance);
         let mut trace = Trace {
             steps: 0,
             limit: rule.cap(path, order.limit),
@@ -273,6 +282,7 @@ impl Engine for CpuEngine {
         if rule.rests(path, self.drive_distance) {
             return Ok(trace);
         }
+        self.read = false;
         self.machine.swap(self.drive.now, self.drive.next);
         loop {
             let began = clock::now();
@@ -280,11 +290,12 @@ impl Engine for CpuEngine {
             let took: Duration = clock::now() - began;
             trace.steps += 1;
             trace.distances.push(distance).expect("the cap is at most MAX_STEPS");
-            if trace.steps == 1 && path == Path::Fast {
+            if trace.steps == 1 {
                 path = rule.path_after_first(path, distance);
                 trace.limit = rule.cap(path, order.limit);
+                self.floor = rule.floor_after_first(path, self.floor, distance);
             }
-            if let Some(stop) = rule.decide(path, trace.limit, trace.steps, distance) {
+            if let Some(stop) = rule.decide(path, trace.limit, trace.steps, distance, self.floor) {
                 trace.stop = stop;
                 return Ok(trace);
             }
@@ -296,14 +307,19 @@ impl Engine for CpuEngine {
     }
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
-        self.readout.run(&mut self.machine)?;
-        self.machine.read(self.answer, &mut self.logits);
+        // A frame of no steps leaves the state, and so the answer, as it was.
+        if !self.read {
+            self.readout.run(&mut self.machine)?;
+            self.machine.read(self.answer, &mut self.logits);
+            self.read = true;
+        }
         Ok(&self.logits)
     }
 
     fn reset(&mut self) {
         self.states.iter().for_each(|state| self.machine.clear(state.now));
         self.driven = false;
+        self.read = false;
         self.path = Path::Slow;
     }
 
