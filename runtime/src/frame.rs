@@ -1,6 +1,12 @@
 //! One picture as its source delivered it: bytes, layout, sequence and capture time.
 
+// By path, because the fuzz targets take this file as it is.
+#[path = "frame/bytes.rs"]
+mod bytes;
+
 use std::time::Duration;
+
+pub use bytes::{Block, Bytes};
 
 /// How the bytes of a [`Frame`] encode pixels.
 ///
@@ -81,7 +87,7 @@ pub struct Frame {
     /// What black and white are; matters to YUV formats only.
     pub range: Range,
     /// The bytes in use, and no more.
-    pub data: Vec<u8>,
+    pub data: Bytes,
     /// The source's own count; a gap means that the driver dropped frames.
     pub sequence: u64,
     /// When the picture was taken, on `CLOCK_MONOTONIC` (files: when it was read).
@@ -98,7 +104,7 @@ impl Default for Frame {
             height: 0,
             stride: 0,
             range: Range::Full,
-            data: Vec::new(),
+            data: Bytes::default(),
             sequence: 0,
             captured: Duration::ZERO,
             cut: false,

@@ -35,3 +35,13 @@ pub struct Trace {
     /// Relative L2 distance between this frame's drive and the last; infinite after a reset.
     pub drive_distance: f32,
 }
+
+/// What one pixel shows, as an engine packs it where it computes: the same answer as the logits', in two bytes instead of one number a class.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Label {
+    /// Class of the pixel, 0 for background.
+    pub class: u8,
+    /// Probability of that class, in 1/255.
+    pub score: u8,
+}

@@ -96,7 +96,7 @@ fn main() {
         height: HEIGHT,
         stride: format.row_bytes(WIDTH),
         range: format.usual_range(),
-        data,
+        data: data.into(),
         ..Frame::default()
     };
     let yuyv = frame(PixelFormat::Yuyv, yuyv(&rgb));

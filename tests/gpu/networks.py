@@ -37,6 +37,13 @@ class Graph:
         return self.node("Conv", [x, weights, bias], [name] if name else None, kernel_shape=[size] * 2, pads=[pad] * 4,
                          strides=[stride] * 2, dilations=[dilation] * 2, group=groups)
 
+    def deconv(self, x, out, into, size, stride, pad=0, extra=0, name=None):
+        scale = 1.5 * stride / np.sqrt(into * size * size)
+        weights = self.weight(self.random.normal(size=(into, out, size, size)) * scale)
+        bias = self.weight(self.random.normal(size=out) * 0.2)
+        return self.node("ConvTranspose", [x, weights, bias], [name] if name else None, kernel_shape=[size] * 2, pads=[pad] * 4,
+                         strides=[stride] * 2, output_padding=[extra] * 2)
+
     def row(self, channels, low, high):
         return self.weight(self.random.uniform(low, high, size=(1, channels, 1, 1)))
 
@@ -105,22 +112,43 @@ def readout(seed, size, c, state="hidden"):
     return g, {state: [1, c, *size]}, {"logits": [1, 2, *size]}
 
 
-def hgru(size=(17, 21), c=5):
-    g, shape = Graph(1), [1, c, *size]
+def hgru_step(seed, c, kernel):
+    g = Graph(seed)
     gate = g.node("Sigmoid", [g.conv("hidden", c, c, 1)])
-    c1 = g.norm(g.conv(g.node("Mul", [gate, "hidden"]), c, c, 5), c)
+    c1 = g.norm(g.conv(g.node("Mul", [gate, "hidden"]), c, c, kernel), c)
     strength = g.node("Add", [g.node("Mul", ["hidden", g.row(c, 0, 0.3)]), g.row(c, 0.5, 1)])
     inhibited = g.node("Softplus", [g.node("Sub", ["drive", g.node("Softplus", [g.node("Mul", [c1, strength])])])])
     gate2 = g.node("Sigmoid", [g.conv(inhibited, c, c, 1)])
-    c2 = g.norm(g.conv(inhibited, c, c, 5), c)
+    c2 = g.norm(g.conv(inhibited, c, c, kernel), c)
     kappa, gamma, omega = (g.node("Mul", [v, g.row(c, 0.2, 0.8)]) for v in (inhibited, c2, g.node("Mul", [inhibited, c2])))
     candidate = g.node("Softplus", [g.node("Add", [g.node("Add", [kappa, gamma]), omega])])
     one = g.weight(np.ones((1, 1, 1, 1)))
     kept = g.node("Mul", [g.node("Sub", [one, gate2]), "hidden"])
     g.node("Softplus", [g.node("Add", [kept, g.node("Mul", [gate2, candidate])])], ["hidden_next"])
+    return g
+
+
+def hgru(size=(17, 21), c=5):
+    g, shape = hgru_step(1, c, 5), [1, c, *size]
     write("tiny-hgru", size, 1, {"hidden": shape}, {
         "encoder": encoder(2, size, 1, c), "step": (g, {"drive": shape, "hidden": shape}, {"hidden_next": shape}), "readout": readout(3, size, c),
     }, halting("relative-l2", 0.08, 0.02, 0.5))
+
+
+def lean(size=(18, 26), c=6):
+    """As pathfinder-lean: steps at half the resolution, a readout that also sees the drive and ends in a transposed convolution."""
+    shape = [1, c, size[0] // 2, size[1] // 2]
+    into = Graph(12)
+    x = into.conv("frame", c, 1, 5, stride=2)
+    into.node("Mul", [x, x], ["drive"])
+    out = Graph(14)
+    both = out.node("Concat", [out.norm("hidden", c), "drive"], axis=1)
+    out.deconv(out.node("Softplus", [out.conv(both, c, 2 * c, 3)]), 2, c, 2, stride=2, name="logits")
+    write("tiny-lean", size, 1, {"hidden": shape}, {
+        "encoder": (into, {"frame": [1, 1, *size]}, {"drive": shape}),
+        "step": (hgru_step(13, c, 7), {"drive": shape, "hidden": shape}, {"hidden_next": shape}),
+        "readout": (out, {"hidden": shape, "drive": shape}, {"logits": [1, 2, *size]}),
+    }, halting("relative-l2", 0.05, 0.02, 0.5))
 
 
 def lstm(size=(16, 20), c=6):
@@ -164,6 +192,50 @@ def feed_forward(size=(32, 40), c=33):
     })
 
 
+def unet(size=(24, 36), c=5):
+    """What exported segmentation networks are made of besides convolutions: every kind of pooling, resizing and transposing."""
+    def resize(x, mode, coordinates, scale, nearest="floor"):
+        scales = g.weight([1, 1, scale, scale])
+        return g.node("Resize", [x, "", scales], mode=mode, coordinate_transformation_mode=coordinates, nearest_mode=nearest)
+
+    g = Graph(15)
+    x = g.node("Relu", [g.conv("frame", c, 3, 3)])
+    x = g.node("MaxPool", [x], kernel_shape=[2, 2], strides=[2, 2])
+    shallow = g.node("Relu", [g.conv(x, c, c, 3)])
+    x = g.node("AveragePool", [shallow], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)
+    x = g.node("MaxPool", [g.conv(x, c, c, 1)], kernel_shape=[3, 3], strides=[1, 1], pads=[1] * 4)
+    x = g.node("AveragePool", [x], kernel_shape=[3, 3], strides=[1, 1], pads=[1] * 4, count_include_pad=1)
+    x = g.node("Relu", [g.conv(x, c, c, 3)])
+    # Channels weighed by what the whole picture holds of them.
+    weights = g.conv(g.node("Relu", [g.conv(g.node("GlobalAveragePool", [x]), 3, c, 1)]), c, 3, 1)
+    x = g.node("Mul", [x, g.node("Sigmoid", [weights])], ["drive"])
+    shape = [1, c, size[0] // 4, size[1] // 4]
+    encoder, g = g, Graph(16)
+    ways = [
+        resize("drive", "nearest", "asymmetric", 2), resize("drive", "linear", "half_pixel", 2), resize("drive", "linear", "align_corners", 2),
+        resize("drive", "nearest", "half_pixel", 2, "round_prefer_ceil"),
+        g.deconv("drive", c, c, 2, stride=2), g.deconv("drive", c, c, 4, stride=2, pad=1), g.deconv("drive", c, c, 3, stride=2, pad=1, extra=1),
+    ]
+    x = g.node("Relu", [g.conv(g.node("Concat", ways, axis=1), c, c * len(ways), 3)])
+    g.deconv(x, 2, c, 5, stride=2, pad=2, extra=1, name="logits")
+    write("tiny-unet", size, 3, {}, {
+        "encoder": (encoder, {"frame": [1, 3, *size]}, {"drive": shape}), "readout": (g, {"drive": shape}, {"logits": [1, 2, *size]}),
+    })
+
+
+def cubic(size=(8, 10)):
+    """What no GPU kernel does."""
+    g = Graph(17)
+    scales = g.weight([1, 1, 2, 2])
+    x = g.conv("frame", 4, 1, 3)
+    g.nodes.append(helper.make_node("Resize", [x, "", scales], ["drive"], name="enlarge", mode="cubic"))
+    out, double = Graph(18), [2 * size[0], 2 * size[1]]
+    out.conv("drive", 2, 4, 1, name="logits")
+    write("tiny-cubic", size, 1, {}, {
+        "encoder": (g, {"frame": [1, 1, *size]}, {"drive": [1, 4, *double]}), "readout": (out, {"drive": [1, 4, *double]}, {"logits": [1, 2, *double]}),
+    })
+
+
 def passthrough(name, channels, classes, size=(19, 46)):
     """The logits are the input: shows a test what reached the network."""
     def copy(x, out, into, to):
@@ -183,6 +255,9 @@ if __name__ == "__main__":
     hgru()
     lstm()
     gru()
+    lean()
+    unet()
+    cubic()
     feed_forward()
     passthrough("passthrough-grey", 1, ["background", "contour"])
     passthrough("passthrough-colour", 3, ["background", "contour", "other"])

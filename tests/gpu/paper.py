@@ -32,12 +32,13 @@ BOARDS = [
     Board("AGX Orin 64", 87, 16, 1.30, 205, 4, 1.5, 163, 164, 1024, 42.6),
     Board("H200", 90, 132, 1.755, 4800, 50, 1.0, 227, 228, 2560, 989.0),
 ]
-# Trips of a thread through the loops of a kernel, in the order of the code; 256 threads a tile of 64 x 64.
+# Trips of a thread through the loops of a kernel, in the order of the code; 256 threads a tile of 64 x 64. What is in no loop (the
+# frequencies, unrolled) runs once.
 TRIPS = {
-    # twiddles, loading (four values a trip), two passes down and two across, 2112 frequencies
-    "conv_fft_forward": [1, 4, 2, 2, 2, 2, 8.25],
-    # 2112 frequencies, four passes, storing 50 x 50 (four values a trip; the rest of the count)
-    "conv_fft_back": [8.25, 2, 2, 2, 2, 1, 2.4],
+    # loading 16 values: what is left over by fours, four a trip; two passes down and two across
+    "conv_fft_forward": [0, 4, 2, 2, 2, 2],
+    # four passes; storing 12.5 of 50 rows: what is left over by fours, four a trip
+    "conv_fft_back": [2, 2, 2, 2, 0.5, 3],
 }
 ASSUMPTIONS = """\
 - Clocks, multiprocessors and bandwidths are the vendor's; 85 % of the bandwidth is reached. A tensor that fits in half the L2 cache is read from there
@@ -109,6 +110,8 @@ def count(code: list) -> collections.Counter:
         width = 4 if ".128" in op else 2 if ".64" in op else 1
         if op.startswith("HMMA"):
             classes["mma"] += 1
+        elif op.startswith("FFMA"):
+            classes["ffma"] += 1
         elif op.startswith(("LDS", "STS", "LDG", "LDSM")):
             classes["wavefronts"] += width
     return classes
@@ -130,20 +133,21 @@ def kernel_us(kernel: dict, board: Board, sass: dict) -> tuple[float, str]:
         bounds["tensor cores"] = passes * body["mma"] * 2048 / board.tensor_fma / clock
         bounds["shared memory"] = passes * body["wavefronts"] / clock
         bounds["issue"] = passes * body["total"] / 4 / clock
-    elif name == "conv_fft_multiply":
+    elif name.startswith("conv_fft_multiply"):
         # The largest loop body is one input channel for nine tiles: nine complex numbers from shared memory, one weight, 36 multiply-adds.
-        body = max(sass[name]["loops"], key=lambda loop: loop["total"])
-        passes = kernel["loops_per_warp"] / 9 / max(1, body["wavefronts"] // 20) / board.sms
+        body = max(sass[name]["loops"], key=lambda loop: loop["ffma"])
+        passes = kernel["loops_per_warp"] / 9 / (body["ffma"] / 36) / board.sms
         bounds["issue"] = passes * body["total"] / 4 / clock
         bounds["shared memory"] = passes * body["wavefronts"] / clock
     elif name.startswith("conv_fft"):
         warps = blocks_per_sm * kernel["warps"]
-        trips = TRIPS[name]
+        trips = TRIPS[name.removesuffix("16")]
         bodies = [loop for loop in sass[name]["loops"] if loop["total"] > 1]
         if len(bodies) != len(trips):
             raise SystemExit(f"{name} has {len(bodies)} loops, not {len(trips)}: TRIPS is out of date")
         for bound, what, rate in (("issue", "total", 4), ("shared memory", "wavefronts", 1)):
-            bounds[bound] = warps * sum(times * body[what] for times, body in zip(trips, bodies)) / rate / clock
+            straight = sass[name]["all"][what] - sum(body[what] for body in bodies)
+            bounds[bound] = warps * (straight + sum(times * body[what] for times, body in zip(trips, bodies))) / rate / clock
     elif name == "pointwise":
         # An instruction on 128 values of a warp takes about 16 issue slots, and 4 (load, store), 8 (one operand) or 12 (two) passes of
         # shared memory: 8 are taken.

@@ -95,7 +95,9 @@ def main() -> int:
     has_gpu = (code == 0 and text.strip()) or pathlib.Path("/dev/nvhost-gpu").exists() or pathlib.Path("/dev/nvgpu").exists()
     row("GPU", text.strip() if code == 0 and text.strip() else "a Jetson" if has_gpu else "none")
     correct = {"agreement::child_families": "small networks agree with the CPU", "agreement::child_reference": "the reference network agrees with the CPU",
-               "agreement::child_rules": "every rule decides as on the CPU"}
+               "agreement::child_rules": "every rule decides as on the CPU",
+               "agreement::child_labels": "labels are what the logits say", "camera::child_formats": "every raw format is fitted as on the CPU",
+               "camera::child_in_place": "pictures are read where the camera put them"}
     tools = {"memcheck": "compute-sanitizer memcheck", "racecheck": "compute-sanitizer racecheck", "synccheck": "compute-sanitizer synccheck",
              "initcheck": "compute-sanitizer initcheck"}
     rivals = ["PyTorch eager", "torch.compile", "PyTorch CUDA graph"]

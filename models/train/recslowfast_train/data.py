@@ -9,6 +9,9 @@ import subprocess
 import numpy as np
 import torch
 
+# what --split stands for
+SPLITS = {"easy": ["easy"], "hard": ["hard"], "both": ["easy", "hard"]}
+
 WORKSPACE = pathlib.Path(__file__).resolve().parents[3]
 
 
@@ -56,11 +59,12 @@ def to_tensors(frames: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Slots:
-    """`count` video players side by side. Half of them are cut often, half play for long, so that states of every age are seen."""
+    """`count` video players side by side, fed by the sources in turn. Half of them are cut often, half play for long, so that states of
+    every age are seen."""
 
     LENGTH = 120
 
-    def __init__(self, videos: Videos, count: int, rng: np.random.Generator):
+    def __init__(self, videos: list[Videos], count: int, rng: np.random.Generator):
         self.videos, self.count, self.rng = videos, count, rng
         self.video = [None] * count
         self.at = [0] * count
@@ -73,7 +77,7 @@ class Slots:
 
     def cut(self, slot: int) -> None:
         """Another video, mirrored and turned at random, from its start or somewhere in its first half, 1 to 3 frames at a time."""
-        video = next(self.videos)
+        video = next(self.videos[slot % len(self.videos)])
         if self.rng.random() < 0.5:
             video = video[:, :, :, ::-1]
         self.video[slot] = np.rot90(video, int(self.rng.integers(4)), (2, 3))

@@ -92,14 +92,16 @@ class _MixSpectrum(torch.autograd.Function):
     @staticmethod
     def forward(ctx, value, kernel):
         ctx.kernel, ctx.value = kernel, value.detach()
-        return mix_complex(kernel.spectrum, value, False)
+        blocks = [mix_complex(spectrum, value, False) for spectrum in kernel.spectra]
+        return blocks[0] if len(blocks) == 1 else torch.cat(blocks, 2)
 
     @staticmethod
     def backward(ctx, grad):
-        grad = grad.contiguous()
         ctx.kernel.values.append(ctx.value)
-        ctx.kernel.grads.append(grad)
-        return mix_complex(ctx.kernel.spectrum, grad, True), None
+        blocks = [block.contiguous() for block in grad.chunk(len(ctx.kernel.spectra), 2)]
+        ctx.kernel.grads.append(blocks)
+        back = [mix_complex(spectrum, block, True) for spectrum, block in zip(ctx.kernel.spectra, blocks)]
+        return sum(back[1:], back[0]), None
 
 
 class _MixPixels(torch.autograd.Function):
@@ -158,9 +160,12 @@ class Transform:
     """The DFT of one canvas size and kernel size: dense matrices for PyTorch, cosine and sine tables for mix.cpp."""
 
     def __init__(self, size: int, kernel: int, device: torch.device):
-        self.size, self.period = size, size + kernel // 2
-        period, half = self.period, self.period // 2 + 1
-        self.half = half
+        period = size + kernel // 2
+        if size % 8 == 0:
+            # any period that is no shorter serves; mix.cpp wants half = (period + 1) / 2 to be a multiple of 4
+            period = -(-(period + 1) // 8) * 8 - 1
+        half = period // 2 + 1
+        self.size, self.period, self.half = size, period, half
 
         def angles(frequencies: int, positions: torch.Tensor) -> torch.Tensor:
             product = torch.arange(frequencies)[:, None] * positions[None, :] % period
@@ -191,7 +196,7 @@ class Transform:
         self.forward_y, self.inverse_y, self.forward_x, self.taps = map(put, (forward_y, inverse_y, forward_x, taps))
         self.inverse_x = put(forward_x.t())
         # mix.cpp counts positions from the middle of the picture; the middle cancels between forward and inverse
-        fits = size % 8 == 0 and period % 2 == 1 and half % 4 == 0 and max(size, 2 * half) <= 128
+        fits = size % 8 == 0 and max(size, 2 * half) <= 128
         self.native = _native is not None and fits and device.type == "cpu"
         centred = 2 * math.pi / period * torch.arange(half)[:, None] * (torch.arange(size // 2) - (size - 1) / 2).double()[None, :]
         scale = twice[:, None] / period**2
@@ -221,7 +226,7 @@ class Transform:
     def forward(self, value: torch.Tensor) -> torch.Tensor:
         """[N, C*B] -> [ky*kx, 2, C*B]."""
         columns = value.shape[1]
-        if self.native and columns % 40 == 0:
+        if self.native and columns % 8 == 0:
             return _Forward.apply(value, self)
         rows = self.forward_y @ value.view(self.size, -1)
         rows = rows.view(self.half, 2 * self.size, columns)
@@ -230,7 +235,7 @@ class Transform:
 
     def inverse(self, spectrum: torch.Tensor) -> torch.Tensor:
         columns = spectrum.shape[2]
-        if self.native and columns % 40 == 0:
+        if self.native and columns % 8 == 0:
             return _Inverse.apply(spectrum, self)
         matrix = self.inverse_x.expand(self.half, -1, -1)
         rows = torch.bmm(matrix, spectrum.view(self.half, 2 * self.period, columns))
@@ -238,7 +243,7 @@ class Transform:
 
 
 class SpectralKernel:
-    """A [O,C,k,k] kernel parameter and its spectrum [F,2,O,C], computed once per iteration."""
+    """A [O,C,k,k] kernel parameter, O a multiple of C, and its spectra, computed once per iteration: O/C blocks [F,2,C,C]."""
 
     def __init__(self, transform: Transform, parameter: torch.Tensor):
         self.transform, self.parameter = transform, parameter
@@ -247,9 +252,9 @@ class SpectralKernel:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        out, channels = self.parameter.shape[:2]
-        taps = self.parameter.detach().permute(2, 3, 0, 1).reshape(-1, out * channels)
-        self.spectrum = (self.transform.taps @ taps).view(-1, 2, out, channels)
+        channels = self.parameter.shape[1]
+        taps = [block.permute(2, 3, 0, 1).reshape(-1, channels * channels) for block in self.parameter.detach().split(channels)]
+        self.spectra = [(self.transform.taps @ block).view(-1, 2, channels, channels) for block in taps]
         self.values.clear()
         self.grads.clear()
 
@@ -264,12 +269,13 @@ class SpectralKernel:
         """Adds the gradient of every backward pass since `refresh` to the parameter's `.grad`."""
         if not self.values:
             return
-        grad = mix_complex_grad(self.values, self.grads).view(self.transform.taps.shape[0], -1)
-        out, channels, size, _ = self.parameter.shape
-        grad = (self.transform.taps.t() @ grad).view(size, size, out, channels).permute(2, 3, 0, 1)
-        if self.parameter.grad is None:
-            self.parameter.grad = grad.contiguous()
-        else:
-            self.parameter.grad += grad
+        channels, size = self.parameter.shape[1:3]
+
+        def block(grads: list[torch.Tensor]) -> torch.Tensor:
+            grad = mix_complex_grad(self.values, grads).view(self.transform.taps.shape[0], -1)
+            return (self.transform.taps.t() @ grad).view(size, size, channels, channels).permute(2, 3, 0, 1)
+
+        grad = torch.cat([block(list(grads)) for grads in zip(*self.grads)])
+        self.parameter.grad = grad if self.parameter.grad is None else self.parameter.grad + grad
         self.values.clear()
         self.grads.clear()

@@ -47,7 +47,9 @@ void complex_mix(const float *w, const float *x, float *out, int64_t f_count, in
     float sign = transposed ? -1.f : 1.f;
     for (int64_t f = 0; f < f_count; f++) {
         int o = 0;
-        for (; o + 5 <= c_count; o += 5) complex_rows<B, 5>(w, x, out, c_count, o, so, sc, sign);
+        if (c_count % 5 == 0)
+            for (; o < c_count; o += 5) complex_rows<B, 5>(w, x, out, c_count, o, so, sc, sign);
+        for (; o + 4 <= c_count; o += 4) complex_rows<B, 4>(w, x, out, c_count, o, so, sc, sign);
         for (; o < c_count; o++) complex_rows<B, 1>(w, x, out, c_count, o, so, sc, sign);
         w += 2 * c_count * c_count;
         x += 2 * c_count * B;
@@ -90,10 +92,16 @@ void complex_grad(const float *const *x, const float *const *d, float *dw, int64
     for (int64_t f = 0; f < f_count; f++) {
         int64_t at = f * 2 * c_count * B;
         int o = 0;
-        for (; o + 5 <= c_count; o += 5) {
+        if (c_count % 5 == 0)
+            for (; o < c_count; o += 5) {
+                int c = 0;
+                for (; c + 2 <= c_count; c += 2) complex_outer<B, 5, 2>(x, d, at, dw, steps, c_count, o, c);
+                for (; c < c_count; c++) complex_outer<B, 5, 1>(x, d, at, dw, steps, c_count, o, c);
+            }
+        for (; o + 4 <= c_count; o += 4) {
             int c = 0;
-            for (; c + 2 <= c_count; c += 2) complex_outer<B, 5, 2>(x, d, at, dw, steps, c_count, o, c);
-            for (; c < c_count; c++) complex_outer<B, 5, 1>(x, d, at, dw, steps, c_count, o, c);
+            for (; c + 2 <= c_count; c += 2) complex_outer<B, 4, 2>(x, d, at, dw, steps, c_count, o, c);
+            for (; c < c_count; c++) complex_outer<B, 4, 1>(x, d, at, dw, steps, c_count, o, c);
         }
         for (; o < c_count; o++)
             for (int c = 0; c < c_count; c++) complex_outer<B, 1, 1>(x, d, at, dw, steps, c_count, o, c);
@@ -149,10 +157,16 @@ template <int B> void real_grad(const float *x, const float *d, float *dw, int64
         int count = (int)(n_count - n < block ? n_count - n : block);
         const float *xn = x + n * c_count * B, *dn = d + n * c_count * B;
         int o = 0;
-        for (; o + 5 <= c_count; o += 5) {
+        if (c_count % 5 == 0)
+            for (; o < c_count; o += 5) {
+                int c = 0;
+                for (; c + 4 <= c_count; c += 4) real_outer<B, 5, 4>(xn, dn, dw, count, c_count, o, c);
+                for (; c < c_count; c++) real_outer<B, 5, 1>(xn, dn, dw, count, c_count, o, c);
+            }
+        for (; o + 4 <= c_count; o += 4) {
             int c = 0;
-            for (; c + 4 <= c_count; c += 4) real_outer<B, 5, 4>(xn, dn, dw, count, c_count, o, c);
-            for (; c < c_count; c++) real_outer<B, 5, 1>(xn, dn, dw, count, c_count, o, c);
+            for (; c + 4 <= c_count; c += 4) real_outer<B, 4, 4>(xn, dn, dw, count, c_count, o, c);
+            for (; c < c_count; c++) real_outer<B, 4, 1>(xn, dn, dw, count, c_count, o, c);
         }
         for (; o < c_count; o++)
             for (int c = 0; c < c_count; c++) real_outer<B, 1, 1>(xn, dn, dw, count, c_count, o, c);
@@ -162,11 +176,12 @@ template <int B> void real_grad(const float *x, const float *d, float *dw, int64
 // The two-dimensional DFT of real pictures [n,n,cols] with odd period 2*half-1, as small matrix products. Positions count from the
 // middle of the picture, so cosines need only the even part of a row and sines only the odd part: half the products along y, and a
 // quarter along x, where +kx and -kx share theirs. Tables are [half, n/2]: cos and sin of 2 pi k (j - (n-1)/2) / period.
-constexpr int WIDE = 5, COLS = WIDE * 8;  // columns handled together: five 8-lane vectors
+// WIDE 8-lane vectors of columns are handled together.
 typedef V<8> V8;
 
-// out[row] = sum_j table[row,j] panel[j] for COLS columns; rows is a multiple of 4
-inline void product(const float *table, int rows, int depth, const float *panel, float *out) {
+// out[row] = sum_j table[row,j] panel[j] for 8*WIDE columns; rows is a multiple of 4
+template <int WIDE> inline void product(const float *table, int rows, int depth, const float *panel, float *out) {
+    constexpr int COLS = WIDE * 8;
     for (int row = 0; row < rows; row += 4) {
         V8 acc[4][WIDE];
         for (int r = 0; r < 4; r++)
@@ -185,7 +200,8 @@ inline void product(const float *table, int rows, int depth, const float *panel,
 }
 
 // even[j] = in[j] + in[n-1-j], odd[j] = in[j] - in[n-1-j]
-inline void fold(const float *in, int64_t stride, int n, float *even, float *odd) {
+template <int WIDE> inline void fold(const float *in, int64_t stride, int n, float *even, float *odd) {
+    constexpr int COLS = WIDE * 8;
     for (int j = 0; j < n / 2; j++)
         for (int w = 0; w < COLS; w += 8) {
             V8 a = *(const V8 *)(in + j * stride + w), b = *(const V8 *)(in + (n - 1 - j) * stride + w);
@@ -194,7 +210,8 @@ inline void fold(const float *in, int64_t stride, int n, float *even, float *odd
         }
 }
 
-inline void unfold(const float *even, const float *odd, int64_t stride, int n, float *out) {
+template <int WIDE> inline void unfold(const float *even, const float *odd, int64_t stride, int n, float *out) {
+    constexpr int COLS = WIDE * 8;
     for (int j = 0; j < n / 2; j++)
         for (int w = 0; w < COLS; w += 8) {
             V8 e = *(const V8 *)(even + j * COLS + w), o = *(const V8 *)(odd + j * COLS + w);
@@ -204,27 +221,25 @@ inline void unfold(const float *even, const float *odd, int64_t stride, int n, f
 }
 
 constexpr int MOST = 128;  // largest n, and largest 2*half
-struct Panels {
+template <int WIDE> struct Panels {
+    static constexpr int COLS = WIDE * 8;
     alignas(64) float a[MOST / 2 * COLS], b[MOST / 2 * COLS], c[MOST / 2 * COLS], d[MOST / 2 * COLS];
     alignas(64) float e[MOST / 2 * COLS], f[MOST / 2 * COLS], g[MOST / 2 * COLS], h[MOST / 2 * COLS];
 };
 
-}  // namespace
-
-extern "C" {
-
-// value [n,n,cols] -> out [half, 2*half-1, 2, cols]; scratch [half,2,n,cols]. Returns 1 for sizes it does not handle.
-int dft_forward(const float *value, float *out, float *scratch, const float *y_cos, const float *y_sin, const float *x_cos,
+// value [n,n,cols] -> out [half, 2*half-1, 2, cols]; scratch [half,2,n,cols].
+template <int WIDE>
+void forward(const float *value, float *out, float *scratch, const float *y_cos, const float *y_sin, const float *x_cos,
                 const float *x_sin, int n, int half, int cols) {
-    if (n % 8 || half % 4 || cols % COLS || n > MOST || 2 * half > MOST) return 1;
-    static thread_local Panels t;
+    constexpr int COLS = WIDE * 8;
+    static thread_local Panels<WIDE> t;
     int period = 2 * half - 1;
     int64_t row = (int64_t)n * cols;
     for (int x = 0; x < n; x++)
         for (int col = 0; col < cols; col += COLS) {
-            fold(value + (int64_t)x * cols + col, row, n, t.a, t.b);
-            product(y_cos, half, n / 2, t.a, t.c);
-            product(y_sin, half, n / 2, t.b, t.d);
+            fold<WIDE>(value + (int64_t)x * cols + col, row, n, t.a, t.b);
+            product<WIDE>(y_cos, half, n / 2, t.a, t.c);
+            product<WIDE>(y_sin, half, n / 2, t.b, t.d);
             for (int k = 0; k < half; k++) {
                 float *re = scratch + 2 * k * row + (int64_t)x * cols + col, *im = re + row;
                 for (int w = 0; w < COLS; w += 8) {
@@ -236,12 +251,12 @@ int dft_forward(const float *value, float *out, float *scratch, const float *y_c
     for (int k = 0; k < half; k++)
         for (int col = 0; col < cols; col += COLS) {
             const float *re = scratch + 2 * k * row + col;
-            fold(re, cols, n, t.a, t.b);
-            fold(re + row, cols, n, t.c, t.d);
-            product(x_cos, half, n / 2, t.a, t.e);
-            product(x_sin, half, n / 2, t.d, t.f);
-            product(x_cos, half, n / 2, t.c, t.g);
-            product(x_sin, half, n / 2, t.b, t.h);
+            fold<WIDE>(re, cols, n, t.a, t.b);
+            fold<WIDE>(re + row, cols, n, t.c, t.d);
+            product<WIDE>(x_cos, half, n / 2, t.a, t.e);
+            product<WIDE>(x_sin, half, n / 2, t.d, t.f);
+            product<WIDE>(x_cos, half, n / 2, t.c, t.g);
+            product<WIDE>(x_sin, half, n / 2, t.b, t.h);
             float *base = out + (int64_t)k * period * 2 * cols + col;
             for (int kx = 0; kx < half; kx++) {
                 float *plus = base + (int64_t)kx * 2 * cols, *minus = base + (int64_t)(kx ? period - kx : 0) * 2 * cols;
@@ -255,14 +270,14 @@ int dft_forward(const float *value, float *out, float *scratch, const float *y_c
                 }
             }
         }
-    return 0;
 }
 
 // The adjoint: spectrum [half, 2*half-1, 2, cols] -> value [n,n,cols].
-int dft_adjoint(const float *spectrum, float *value, float *scratch, const float *y_cos, const float *y_sin, const float *x_cos,
+template <int WIDE>
+void adjoint(const float *spectrum, float *value, float *scratch, const float *y_cos, const float *y_sin, const float *x_cos,
                 const float *x_sin, int n, int half, int cols) {  // tables transposed: [n/2, half]
-    if (n % 8 || half % 4 || cols % COLS || n > MOST || 2 * half > MOST) return 1;
-    static thread_local Panels t;
+    constexpr int COLS = WIDE * 8;
+    static thread_local Panels<WIDE> t;
     int period = 2 * half - 1;
     int64_t row = (int64_t)n * cols;
     for (int k = 0; k < half; k++)
@@ -281,13 +296,13 @@ int dft_adjoint(const float *spectrum, float *value, float *scratch, const float
                     *(V8 *)(t.d + at) = mi - pi;
                 }
             }
-            product(x_cos, n / 2, half, t.a, t.e);
-            product(x_sin, n / 2, half, t.b, t.f);
-            product(x_cos, n / 2, half, t.c, t.g);
-            product(x_sin, n / 2, half, t.d, t.h);
+            product<WIDE>(x_cos, n / 2, half, t.a, t.e);
+            product<WIDE>(x_sin, n / 2, half, t.b, t.f);
+            product<WIDE>(x_cos, n / 2, half, t.c, t.g);
+            product<WIDE>(x_sin, n / 2, half, t.d, t.h);
             float *re = scratch + 2 * k * row + col;
-            unfold(t.e, t.h, cols, n, re);
-            unfold(t.g, t.f, cols, n, re + row);
+            unfold<WIDE>(t.e, t.h, cols, n, re);
+            unfold<WIDE>(t.g, t.f, cols, n, re + row);
         }
     for (int x = 0; x < n; x++)
         for (int col = 0; col < cols; col += COLS) {
@@ -298,10 +313,34 @@ int dft_adjoint(const float *spectrum, float *value, float *scratch, const float
                     *(V8 *)(t.b + k * COLS + w) = -*(const V8 *)(im + w);
                 }
             }
-            product(y_cos, n / 2, half, t.a, t.c);
-            product(y_sin, n / 2, half, t.b, t.d);
-            unfold(t.c, t.d, row, n, value + (int64_t)x * cols + col);
+            product<WIDE>(y_cos, n / 2, half, t.a, t.c);
+            product<WIDE>(y_sin, n / 2, half, t.b, t.d);
+            unfold<WIDE>(t.c, t.d, row, n, value + (int64_t)x * cols + col);
         }
+}
+
+inline bool handled(int n, int half, int cols) { return n % 8 == 0 && half % 4 == 0 && cols % 8 == 0 && n <= MOST && 2 * half <= MOST; }
+
+}  // namespace
+
+extern "C" {
+
+// Each returns 0, or 1 for sizes it does not handle.
+int dft_forward(const float *value, float *out, float *scratch, const float *y_cos, const float *y_sin, const float *x_cos,
+                const float *x_sin, int n, int half, int cols) {
+    if (!handled(n, half, cols)) return 1;
+    if (cols % 40 == 0) forward<5>(value, out, scratch, y_cos, y_sin, x_cos, x_sin, n, half, cols);
+    else if (cols % 32 == 0) forward<4>(value, out, scratch, y_cos, y_sin, x_cos, x_sin, n, half, cols);
+    else forward<1>(value, out, scratch, y_cos, y_sin, x_cos, x_sin, n, half, cols);
+    return 0;
+}
+
+int dft_adjoint(const float *spectrum, float *value, float *scratch, const float *y_cos, const float *y_sin, const float *x_cos,
+                const float *x_sin, int n, int half, int cols) {
+    if (!handled(n, half, cols)) return 1;
+    if (cols % 40 == 0) adjoint<5>(spectrum, value, scratch, y_cos, y_sin, x_cos, x_sin, n, half, cols);
+    else if (cols % 32 == 0) adjoint<4>(spectrum, value, scratch, y_cos, y_sin, x_cos, x_sin, n, half, cols);
+    else adjoint<1>(spectrum, value, scratch, y_cos, y_sin, x_cos, x_sin, n, half, cols);
     return 0;
 }
 

@@ -1,6 +1,6 @@
-"""Trains the hGRU on endless Temporal Pathfinder videos with carried state.
+"""Trains a network of the zoo on endless Temporal Pathfinder videos with carried state.
 
-    python -m recslowfast_train.train --minutes 60 --run runs/main
+    python -m recslowfast_train.train --network hgru --minutes 60 --run runs/hgru
 
 Every batch slot plays its own video and keeps its hidden state from iteration to iteration (detached: truncated back-propagation
 through time over 2 or 3 frames). The number of steps per frame is drawn anew for every frame, some iterations first run the state
@@ -21,9 +21,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch.nn import functional as F
 
-from .data import Slots, Videos, to_tensors
-from .fasthgru import FastHGru
-from .hgru import HGru
+from .checkpoint import load_network
+from .columns import Columns, in_columns
+from .data import SPLITS, Slots, Videos, to_tensors
+from .networks import NETWORKS
 
 
 def learning_rate(progress: float, peak: float) -> float:
@@ -37,17 +38,24 @@ def contour_weight(progress: float) -> float:
     return 1 + 3 * max(0.0, 1 - progress / 0.5)
 
 
-def plan(rng: np.random.Generator, early: bool, single: float, longest: int) -> dict:
-    """What one iteration does; drawn alike in every worker so that they stay in step."""
+def plan(rng: np.random.Generator, progress: float, args) -> dict:
+    """What one iteration does; drawn alike in every worker so that they stay in step.
+
+    From a quarter to three quarters of the run the share of later frames that get one step only rises from --single to --single-late,
+    and the longest chain of frames that gradients run through from 3 to --longest: the network first learns the task, then to do it in one step.
+    """
+    late = min(1.0, max(0.0, (progress - 0.25) / 0.5))
+    single = args.single + (args.single_late - args.single) * late
 
     def few() -> int:
         return 1 if rng.random() < single else int(rng.choice([2, 3, 4], p=[0.45, 0.275, 0.275]))
 
-    frames = int(rng.integers(2, longest + 1))
+    frames = int(rng.integers(2, round(3 + (args.longest - 3) * late) + 1))
     kind = rng.choice(["fresh", "carried", "cut", "burn"], p=[0.30, 0.45, 0.10, 0.15])
+    early = progress < 0.06 and not args.refine
     if early:
         kind, frames = "fresh", 2
-    first = {"fresh": int(rng.integers(4, 9)), "cut": int(rng.integers(4, 9)), "burn": int(rng.integers(1, 4)), "carried": few()}[kind]
+    first = {"fresh": int(rng.integers(3, 9)), "cut": int(rng.integers(3, 9)), "burn": int(rng.integers(1, 4)), "carried": few()}[kind]
     return {
         "kind": str(kind),
         "steps": [first] + [few() for _ in range(frames - 1)],
@@ -73,31 +81,31 @@ def iou(margin: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def validate(fast: FastHGru, args, frames: int = 12, batches: int = 3) -> dict:
-    """IoU on videos of the validation seed: carried with 6 and with 1 step a frame, and 30 steps on the first frame."""
-    videos = Videos("easy", args.validation_seed, args.size, frames, count=fast.batch * batches, binary=args.stream_binary)
-    sums = {"first6": [], "last6": [], "last1": [], "first30": []}
-    for _ in range(batches):
-        clip = np.stack([next(videos) for _ in range(fast.batch)], 1)
-        slow = quick = fast.zeros()
-        for index in range(frames):
-            luma, target = to_tensors(clip[index])
-            drive = fast.drive(luma.to(slow.device))
-            target = target.permute(1, 2, 0).reshape(-1, fast.batch).to(slow.device)
-            for _ in range(6):
-                slow = fast.step(drive, slow)
-            for _ in range(6 if index == 0 else 1):
-                quick = fast.step(drive, quick)
-            if index == 0:
-                sums["first6"].append(iou(fast.margin(slow), target))
-                more = slow
-                for _ in range(24):
-                    more = fast.step(drive, more)
-                sums["first30"].append(iou(fast.margin(more), target))
-        sums["last6"].append(iou(fast.margin(slow), target))
-        sums["last1"].append(iou(fast.margin(quick), target))
-    videos.close()
-    return {key: round(torch.cat(values).mean().item(), 4) for key, values in sums.items()}
+def validate(fast: Columns, args, frames: int = 12, batches: int = 2) -> dict:
+    """IoU on videos of the validation seed, by split: carried with 6 and with 1 step a frame, and 4, 6 and 30 steps on the first frame."""
+    found = {}
+    for split in SPLITS[args.split]:
+        videos = Videos(split, args.validation_seed, args.size, frames, count=fast.batch * batches, binary=args.stream_binary)
+        sums = {"first4": [], "first6": [], "first30": [], "last6": [], "last1": []}
+        for _ in range(batches):
+            clip = np.stack([next(videos) for _ in range(fast.batch)], 1)
+            slow = quick = fast.zeros()
+            for index in range(frames):
+                luma, target = to_tensors(clip[index])
+                drive = fast.drive(luma.to(slow.device))
+                target = target.permute(1, 2, 0).reshape(-1, fast.batch).to(slow.device)
+                for step in range(1, 31 if index == 0 else 7):
+                    state = fast.step(drive, slow if step <= 6 else state)
+                    if index == 0 and step in (4, 6, 30):
+                        sums[f"first{step}"].append(iou(fast.margin(drive, state), target))
+                    if step <= 6:
+                        slow = state
+                quick = slow if index == 0 else fast.step(drive, quick)
+            sums["last6"].append(iou(fast.margin(drive, slow), target))
+            sums["last1"].append(iou(fast.margin(drive, quick), target))
+        videos.close()
+        found[split] = {key: round(torch.cat(values).mean().item(), 4) for key, values in sums.items()}
+    return found
 
 
 def work(rank: int, workers: int, args) -> None:
@@ -107,25 +115,26 @@ def work(rank: int, workers: int, args) -> None:
     if workers > 1:
         dist.init_process_group("gloo", init_method=f"file://{args.rendezvous}", rank=rank, world_size=workers)
     run = pathlib.Path(args.run)
-    net = HGru(seed=args.seed).to(device)
-    averaged = HGru(seed=args.seed).to(device)
+    net = NETWORKS[args.network](seed=args.seed).to(device)
+    averaged = NETWORKS[args.network](seed=args.seed).to(device)
     optimiser = torch.optim.Adam(net.parameters(), lr=args.rate, betas=(0.9, 0.98))
     elapsed, iteration = 0.0, 0
-    if args.resume or args.refine:
-        saved = torch.load(args.resume or args.refine, map_location=device, weights_only=True)
+    if args.resume:
+        saved = torch.load(args.resume, map_location=device, weights_only=True)
         net.load_state_dict(saved["net"])
         averaged.load_state_dict(saved["averaged"])
         optimiser.load_state_dict(saved["optimiser"])
-        if not args.refine:
-            elapsed, iteration = saved["elapsed"], saved["iteration"]
-        else:
-            net.load_state_dict(saved["averaged"])
+        elapsed, iteration = saved["elapsed"], saved["iteration"]
+    elif args.refine:
+        weights = load_network(args.refine).state_dict()
+        net.load_state_dict(weights)
+        averaged.load_state_dict(weights)
     parameters = list(net.parameters())
-    fast = FastHGru(net, args.size, args.batch)
-    fast_averaged = FastHGru(averaged, args.size, args.batch) if rank == 0 else None
+    fast = in_columns(net, args.size, args.batch)
+    fast_averaged = in_columns(averaged, args.size, args.batch) if rank == 0 else None
     # each worker and each resumption reads its own stretch of the endless video sequence
     first = rank * 1_000_000_000 + iteration * 100 + (500_000_000 if args.refine else 0)
-    videos = Videos(args.split, args.seed, args.size, Slots.LENGTH, first=first, binary=args.stream_binary)
+    videos = [Videos(split, args.seed, args.size, Slots.LENGTH, first=first, binary=args.stream_binary) for split in SPLITS[args.split]]
     own = np.random.default_rng([args.seed, 1 + rank, iteration])
     slots = Slots(videos, args.batch, own)
     hidden = fast.zeros()
@@ -134,8 +143,7 @@ def work(rank: int, workers: int, args) -> None:
     started, next_check, next_save = time.monotonic() - elapsed, elapsed + args.check_minutes * 60, elapsed + 120
     recent, progress = [], elapsed / budget
     while progress < 1:
-        early = progress < 0.06 and not args.refine
-        todo = plan(np.random.default_rng([args.seed, 0, iteration]), early, args.single, args.longest)
+        todo = plan(np.random.default_rng([args.seed, 0, iteration]), progress, args)
         frames = len(todo["steps"])
         keep = torch.ones(args.batch, device=device)
         for slot in range(args.batch):
@@ -145,7 +153,7 @@ def work(rank: int, workers: int, args) -> None:
                 slots.cut(slot)
                 if todo["kind"] != "cut":
                     keep[slot] = 0
-        hidden = hidden.detach() * keep.repeat(net.channels)[None, :]
+        hidden = hidden.detach() * keep.repeat(hidden.shape[1] // args.batch)[None, :]
         for parameter in parameters:
             parameter.grad = None
         fast.refresh()
@@ -160,7 +168,7 @@ def work(rank: int, workers: int, args) -> None:
                         hidden = fast.step(drive, hidden)
             for _ in range(steps):
                 hidden = fast.step(drive, hidden)
-            margin = fast.margin(hidden)
+            margin = fast.margin(drive, hidden)
             total = total + losses(margin, target, 1.0 if args.refine else contour_weight(progress)) / frames
             score += iou(margin.detach(), target).mean().item() / frames
             slots.advance()
@@ -203,7 +211,7 @@ def work(rank: int, workers: int, args) -> None:
         check = now >= next_check or progress >= 1
         if check or now >= next_save:
             saved = {
-                "net": net.state_dict(), "averaged": averaged.state_dict(), "optimiser": optimiser.state_dict(),
+                "network": args.network, "net": net.state_dict(), "averaged": averaged.state_dict(), "optimiser": optimiser.state_dict(),
                 "elapsed": now, "iteration": iteration,
             }  # fmt: skip
             torch.save(saved, run / "last.tmp")
@@ -218,7 +226,8 @@ def work(rank: int, workers: int, args) -> None:
         if line:
             print(json.dumps(line), file=log, flush=True)
             print(json.dumps(line), flush=True)
-    videos.close()
+    for source in videos:
+        source.close()
     if workers > 1:
         dist.barrier()
         dist.destroy_process_group()
@@ -226,10 +235,11 @@ def work(rank: int, workers: int, args) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", default="runs/main", help="folder for last.pt, log.jsonl and arguments.json")
+    parser.add_argument("--network", default="hgru", choices=sorted(NETWORKS))
+    parser.add_argument("--run", default="runs/hgru", help="folder for last.pt, log.jsonl and arguments.json")
     parser.add_argument("--minutes", type=float, default=80, help="wall-clock budget; the learning rate is annealed over it")
     parser.add_argument("--check-minutes", type=float, default=5, help="time between validations")
-    parser.add_argument("--split", default="easy", choices=["easy", "hard"])
+    parser.add_argument("--split", default="both", choices=sorted(SPLITS), help="both: half of the videos of each")
     parser.add_argument("--size", type=int, default=64, help="canvas edge in pixels")
     parser.add_argument("--batch", type=int, default=8, help="videos per worker (8 or 16 use the compiled kernels)")
     parser.add_argument("--workers", type=int, default=1 if torch.cuda.is_available() else max(1, os.cpu_count()))
@@ -238,12 +248,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--validation-seed", type=int, default=2)
     parser.add_argument("--stream-binary", help="a built `stream` example instead of `cargo run`")
-    parser.add_argument("--single", type=float, default=0.45, help="probability that a later frame gets one step only")
-    parser.add_argument("--longest", type=int, default=3, help="most frames that gradients run through (at least 2)")
+    parser.add_argument("--single", type=float, default=0.45, help="probability that a later frame gets one step only, at first")
+    parser.add_argument("--single-late", type=float, default=0.85, help="and in the last quarter")
+    parser.add_argument("--longest", type=int, default=4, help="most frames that gradients run through in the end (at least 3)")
     parser.add_argument(
         "--average", type=float, default=0.998, help="decay per iteration of the averaged weights, which are the released ones"
     )
-    parser.add_argument("--refine", help="a last.pt to start from anew: its averaged weights, a schedule of its own")
+    parser.add_argument("--refine", help="a last.pt or an exported folder to start from anew, with a schedule of its own")
     parser.add_argument("--resume", help="a last.pt to go on from; its elapsed time counts towards --minutes")
     args = parser.parse_args()
     run = pathlib.Path(args.run)

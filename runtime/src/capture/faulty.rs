@@ -267,7 +267,7 @@ mod tests {
                 width: 8,
                 height: 8,
                 stride: 8,
-                data: vec![7; 64],
+                data: vec![7; 64].into(),
                 sequence: self.next,
                 captured: Duration::from_secs(100),
                 ..Frame::default()
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn a_seed_repeats_its_faults_and_another_makes_others() {
         let run = |spec: &str| -> Vec<(u64, Vec<u8>)> {
-            frames(faulty(spec).1.as_mut(), 200).into_iter().map(|frame| (frame.sequence, frame.data)).collect()
+            frames(faulty(spec).1.as_mut(), 200).into_iter().map(|frame| (frame.sequence, frame.data.to_vec())).collect()
         };
         let spec = "drop=0.2,corrupt=0.2,truncate=0.1";
         assert_eq!(run(spec), run(spec));

@@ -71,7 +71,7 @@ impl Source for Pathfinder {
         frame.width = self.size;
         frame.height = self.size;
         frame.stride = self.size;
-        frame.data = next.frame;
+        frame.data = next.frame.into();
         frame.sequence = self.sequence;
         frame.captured = captured;
         frame.cut = next.cut && self.sequence > 0;

@@ -34,7 +34,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let rule = manifest.rule();
         let threshold = rule.threshold.map_or("never".into(), |x| format!("{} below {x}", rule.metric));
         let threshold = match rule.wake {
-            Some(wake) => format!("the first step moved it, squared over the floor (from {} on), at most {wake}; later {threshold}", rule.floor),
+            Some(wake) => {
+                format!("the first step moved it, squared over the floor (from {} on), at most {wake}; later {threshold}", rule.floor)
+            }
             None => threshold,
         };
         let zero = rule.zero.map_or("never".into(), |x| format!("drive moved less than {x}"));

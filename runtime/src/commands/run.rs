@@ -212,7 +212,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let args = &configured.args;
     life.notifier().starting("loading the network", START);
     let network = Network::load(&args.model)?;
-    let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default())?;
+    let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
     let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: network.manifest.input.width };
     let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();

@@ -10,6 +10,7 @@ use crate::network::Network;
 use crate::network::engine::{Engine, EngineError};
 use cpu::threads::Threads;
 use cpu::{CpuEngine, Options};
+use resilient::{Backoff, ResilientEngine};
 
 /// Which engine a user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,13 +37,8 @@ impl FromStr for Choice {
     }
 }
 
-/// Opens the engine of `choice` for `network`, with a thread for every processor, and says which it is.
-pub fn open(choice: Choice, network: &Network) -> Result<Box<dyn Engine>, EngineError> {
-    open_with(choice, network, Threads::default())
-}
-
 /// Opens the engine of `choice` for `network`, with so many threads where the CPU computes, and says which it is.
-pub fn open_with(choice: Choice, network: &Network, threads: Threads) -> Result<Box<dyn Engine>, EngineError> {
+pub fn open(choice: Choice, network: &Network, threads: Threads) -> Result<Box<dyn Engine>, EngineError> {
     let cpu = || CpuEngine::with(network, Options { threads: threads.get(), ..Options::default() });
     if choice == Choice::Cpu {
         return Ok(Box::new(cpu()?));
@@ -53,7 +49,7 @@ pub fn open_with(choice: Choice, network: &Network, threads: Threads) -> Result<
             if choice == Choice::Cuda {
                 return Ok(Box::new(engine));
             }
-            Ok(Box::new(resilient::ResilientEngine::before(cpu()?, network, engine, resilient::Backoff::default())))
+            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, Backoff::default())))
         }
         Err(error) if choice == Choice::Auto => {
             log::info!("{error}; using the CPU");

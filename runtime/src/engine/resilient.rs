@@ -11,7 +11,7 @@ use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, Order};
-use crate::outcome::Trace;
+use crate::outcome::{Label, Trace};
 use crate::sampling::Sampling;
 
 /// Waits before the GPU is tried again, doubled from one failed attempt to the next.
@@ -48,16 +48,15 @@ pub struct ResilientEngine {
     failures: u64,
     /// The frame's picture went to the GPU, and the CPU has not seen it.
     taken: bool,
+    /// How far the last frame was to go.
+    order: Option<Order>,
+    /// Labels are asked for.
+    label_threshold: Option<f32>,
 }
 
 impl ResilientEngine {
-    /// Takes over `gpu`, which runs `network`, with a new CPU engine behind it.
-    pub fn new(network: &Network, gpu: CudaEngine, backoff: Backoff) -> Result<ResilientEngine, EngineError> {
-        Ok(ResilientEngine::before(CpuEngine::load(network)?, network, gpu, backoff))
-    }
-
     /// Takes over `gpu` and, behind it, `cpu`, which both run `network`.
-    pub fn before(cpu: CpuEngine, network: &Network, gpu: CudaEngine, backoff: Backoff) -> ResilientEngine {
+    pub fn new(network: &Network, gpu: CudaEngine, cpu: CpuEngine, backoff: Backoff) -> ResilientEngine {
         ResilientEngine {
             network: network.clone(),
             gpu: Gpu::Ready(Box::new(gpu)),
@@ -66,6 +65,8 @@ impl ResilientEngine {
             wait: backoff.first,
             failures: 0,
             taken: false,
+            order: None,
+            label_threshold: None,
         }
     }
 
@@ -104,6 +105,9 @@ impl ResilientEngine {
                 Ok(Ok(mut gpu)) => {
                     log::info!("the GPU is back: {}", gpu.description());
                     gpu.input().copy_from_slice(self.cpu.input());
+                    if let Some(threshold) = self.label_threshold {
+                        gpu.want_labels(threshold);
+                    }
                     self.gpu = Gpu::Ready(Box::new(gpu));
                 }
                 Err(TryRecvError::Empty) => {}
@@ -135,6 +139,12 @@ impl Engine for ResilientEngine {
         }
     }
 
+    fn pin(&mut self, frame: &mut Frame) {
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            gpu.pin(frame);
+        }
+    }
+
     fn take(&mut self, frame: &Frame, sampling: &Sampling) -> Result<bool, EngineError> {
         self.taken = false;
         if let Gpu::Ready(gpu) = &mut self.gpu {
@@ -159,6 +169,7 @@ impl Engine for ResilientEngine {
     }
 
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+        self.order = Some(*order);
         if let Gpu::Ready(gpu) = &mut self.gpu {
             match gpu.advance(order) {
                 Ok(trace) => {
@@ -174,11 +185,39 @@ impl Engine for ResilientEngine {
     }
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
-        // The state the GPU holds was read out with its last step.
         if let Gpu::Ready(gpu) = &mut self.gpu {
-            return gpu.readout();
+            // Asked for twice, because a borrow that is returned on one path is held on all: the second time it is at hand.
+            match gpu.readout().map(|_| ()) {
+                Ok(()) => {}
+                Err(error) => {
+                    self.fail(&error);
+                    self.input_is_here()?;
+                    self.cpu.encode()?;
+                    if let Some(order) = self.order {
+                        self.cpu.advance(&order)?;
+                    }
+                }
+            }
         }
-        self.cpu.readout()
+        match &mut self.gpu {
+            Gpu::Ready(gpu) => gpu.readout(),
+            _ => self.cpu.readout(),
+        }
+    }
+
+    fn want_labels(&mut self, threshold: f32) {
+        self.label_threshold = Some(threshold);
+        if let Gpu::Ready(gpu) = &mut self.gpu {
+            gpu.want_labels(threshold);
+        }
+    }
+
+    fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {
+        match &mut self.gpu {
+            // Packed with the frame's last step.
+            Gpu::Ready(gpu) => gpu.labels(),
+            _ => Ok(None),
+        }
     }
 
     fn reset(&mut self) {

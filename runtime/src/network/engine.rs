@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::halting::HaltingRule;
 use crate::frame::Frame;
-use crate::outcome::Trace;
+use crate::outcome::{Label, Trace};
 use crate::sampling::Sampling;
 
 /// How far one frame may go.
@@ -53,7 +53,7 @@ pub enum EngineError {
 /// Runs one network and owns its hidden state.
 ///
 /// A frame is: fill [`Engine::input`], or have the picture taken by [`Engine::take`]; then [`Engine::encode`], [`Engine::advance`],
-/// [`Engine::readout`].
+/// and [`Engine::readout`] or [`Engine::labels`].
 /// The first frame, and the first after [`Engine::reset`], start from a zero state on the slow path.
 pub trait Engine: Send {
     /// The engine's name as reports carry it, for example `cpu`.
@@ -62,8 +62,12 @@ pub trait Engine: Send {
     /// The input tensor, NCHW f32 with N = 1, to be filled before [`Engine::encode`].
     fn input(&mut self) -> &mut [f32];
 
+    /// Moves the picture's bytes to memory that this engine reads in place, if it has any: for frames whose memory goes round between a
+    /// live source and this engine, so that the source fills it from then on. Wherever they lie, [`Engine::take`] takes them.
+    fn pin(&mut self, _frame: &mut Frame) {}
+
     /// Takes the picture itself, to be made the input tensor where the network runs, in place of a filled [`Engine::input`]. False where
-    /// this engine, or this picture, needs the tensor filled.
+    /// this engine, or this picture, needs the tensor filled. Until [`Engine::advance`] returns, the picture's bytes are left alone.
     fn take(&mut self, _frame: &Frame, _sampling: &Sampling) -> Result<bool, EngineError> {
         Ok(false)
     }
@@ -77,6 +81,15 @@ pub trait Engine: Send {
 
     /// Reads the answer out of the hidden state: logits, NCHW f32.
     fn readout(&mut self) -> Result<&[f32], EngineError>;
+
+    /// From the next frame on, [`Engine::labels`] is asked for: a pixel shows the likeliest class other than background (0) where that is
+    /// likelier than `threshold`.
+    fn want_labels(&mut self, _threshold: f32) {}
+
+    /// The answer packed to a class and a score for each pixel, row by row; `None` where this engine leaves that to who reads the logits.
+    fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {
+        Ok(None)
+    }
 
     /// Forgets the hidden state: the next frame takes the slow path from zero.
     fn reset(&mut self);

@@ -223,8 +223,13 @@ impl Manifest {
     fn halting_rule(&self, halting: &HaltingSection) -> Result<HaltingRule, ManifestError> {
         let steps = self.steps;
         let value = |key, reason: String| ManifestError::Value { section: "halting", key, reason };
-        let figures =
-            [("threshold", halting.threshold), ("wake", halting.wake), ("surprise", halting.surprise), ("cut", halting.cut), ("zero", halting.zero)];
+        let figures = [
+            ("threshold", halting.threshold),
+            ("wake", halting.wake),
+            ("surprise", halting.surprise),
+            ("cut", halting.cut),
+            ("zero", halting.zero),
+        ];
         for (key, x) in figures {
             if x.is_some_and(|x| !x.is_finite() || x < 0.0) {
                 return Err(value(key, "a finite number of 0 or more is needed".into()));
@@ -253,8 +258,9 @@ impl Manifest {
                 )
             },
             name => {
-                let metric = Metric::from_str(name)
-                    .map_err(|()| value("rule", format!("'{name}' is none of fixed, slow-fast, relative-l2, relative-l1, cosine, floor")))?;
+                let metric = Metric::from_str(name).map_err(|()| {
+                    value("rule", format!("'{name}' is none of fixed, slow-fast, relative-l2, relative-l1, cosine, floor"))
+                })?;
                 HaltingRule::halting(metric, needed("threshold", halting.threshold)?, steps.max)
             }
         };

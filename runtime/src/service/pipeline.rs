@@ -70,7 +70,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Wires `engine` for frames of a source whose capture times are those of the scene (`timed`) or not, fitted by `mode`, halted by `rule`.
-    pub fn new(network: &Network, engine: Box<dyn Engine>, rule: HaltingRule, mode: Mode, timed: bool) -> Pipeline {
+    pub fn new(network: &Network, mut engine: Box<dyn Engine>, rule: HaltingRule, mode: Mode, timed: bool) -> Pipeline {
         let input = network.manifest.input.clone();
         let channel = |values: &[f32]| std::array::from_fn(|at| values[at.min(values.len() - 1)]);
         let spec = InputSpec {
@@ -80,16 +80,9 @@ impl Pipeline {
             mean: channel(&input.mean),
             std: channel(&input.std),
         };
-        Pipeline {
-            engine,
-            fitter: Fitter::new(spec, mode),
-            task: Task::new(&network.manifest.task, network.logits_shape()),
-            rule,
-            input,
-            timed,
-            last: None,
-            taken: false,
-        }
+        let task = Task::new(&network.manifest.task, network.logits_shape());
+        engine.want_labels(task.threshold());
+        Pipeline { engine, fitter: Fitter::new(spec, mode), task, rule, input, timed, last: None, taken: false }
     }
 
     /// The engine's name.
@@ -113,6 +106,11 @@ impl Pipeline {
         self.task.reset();
     }
 
+    /// Lets the engine keep the frame's memory, which goes round between a live source and this pipeline, where it reads without a copy.
+    pub fn pin(&mut self, frame: &mut Frame) {
+        self.engine.pin(frame);
+    }
+
     /// Answers one frame with at most `limit` steps, none of which may end after `deadline`.
     pub fn answer(&mut self, frame: &Frame, limit: u32, deadline: Option<Duration>) -> Result<Answer<'_>, PipelineError> {
         self.continuity(frame);
@@ -133,7 +131,11 @@ impl Pipeline {
             }
             stepped => stepped?,
         };
-        let detections = self.task.read(self.engine.readout()?, view(&self.fitter));
+        let view = view(&self.fitter);
+        let detections = match self.engine.labels()? {
+            Some(labels) => self.task.take(labels, view),
+            None => self.task.read(self.engine.readout()?, view),
+        };
         let done = clock::now();
         let stages = Stages { fit: fitted - began, encode: encoded - fitted, steps: stepped - encoded, readout: done - stepped };
         Ok(Answer { trace, detections, stages, age: done.saturating_sub(frame.captured) })
@@ -158,7 +160,9 @@ impl Pipeline {
             let encoded = clock::now();
             let steps = self.engine.advance(&order)?.steps.max(1);
             let stepped = clock::now();
-            self.engine.readout()?;
+            if self.engine.labels()?.is_none() {
+                self.engine.readout()?;
+            }
             cost.base = cost.base.min(clock::now() - stepped + (encoded - began));
             cost.per_step = cost.per_step.min((stepped - encoded) / steps);
         }

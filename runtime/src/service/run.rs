@@ -72,6 +72,9 @@ pub fn run(
             life.waited(source.state());
             continue;
         }
+        if live {
+            pipeline.pin(&mut frame);
+        }
         let (limit, deadline) = plan.map_or((MAX_STEPS as u32, None), |plan| (plan.limit, plan.deadline));
         let mut report = match pipeline.answer(&frame, limit, deadline) {
             Ok(answer) => answer.report(&frame, engine),

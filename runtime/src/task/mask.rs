@@ -1,5 +1,7 @@
 //! Logits to a class per pixel.
 
+use crate::outcome::Label;
+
 /// A class and its probability for every pixel of the logits.
 #[derive(Clone, Debug)]
 pub struct Mask {
@@ -35,6 +37,19 @@ impl Mask {
             self.classes[at] = if seen { best as u8 } else { 0 };
             self.scores[at] = if seen { probability } else { 1.0 - probability };
         }
+    }
+
+    /// Takes what an engine packed by the same rule. O(pixels).
+    pub(super) fn take(&mut self, labels: &[Label]) {
+        for ((class, score), label) in self.classes.iter_mut().zip(&mut self.scores).zip(labels) {
+            *class = label.class;
+            *score = f32::from(label.score) / 255.0;
+        }
+    }
+
+    /// What a pixel's class must be likelier than.
+    pub(super) fn threshold(&self) -> f32 {
+        self.threshold
     }
 }
 

@@ -7,6 +7,7 @@ mod tracks;
 pub use mask::Mask;
 
 use crate::network::manifest::{TaskKind, TaskSection};
+use crate::outcome::Label;
 use crate::telemetry::{Detections, Region};
 use regions::Regions;
 use tracks::Tracks;
@@ -36,6 +37,21 @@ impl Task {
     /// Reads one frame's logits. `view` is the part of the source's picture that the logits cover.
     pub fn read(&mut self, logits: &[f32], view: Region) -> &Detections {
         self.mask.read(logits);
+        self.detect(view)
+    }
+
+    /// Reads one frame's labels, packed with [`Task::threshold`]; `view` as in [`Task::read`].
+    pub fn take(&mut self, labels: &[Label], view: Region) -> &Detections {
+        self.mask.take(labels);
+        self.detect(view)
+    }
+
+    /// What a pixel's class must be likelier than.
+    pub fn threshold(&self) -> f32 {
+        self.mask.threshold()
+    }
+
+    fn detect(&mut self, view: Region) -> &Detections {
         self.regions.find(&self.mask, self.kind == TaskKind::Detections, view, &mut self.detections);
         if self.kind == TaskKind::Detections {
             self.tracks.follow(&mut self.detections);

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use recslowfast::engine::cpu::CpuEngine;
+use recslowfast::engine::cuda::plan::{Gpu, plan};
 use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
-use recslowfast::network::halting::{HaltingRule, Metric};
-use recslowfast::outcome::Stop;
+use recslowfast::network::halting::{FLOOR_RISE, HaltingRule, Metric};
+use recslowfast::outcome::{Stop, Trace};
 
 use crate::standin::{self, AMPERE, Build};
 
@@ -90,6 +91,13 @@ fn compare(network: &Network, precision: Precision, frames: usize, rule: Halting
     tally
 }
 
+/// One small network of each family, and one of everything ordinary networks have besides.
+const FAMILIES: [&str; 6] = ["tiny-hgru", "tiny-lean", "tiny-convlstm", "tiny-convgru", "tiny-feedforward", "tiny-unet"];
+
+fn tiny(name: &str) -> Network {
+    Network::load(&format!("{}/tests/gpu/networks/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there")
+}
+
 fn reference() -> Network {
     let named = std::env::var("STANDIN_NETWORK").unwrap_or_else(|_| "pathfinder-hgru".into());
     Network::load(&named).expect("the network is there")
@@ -111,13 +119,13 @@ fn child_reference() {
     assert!(tally.same_pixels as f64 >= tally.pixels as f64 * 0.999, "{} of {} pixels agree", tally.same_pixels, tally.pixels);
 }
 
-/// One small network of each family, under every thread order the caller sets.
+/// Every small network, under the thread order the caller sets.
 #[test]
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_families() {
     let full = set("TEST_FULL");
-    for name in ["tiny-hgru", "tiny-convlstm", "tiny-convgru", "tiny-feedforward"] {
-        let network = Network::load(&format!("{}/tests/gpu/networks/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there");
+    for name in FAMILIES {
+        let network = tiny(name);
         let precision = if full { Precision::Full } else { Precision::Auto };
         println!("measured: {name}");
         let tally = compare(&network, precision, 60, network.manifest.rule());
@@ -169,9 +177,10 @@ fn the_kernels_are_clean_under_sanitizers_in_every_order() {
 #[test]
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_rules() {
-    let network = Network::load(&format!("{}/tests/gpu/networks/tiny-hgru", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there");
+    let network = tiny("tiny-hgru");
     let (size, metric) = ((network.manifest.input.width as usize, network.manifest.input.height as usize), Metric::RelativeL2);
     let halting = |threshold| HaltingRule::halting(metric, threshold, 9);
+    let floor = |wake, settle, floor| HaltingRule::floor(metric, wake, settle, floor, 9);
     let rules = [
         HaltingRule::fixed(3),
         HaltingRule::slow_fast(5, 1),
@@ -187,6 +196,18 @@ fn child_rules() {
         HaltingRule { metric: Metric::RelativeL1, ..halting(0.05) },
         HaltingRule { metric: Metric::Cosine, ..halting(0.005) },
         HaltingRule { fast: 0, slow: 1, ..HaltingRule::fixed(1) },
+        floor(0.0, 0.05, 0.05),
+        floor(0.05, 0.02, 0.05),
+        floor(1e9, 0.05, 0.05),
+        floor(0.05, 0.02, 1e-6),
+        floor(0.05, 0.02, 10.0),
+        HaltingRule { min: 2, ..floor(1e9, 0.05, 0.05) },
+        HaltingRule { metric: Metric::Cosine, ..floor(0.005, 0.002, 0.01) },
+        HaltingRule { cut: Some(0.0), fast: 2, ..halting(0.02) },
+        HaltingRule { cut: Some(1e9), fast: 2, ..halting(0.02) },
+        HaltingRule { cut: Some(0.3), surprise: Some(0.2), fast: 1, ..floor(0.1, 0.01, 0.1) },
+        HaltingRule { cut: Some(1e9), zero: Some(0.2), ..floor(0.1, 0.02, 0.1) },
+        HaltingRule { cut: Some(0.2), fast: 1, slow: 3, ..HaltingRule::fixed(3) },
         HaltingRule::fixed(64),
     ];
     let mut cpu = CpuEngine::load(&network).unwrap();
@@ -231,11 +252,39 @@ fn child_rules() {
         rested += usize::from(want.steps == 0);
     }
     assert!((1..38).contains(&rested), "{rested} of 40 frames rested");
+    a_floor_rises(&mut cpu, &mut gpu, size);
     // A deadline that has passed allows the step that is under way, and no other.
     let order = Order { rule: halting(0.0), limit: 64, deadline: Some(Duration::ZERO) };
     gpu.encode().unwrap();
     let trace = gpu.advance(&order).unwrap();
     assert_eq!((trace.steps, trace.stop), (1, Stop::Deadline));
+}
+
+/// One scene between two brightnesses: every frame moves the state by about as much, and the floor, low at first, rises to where that no
+/// longer wakes.
+fn a_floor_rises(cpu: &mut CpuEngine, gpu: &mut CudaEngine, size: (usize, usize)) {
+    let mut run = |rule: HaltingRule, frames: usize| {
+        cpu.reset();
+        gpu.reset();
+        let order = Order { rule, limit: 64, deadline: None };
+        let traces = (0..frames).map(|at| {
+            frame(1, size.0, size.1, cpu.input());
+            cpu.input().iter_mut().for_each(|x| *x *= 1.0 + 0.2 * (at % 2) as f32);
+            gpu.input().copy_from_slice(cpu.input());
+            cpu.encode().unwrap();
+            gpu.encode().unwrap();
+            let (want, got) = (cpu.advance(&order).unwrap(), gpu.advance(&order).unwrap());
+            assert_eq!((want.steps, want.stop), (got.steps, got.stop), "a rising floor, frame {at}: {want:?} and {got:?}");
+            want
+        });
+        traces.collect::<Vec<_>>()
+    };
+    let usual = run(HaltingRule::fixed(1), 20)[19].distances[0];
+    let floor = 0.1 * usual;
+    let wake = usual * usual / (floor * FLOOR_RISE.powi(20));
+    let traces = run(HaltingRule::floor(Metric::RelativeL2, wake, 0.01 * usual, floor, 4), 80);
+    let woken = |traces: &[Trace]| traces.iter().filter(|trace| trace.steps > 1).count();
+    assert!(woken(&traces[1..11]) > 0 && woken(&traces[60..]) == 0, "{:?}", traces.iter().map(|trace| trace.steps).collect::<Vec<_>>());
 }
 
 #[test]
@@ -248,28 +297,131 @@ fn every_rule_decides_as_on_the_cpu() {
 #[test]
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_short() {
-    for name in ["tiny-hgru", "tiny-convlstm", "tiny-convgru", "tiny-feedforward"] {
-        let network = Network::load(&format!("{}/tests/gpu/networks/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there");
+    for name in FAMILIES {
+        let network = tiny(name);
         let full = set("TEST_FULL");
         let tally = compare(&network, if full { Precision::Full } else { Precision::Auto }, 3, network.manifest.rule());
         assert!(tally.worst <= if full { 2e-4 } else { 2e-2 }, "{name}: logits differ by {}", tally.worst);
     }
 }
 
+/// Labels are what the logits say, and logits on demand are those that come without being asked for.
 #[test]
-fn the_reference_network_agrees_with_the_cpu_on_tensor_cores() {
+#[ignore = "run by the tests of this file, in a process of its own"]
+fn child_labels() {
+    let (mut pixels, mut shown) = (0, 0);
+    for (name, threshold) in [("tiny-lean", 0.5), ("passthrough-colour", 0.4), ("passthrough-colour", 0.1)] {
+        let network = tiny(name);
+        let [_, classes, h, w] = network.logits_shape();
+        let (mut gpu, mut plain) =
+            (CudaEngine::load(&network, Precision::Auto).unwrap(), CudaEngine::load(&network, Precision::Auto).unwrap());
+        gpu.want_labels(threshold);
+        let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
+        let order = Order { rule: network.manifest.rule(), limit: 64, deadline: None };
+        for at in 0..4 {
+            // The third frame is the second again: where that needs no step, its labels are still there.
+            frame(if at == 2 { 1 } else { at * 9 }, width, height, plain.input());
+            for (place, value) in plain.input().iter_mut().enumerate() {
+                *value += (place % 7) as f32 * 0.3;
+            }
+            gpu.input().copy_from_slice(plain.input());
+            for engine in [&mut gpu, &mut plain] {
+                engine.encode().unwrap();
+                engine.advance(&order).unwrap();
+            }
+            assert!(plain.labels().unwrap().is_none());
+            let labels = gpu.labels().unwrap().expect("they were asked for").to_vec();
+            let logits = gpu.readout().unwrap().to_vec();
+            assert_eq!(logits, plain.readout().unwrap(), "{name}: logits on demand differ");
+            for (at, label) in labels.iter().enumerate() {
+                let logit = |class: usize| logits[class * h * w + at];
+                let best = (1..classes).max_by(|&a, &b| logit(a).total_cmp(&logit(b)).then(b.cmp(&a))).unwrap();
+                let probability = 1.0 / (0..classes).map(|class| (logit(class) - logit(best)).exp()).sum::<f32>();
+                let (class, score) = if probability > threshold { (best, probability) } else { (0, 1.0 - probability) };
+                let doubtful = (probability - threshold).abs() < 1e-4;
+                assert!(doubtful || usize::from(label.class) == class, "{name}: pixel {at} of class {class} is labelled {label:?}");
+                assert!(doubtful || (f32::from(label.score) / 255.0 - score).abs() < 2.1e-3, "{name}: {score} is labelled {label:?}");
+                pixels += 1;
+                shown += usize::from(class > 0);
+            }
+        }
+    }
+    assert!(shown > pixels / 10 && shown < pixels * 9 / 10, "{shown} of {pixels} pixels show something");
+    println!("measured: {pixels} pixels labelled as their logits say, {shown} of them not background");
+}
+
+#[test]
+fn labels_are_what_the_logits_say() {
     let Some(folder) = standin::folder(AMPERE) else { return };
-    standin::run(&folder, "agreement::child_reference", &[]);
-}
-
-#[test]
-fn the_reference_network_agrees_with_the_cpu_in_fp32() {
+    standin::run(&folder, "agreement::child_labels", &[]);
     let Some(folder) = standin::folder(Build { mma_path: 0, sanitized: false }) else { return };
-    standin::run(&folder, "agreement::child_reference", &[("TEST_FULL", "1"), ("TEST_FRAMES", "12")]);
+    standin::run(&folder, "agreement::child_labels", &[("STANDIN_ORDER", "1")]);
 }
 
 #[test]
-fn the_reference_network_agrees_with_the_cpu_on_xavier() {
-    let Some(folder) = standin::folder(Build { mma_path: 70, sanitized: false }) else { return };
-    standin::run(&folder, "agreement::child_reference", &[("TEST_FRAMES", "6"), ("STANDIN_ORDER", "7")]);
+fn what_has_no_kernel_is_named() {
+    let gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164 };
+    let error = plan(&tiny("tiny-cubic"), gpu, Transforms::Auto).unwrap_err().to_string();
+    for part in ["encoder.onnx", "enlarge", "Resize", "only nearest and linear"] {
+        assert!(error.contains(part), "'{error}' does not say '{part}'");
+    }
+}
+
+/// The networks that come with the project, by folder.
+fn zoo() -> Vec<String> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/zoo");
+    let entries = std::fs::read_dir(folder).expect("the zoo is there").flatten();
+    let mut found: Vec<String> = entries
+        .filter(|entry| entry.path().join("model.toml").exists())
+        .map(|entry| entry.path().to_str().expect("a plain path").to_owned())
+        .collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+/// Runs every network of the zoo, each for as many of `frames` frames as `billions` of multiply-adds allow.
+fn run_zoo(build: Build, full: bool, frames: usize, billions: f64) {
+    let Some(folder) = standin::folder(build) else { return };
+    let gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164 };
+    for network in zoo() {
+        let kernels = plan(&Network::load(&network).unwrap(), gpu, Transforms::Never).expect("the zoo has kernels");
+        let steps = |phase: &str| if phase == "step" { 6.0 } else { 1.0 };
+        let macs: f64 = kernels.iter().map(|kernel| kernel.useful_macs as f64 * steps(kernel.phase)).sum();
+        let frames = ((billions * 1e9 / macs) as usize).clamp(3, frames).to_string();
+        println!("{network}");
+        let full = if full { "1" } else { "0" };
+        standin::run(
+            &folder,
+            "agreement::child_reference",
+            &[("STANDIN_NETWORK", &network), ("TEST_FULL", full), ("TEST_FRAMES", &frames)],
+        );
+    }
+}
+
+#[test]
+fn every_network_of_the_zoo_agrees_with_the_cpu_on_tensor_cores() {
+    run_zoo(AMPERE, false, 60, 100.0);
+}
+
+#[test]
+fn every_network_of_the_zoo_agrees_with_the_cpu_in_fp32() {
+    run_zoo(Build { mma_path: 0, sanitized: false }, true, 60, 40.0);
+}
+
+#[test]
+fn every_network_of_the_zoo_agrees_with_the_cpu_on_xavier() {
+    run_zoo(Build { mma_path: 70, sanitized: false }, false, 60, 20.0);
+}
+
+#[test]
+#[ignore = "takes long; run by the verb gpu"]
+fn the_whole_zoo_agrees_with_the_cpu_on_tensor_cores() {
+    run_zoo(AMPERE, false, 60, f64::INFINITY);
+}
+
+#[test]
+#[ignore = "takes long; run by the verb gpu"]
+fn the_whole_zoo_agrees_with_the_cpu_in_fp32() {
+    run_zoo(Build { mma_path: 0, sanitized: false }, true, 60, f64::INFINITY);
 }

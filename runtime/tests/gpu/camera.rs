@@ -6,13 +6,13 @@ use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
 use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::{CudaEngine, Precision};
 use recslowfast::engine::resilient::{Backoff, ResilientEngine};
-use recslowfast::frame::{Frame, PixelFormat, Range};
+use recslowfast::frame::{Bytes, Frame, PixelFormat, Range};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::service::pipeline::Pipeline;
 
-use crate::faults::{LAUNCH_FAILED, fail, number};
+use crate::faults::{LAUNCH_FAILED, fail, live, number};
 use crate::standin::{self, AMPERE, Build};
 
 fn network(name: &str) -> Network {
@@ -76,7 +76,7 @@ fn child_what_is_not_taken() {
     let mut grey = frame(PixelFormat::Grey, Range::Full, (46, 19), 0);
     let sampling = fitter.sampling(&grey).unwrap().unwrap().clone();
     assert!(gpu.take(&grey, &sampling).unwrap());
-    grey.data.pop();
+    grey.data.vec().pop();
     assert!(!gpu.take(&grey, &sampling).unwrap(), "a byte is missing");
     let jpeg = Frame { format: PixelFormat::Mjpeg, ..frame(PixelFormat::Grey, Range::Full, (46, 19), 0) };
     assert!(!gpu.take(&jpeg, &sampling).unwrap() && fitter.sampling(&jpeg).unwrap().is_none(), "a JPEG is decoded on the CPU");
@@ -101,6 +101,75 @@ fn stream(at: usize) -> Frame {
     frame
 }
 
+/// Pictures written where the GPU reads them: three frames and four buffers of a driver go round, as between a camera and the engine.
+#[test]
+#[ignore = "run by the tests of this file, in a process of its own"]
+fn child_in_place() {
+    let can = std::env::var("STANDIN_REGISTERS").is_err();
+    let network = network("passthrough-grey");
+    let mut gpu = CudaEngine::load(&network, Precision::Full).unwrap();
+    let mut fitter = Fitter::new(InputSpec::luma(46, 19), Mode::Stretch);
+    let mut want = vec![0.0; 46 * 19];
+    let picture = |at: usize| Frame {
+        data: (0..61 * 37).map(|place| (place * 7 + at * 31) as u8).collect(),
+        ..frame(PixelFormat::Grey, Range::Full, (61, 37), 0)
+    };
+    let size = 61 * 37;
+    let mut ring: Vec<Bytes> = (0..4).map(|_| vec![0; size + 100].into()).collect();
+    let mut held = [Frame::default(), Frame::default(), Frame::default()];
+    let mut places = std::collections::BTreeSet::new();
+    for at in 0..40 {
+        // The driver fills a buffer, and the frame that comes back takes its place in the ring.
+        let filled = &mut ring[at % 4];
+        filled[..size].copy_from_slice(&picture(at).data);
+        let frame = &mut held[at % 3];
+        std::mem::swap(&mut frame.data, filled);
+        filled.resize(size + 100, 0);
+        frame.data.truncate(size);
+        *frame = Frame { data: std::mem::take(&mut frame.data), ..picture(at) };
+        gpu.pin(frame);
+        places.insert(frame.data.as_ptr() as usize);
+        fitter.fit(frame, &mut want).unwrap();
+        let got = taken(&mut gpu, frame, &mut fitter);
+        assert!(want.iter().zip(&got).all(|(want, got)| (want - got).abs() < 1e-5), "frame {at} differs");
+    }
+    let pictures = gpu.pictures();
+    if can {
+        // Seven buffers, pinned when they first come by; from then on the driver fills them where the GPU reads.
+        assert_eq!((pictures.in_place, pictures.copied), (40, 0));
+        assert!(places.len() == 7 && held.iter().all(|frame| frame.data.block().is_some()), "{} places", places.len());
+    } else {
+        assert_eq!((pictures.in_place, pictures.copied), (0, 40));
+    }
+    println!("measured: {} pictures read in place, {} copied, from {} buffers", pictures.in_place, pictures.copied, places.len());
+    // Memory that is new for every picture is not lent for ever.
+    for at in 0..40 {
+        let mut frame = picture(at);
+        gpu.pin(&mut frame);
+        taken(&mut gpu, &frame, &mut fitter);
+    }
+    assert!(gpu.pictures().copied >= 24, "{:?}", gpu.pictures());
+    // Blocks outlive the engine that lent them, and another engine does not take them for its own.
+    drop(gpu);
+    let before = held[0].data.to_vec();
+    let mut other = CudaEngine::load(&network, Precision::Full).unwrap();
+    assert_eq!(*held[0].data, before);
+    taken(&mut other, &held[0], &mut fitter);
+    assert_eq!(other.pictures().in_place, 0);
+    other.pin(&mut held[0]);
+    taken(&mut other, &held[0], &mut fitter);
+    assert_eq!(other.pictures().in_place, u64::from(can));
+    drop((other, ring, held));
+    assert_eq!(live().unwrap_or(0), 0, "something was not freed");
+}
+
+#[test]
+fn pictures_are_read_where_the_camera_put_them() {
+    let Some(folder) = standin::folder(AMPERE) else { return };
+    standin::run(&folder, "camera::child_in_place", &[]);
+    standin::run(&folder, "camera::child_in_place", &[("STANDIN_REGISTERS", "0")]);
+}
+
 struct Seen {
     steps: u32,
     mask: Vec<u8>,
@@ -108,7 +177,8 @@ struct Seen {
 }
 
 fn see(pipeline: &mut Pipeline, at: usize) -> Seen {
-    let frame = stream(at);
+    let mut frame = stream(at);
+    pipeline.pin(&mut frame);
     let steps = pipeline.answer(&frame, 64, None).expect("every frame is answered").trace.steps;
     let picture = pipeline.picture(&frame).unwrap();
     Seen { steps, mask: pipeline.mask().classes.clone(), luma: picture.luma.clone() }
@@ -128,7 +198,7 @@ fn child_pipeline() {
     let pipeline = |engine: Box<dyn Engine>| Pipeline::new(&network, engine, HaltingRule::fixed(2), Mode::Letterbox, false);
     let on_gpu = || {
         let gpu = CudaEngine::load(&network, Precision::Auto).unwrap();
-        pipeline(Box::new(ResilientEngine::new(&network, gpu, never).unwrap()))
+        pipeline(Box::new(ResilientEngine::new(&network, gpu, CpuEngine::load(&network).unwrap(), never)))
     };
     let on_cpu = || pipeline(Box::new(CpuEngine::load(&network).unwrap()));
     let (mut cpu, mut gpu) = (on_cpu(), on_gpu());

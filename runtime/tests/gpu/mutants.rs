@@ -27,8 +27,10 @@ const CONV: &str = "conv_mma.cu";
 const SPECTRA: &str = "conv_fft.cu";
 const CAMERA: &str = "camera.cu";
 const POINT: &str = "pointwise.cu";
+const SPATIAL: &str = "spatial.cu";
+const FRAME: &str = "frame.cu";
 
-const MUTANTS: [Mutant; 37] = [
+const MUTANTS: [Mutant; 49] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -53,11 +55,11 @@ const MUTANTS: [Mutant; 37] = [
     mutant("stride of columns forgotten", CONV, "const int pixel = p.stride_x * words;", "const int pixel = words;"),
     outside("channels beyond the tensor written", CONV, "                if (channel0 + c >= p.out_cs) continue;\n", ""),
     mutant("the stop flag ignored", CONV, "    if (*(const int*)p.skip) return;\n", ""),
-    mutant("a spectrum told apart wrongly", SPECTRA, "0.5f * (m.x - z.x)", "0.5f * (z.x - m.x)"),
+    mutant("a spectrum told apart wrongly", SPECTRA, "half * (m.x - z.x)", "half * (z.x - m.x)"),
     mutant("no barrier between passes of a transform", SPECTRA, "        }\n    }\n    __syncthreads();\n}", "        }\n    }\n}"),
-    mutant("the mirrored half not restored", SPECTRA, "if (kx > 0 && kx < 32)", "if (kx > 1 && kx < 32)"),
+    mutant("the mirrored half not restored", SPECTRA, "if (lane > 0) m[", "if (lane > 1) m["),
     mutant("digits swapped twice", SPECTRA, "twiddles[(digit * k) & 63]", "twiddles[(digit * k) & 31]"),
-    outside("tiles written beyond the picture", SPECTRA, "if (y >= p.oh || x >= p.ow) continue;", "if (x >= p.ow) continue;"),
+    outside("tiles written beyond the picture", SPECTRA, "p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y", "p.valid_y"),
     mutant("groups forgotten", "conv_scalar.cu", "channel / p.group_out * p.group_in", "0"),
     mutant("no barrier before sums are read", "stats.cu", "    __syncthreads();\n    if (row == 0) {", "    if (row == 0) {"),
     mutant("the ticket not returned", "stats.cu", "    if (t == 0) *(u32*)p.ticket = 0;\n", ""),
@@ -73,8 +75,35 @@ const MUTANTS: [Mutant; 37] = [
     mutant("no barrier after the prologue", POINT, "if (round == 0 && prologue_rounds) __syncthreads();", ""),
     mutant("the minimum of steps off by one", POINT, "steps >= c->min", "steps > c->min"),
     mutant("a surprise leaves the path as it was", POINT, "        c->cap = c->slow_cap;\n", ""),
+    mutant(
+        "the floor of a slow frame not left behind",
+        POINT,
+        "if (c->slow) c->floor_now = c->floor;",
+        "if (c->slow) c->floor_now = c->floor_now;",
+    ),
+    mutant("the floor held down for ever", POINT, "c->floor_now * FLOOR_RISE, distance", "c->floor_now, distance"),
+    mutant("a cut taken for a scene that goes on", FRAME, "c->drive_distance > order->cut", "c->drive_distance < order->cut"),
     mutant("rest confused with movement", "frame.cu", "c->drive_distance < order->zero", "c->drive_distance > order->zero"),
     mutant("the padding channel of the input not zero", "frame.cu", ": 0.0f;", ": 1.0f / 0.0f;"),
+    mutant(
+        "halves of a packed spectrum exchanged",
+        SPECTRA,
+        "f2h(v.x) | ((u32)f2h(v.y) << 16); else",
+        "f2h(v.y) | ((u32)f2h(v.x) << 16); else",
+    ),
+    mutant("windows of a pool not padded", SPATIAL, "oy * p.stride_y - p.pad_y + ky", "oy * p.stride_y + ky"),
+    mutant("padding counted in a mean that leaves it out", SPATIAL, "p.divisor ? p.divisor : taps", "p.kh * p.kw"),
+    mutant("the largest of none but positive values", SPATIAL, "most = -infinity();", "most = 0.0f;"),
+    mutant(
+        "rows and columns of a group of pixels exchanged",
+        SPATIAL,
+        "(oy % p.stride_y * p.stride_x + ox % p.stride_x)",
+        "(ox % p.stride_x * p.stride_x + oy % p.stride_y)",
+    ),
+    mutant("the second sample of a row forgotten", SPATIAL, "column.second_weight * b", "column.second_weight * a"),
+    outside("values beyond the last pixel written", SPATIAL, "    if (at >= (long)p.oh * p.ow * p.out_cs) return;\n", ""),
+    mutant("a pixel below the threshold shown", FRAME, "probability > ((const", "probability < ((const"),
+    mutant("the last class never taken", FRAME, "for (int c = 2; c < p.logits.c; c++) {", "for (int c = 2; c < p.logits.c - 1; c++) {"),
     mutant("no barrier before columns are weighed", CAMERA, "    __syncthreads();\n", ""),
     mutant("the picture's last column forgotten", CAMERA, "p.column_taps - first;", "p.column_taps - first - 1;"),
     mutant("columns weighed from the first of the tensor", CAMERA, "starts[x - p.left] - first", "starts[x - p.left]"),
@@ -111,14 +140,19 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
         standin::build_at(Build { sanitized: mutant.sanitized, ..AMPERE }, &kernels, &kernels, "-O1").expect("g++ was there a moment ago");
     let sanitizer = if mutant.sanitized { standin::sanitizer_environment() } else { Vec::new() };
     let spectra = if mutant.file == SPECTRA { "1" } else { "0" };
-    let runs = [("agreement::child_short", "1", "0"), ("agreement::child_rules", "0", "0"), ("agreement::child_short", "5", "1")];
+    let runs = [
+        ("agreement::child_short", "1", "0"),
+        ("agreement::child_rules", "0", "0"),
+        ("agreement::child_labels", "0", "0"),
+        ("agreement::child_short", "5", "1"),
+    ];
     let pictures = [("camera::child_formats", "1", "0")];
     for &(test, order, full) in if mutant.file == CAMERA { &pictures[..] } else { &runs[..] } {
         let mut environment: Vec<(&str, &str)> = sanitizer.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         environment.extend([("STANDIN_ORDER", order), ("TEST_FULL", full), ("TEST_TRANSFORMS", spectra)]);
         if let Err(text) = standin::try_run(&folder, test, &environment) {
             let telling = |line: &&str| {
-                ["SHIM:", "ERROR:", "runtime error:", "differ", "moved", "steps", "convolutions", "took"]
+                ["SHIM:", "ERROR:", "runtime error:", "differ", "moved", "steps", "convolutions", "took", "labelled"]
                     .iter()
                     .any(|word| line.contains(word))
             };
@@ -130,7 +164,21 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
 }
 
 #[test]
+#[ignore = "takes minutes; run by the verb gpu"]
 fn every_planted_mistake_is_caught() {
+    // TEST_MUTANT: only those whose description has this in it.
+    let wanted = std::env::var("TEST_MUTANT").unwrap_or_default();
+    catch(&MUTANTS.iter().enumerate().filter(|(_, mutant)| mutant.what.contains(&wanted)).collect::<Vec<_>>());
+}
+
+/// What the gate has time for.
+#[test]
+fn the_first_planted_mistake_of_each_kernel_file_is_caught() {
+    let first = |at: usize| MUTANTS[..at].iter().all(|earlier| earlier.file != MUTANTS[at].file);
+    catch(&MUTANTS.iter().enumerate().filter(|(at, _)| first(*at)).collect::<Vec<_>>());
+}
+
+fn catch(mutants: &[(usize, &Mutant)]) {
     if standin::folder(AMPERE).is_none() {
         return;
     }
@@ -140,9 +188,8 @@ fn every_planted_mistake_is_caught() {
         for _ in 0..std::thread::available_parallelism().map_or(2, |n| n.get()) {
             scope.spawn(|| {
                 loop {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(mutant) = MUTANTS.get(at) else { return };
-                    match caught(mutant, at) {
+                    let Some((at, mutant)) = mutants.get(next.fetch_add(1, Ordering::Relaxed)) else { return };
+                    match caught(mutant, *at) {
                         Some(why) => println!("caught: {} [{why}]", mutant.what),
                         None => missed.lock().unwrap().push(mutant.what),
                     }
@@ -151,5 +198,6 @@ fn every_planted_mistake_is_caught() {
         }
     });
     let missed = missed.into_inner().unwrap();
+    println!("measured: {} of {} planted mistakes caught", mutants.len() - missed.len(), mutants.len());
     assert!(missed.is_empty(), "not caught: {missed:?}");
 }

@@ -108,7 +108,7 @@ fn mcaps() -> Vec<Vec<u8>> {
     for (number, format) in [PixelFormat::Grey, PixelFormat::Mjpeg, PixelFormat::Yuyv].into_iter().enumerate() {
         let data = if format == PixelFormat::Mjpeg { picture(ImageFormat::Jpeg, true) } else { vec![number as u8; 64] };
         let stride = format.row_bytes(8);
-        let frame = Frame { format, width: 8, height: 4, stride, data, sequence: number as u64, ..Frame::default() };
+        let frame = Frame { format, width: 8, height: 4, stride, data: data.into(), sequence: number as u64, ..Frame::default() };
         recorder.frame(&frame).and_then(|()| recorder.outcome(frame.captured, "{}")).expect("a temporary file can be written");
     }
     recorder.finish().expect("a temporary file can be written");
@@ -153,7 +153,7 @@ fn run_fit(data: &[u8]) {
         height: number(h0, h1),
         stride: number(s0, s1),
         range: format.usual_range(),
-        data: pixels.to_vec(),
+        data: pixels.to_vec().into(),
         ..Frame::default()
     };
     for (channels, mode) in [(1, Mode::Letterbox), (3, Mode::Crop), (1, Mode::Stretch)] {

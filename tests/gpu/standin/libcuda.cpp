@@ -4,6 +4,7 @@
 //   STANDIN_VERSION   driver version, default 12060          STANDIN_DEVICES  number of devices, default 1
 //   STANDIN_ORDER     thread order of the shim, default 0    STANDIN_INIT     what cuInit returns, default 0
 //   STANDIN_CC        compute capability x 10, default of the MMA_PATH it was built with
+//   STANDIN_REGISTERS 0: cannot read memory it did not allocate, as the GPUs of the first Nano and the TX2
 //   STANDIN_REFUSE    comma list of 'cubin', 'ptx': images cuModuleLoadData refuses
 // and in the process, by symbols of its own: standin_fail, standin_calls, standin_live, standin_hang.
 #include "hostshim.h"
@@ -13,6 +14,7 @@
 #include "conv_fft.cu"
 #include "stats.cu"
 #include "pointwise.cu"
+#include "spatial.cu"
 #include "frame.cu"
 #include "camera.cu"
 
@@ -39,9 +41,11 @@ static std::map<std::string, Kernel>& kernels() {
         {"conv_mma_4", make(conv_mma_4)}, {"conv_mma_8", make(conv_mma_8)}, {"conv_mma_10", make(conv_mma_10)},
 #endif
         {"conv_scalar", make(conv_scalar)}, {"conv_direct", make(conv_direct)},
-        {"conv_fft_forward", make(conv_fft_forward)}, {"conv_fft_multiply", make(conv_fft_multiply)}, {"conv_fft_back", make(conv_fft_back)}, {"stats", make(stats)}, {"pointwise", make(pointwise)},
+        {"conv_fft_forward", make(conv_fft_forward)}, {"conv_fft_multiply", make(conv_fft_multiply)}, {"conv_fft_back", make(conv_fft_back)},
+        {"conv_fft_forward16", make(conv_fft_forward16)}, {"conv_fft_multiply16", make(conv_fft_multiply16)}, {"conv_fft_back16", make(conv_fft_back16)},
+        {"stats", make(stats)}, {"pointwise", make(pointwise)},
         {"begin_steps", make(begin_steps)}, {"import_planes", make(import_planes)}, {"export_planes", make(export_planes)},
-        {"fit_picture", make(fit_picture)}};
+        {"spatial", make(spatial)}, {"label_pixels", make(label_pixels)}, {"fit_picture", make(fit_picture)}};
     return all;
 }
 
@@ -114,6 +118,7 @@ API cuDeviceGetAttribute(int* v, int a, int) {
         case 19: *v = 1; break;                                    // can map host memory
         case 97: *v = cc >= 80 ? 163 * 1024 : cc >= 70 ? 96 * 1024 : 48 * 1024; break;  // shared memory a block may opt into
         case 81: *v = cc >= 80 ? 164 * 1024 : cc >= 70 ? 96 * 1024 : 64 * 1024; break;  // shared memory of a multiprocessor
+        case 99: *v = setting("STANDIN_REGISTERS", 1); break;      // can read memory it did not allocate
         case 13: *v = 1020000; break;                              // clock, kHz
         default: *v = 0;
     }
@@ -157,6 +162,19 @@ API cuMemHostAlloc(void** p, size_t n, unsigned) {
     return SUCCESS;
 }
 API cuMemFreeHost(void* p) { free(p); live--; TURN; return SUCCESS; }
+static std::set<void*> registered;
+API cuMemHostRegister_v2(void* p, size_t, unsigned) {
+    TURN;
+    if (!registered.insert(p).second) return INVALID_VALUE;
+    live++;
+    return SUCCESS;
+}
+API cuMemHostUnregister(void* p) {
+    if (!registered.erase(p)) return INVALID_VALUE;
+    live--;
+    TURN;
+    return SUCCESS;
+}
 API cuMemHostGetDevicePointer_v2(uint64_t* d, void* p, unsigned) { TURN; *d = (uint64_t)p; return SUCCESS; }
 API cuMemcpyHtoD_v2(uint64_t to, const void* from, size_t n) { TURN; memcpy((void*)to, from, n); return SUCCESS; }
 API cuMemcpyDtoH_v2(void* to, uint64_t from, size_t n) { TURN; memcpy(to, (void*)from, n); return SUCCESS; }

@@ -1,6 +1,6 @@
 //! What runs on the virtual board: one scenario a run, one line when it holds, an error when it does not.
 //!
-//! `recslowfast-lab tensor|feed|unplug|stall|errors|doctor|change|userptr|corrupt|soak ...`; the scripts in `scenarios/` say with which arguments.
+//! `recslowfast-lab tensor|feed|unplug|stall|errors|doctor|change|userptr|pinned|corrupt|soak ...`; the scripts in `scenarios/` say with which arguments.
 
 mod board;
 #[path = "../../capture/counting.rs"]
@@ -26,6 +26,7 @@ fn main() -> Result<()> {
         ["doctor"] => scenarios::doctor(),
         ["change", changes] => scenarios::change(changes.parse()?),
         ["userptr"] => scenarios::userptr(),
+        ["pinned", network] => scenarios::pinned(network),
         ["errors"] => scenarios::errors(),
         ["corrupt", uri, frames, every] => scenarios::corrupt(uri, frames.parse()?, every.parse()?),
         ["soak", frames] => scenarios::soak(frames.parse()?),

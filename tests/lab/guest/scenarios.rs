@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
 use recslowfast::capture::{self, Memory, Patience, Pull, Source, Want};
+use recslowfast::engine::cuda::{CudaEngine, Precision};
 use recslowfast::frame::Frame;
+use recslowfast::network::Network;
+use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::halting::HaltingRule;
 use recslowfast::telemetry::CameraState;
 
 use crate::board::{self, CAMERA};
@@ -269,6 +273,37 @@ pub fn userptr() -> Result<()> {
     // The driver's four and the one we hold.
     ensure!(places.len() <= want.buffers as usize + 1, "200 frames lay in {} places", places.len());
     println!("userptr: 200 frames in {} buffers of ours, none copied", places.len());
+    Ok(())
+}
+
+/// The driver writes into memory that the GPU lent, and the GPU reads it there; what it makes of it is what the CPU makes.
+pub fn pinned(network: &str) -> Result<()> {
+    let want = Want { memory: Memory::User, ..Want::default() };
+    let mut source = capture::open(CAMERA, &want)?;
+    let network = Network::load(network)?;
+    let mut gpu = CudaEngine::load(&network, Precision::Full)?;
+    let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
+    let mut fitter = Fitter::new(InputSpec::luma(width, height), Mode::Stretch);
+    let mut tensor = vec![0.0; width * height];
+    let order = Order { rule: HaltingRule::fixed(1), limit: 1, deadline: None };
+    let (mut frame, mut arrived, mut worst) = (Frame::default(), 0, 0f32);
+    for _ in 0..200 {
+        ensure!(source.pull(&mut frame, Duration::from_secs(5))? == Pull::Frame, "no frame for 5 s");
+        arrived += usize::from(frame.data.block().is_some());
+        gpu.pin(&mut frame);
+        let sampling = fitter.sampling(&frame)?.context("a raw picture")?;
+        ensure!(gpu.take(&frame, sampling)?, "frame {} is not taken", frame.sequence);
+        gpu.encode()?;
+        gpu.advance(&order)?;
+        fitter.fit(&frame, &mut tensor)?;
+        let differ = tensor.iter().zip(gpu.readout()?).map(|(want, got)| (want - got).abs() * 255.0);
+        worst = differ.fold(worst, f32::max);
+        ensure!(worst <= 1.0, "frame {}: the GPU's tensor differs by {worst} levels", frame.sequence);
+    }
+    let pictures = gpu.pictures();
+    // Each buffer is new to the GPU once: the driver's four and the one we hold.
+    ensure!(pictures.copied == 0 && arrived + want.buffers as usize + 1 >= 200, "{pictures:?}, {arrived} arrived in lent memory");
+    println!("pinned: {arrived} of 200 frames were written by the driver where the GPU reads them, none copied; within {worst:.4} levels");
     Ok(())
 }
 

@@ -245,7 +245,7 @@ impl Source for Avi {
 
     fn pull(&mut self, frame: &mut Frame, _wait: Duration) -> Result<Pull, CaptureError> {
         while !self.done {
-            match self.reader.next(&mut frame.data) {
+            match self.reader.next(frame.data.vec()) {
                 // The recorder had no picture for this tick.
                 Ok(true) if frame.data.is_empty() => self.losses.dropped += 1,
                 Ok(true) => {

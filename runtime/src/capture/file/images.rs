@@ -98,11 +98,11 @@ pub fn decode<R: BufRead + Seek>(from: R, frame: &mut Frame) -> Result<(), Strin
     match picture.color() {
         ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => {
             frame.format = PixelFormat::Grey;
-            frame.data = picture.into_luma8().into_raw();
+            frame.data = picture.into_luma8().into_raw().into();
         }
         _ => {
             frame.format = PixelFormat::Rgb24;
-            frame.data = picture.into_rgb8().into_raw();
+            frame.data = picture.into_rgb8().into_raw().into();
         }
     }
     frame.stride = frame.format.row_bytes(frame.width);

@@ -168,7 +168,7 @@ impl Source for Y4m {
         if self.done {
             return Ok(Pull::End);
         }
-        match self.reader.next(&mut frame.data) {
+        match self.reader.next(frame.data.vec()) {
             Ok(true) => {
                 self.reader.describe(frame);
                 frame.sequence = self.reader.frames() - 1;

@@ -4,7 +4,7 @@ use super::*;
 use crate::frame::{BayerDepth, BayerOrder};
 
 fn frame(format: PixelFormat, width: u32, height: u32, stride: u32, data: Vec<u8>) -> Frame {
-    Frame { format, width, height, stride, range: format.usual_range(), data, ..Frame::default() }
+    Frame { format, width, height, stride, range: format.usual_range(), data: data.into(), ..Frame::default() }
 }
 
 fn tensor(frame: &Frame, spec: InputSpec, mode: Mode) -> Vec<f32> {
@@ -26,7 +26,7 @@ fn ramp(bytes: usize) -> Vec<u8> {
 fn a_grey_picture_of_the_networks_size_comes_through_exactly() {
     let picture = frame(PixelFormat::Grey, 64, 64, 64, ramp(64 * 64));
     let got = tensor(&picture, InputSpec::luma(64, 64), Mode::Letterbox);
-    assert!(got.iter().zip(&picture.data).all(|(got, level)| *got == f32::from(*level) / 255.0));
+    assert!(got.iter().zip(&*picture.data).all(|(got, level)| *got == f32::from(*level) / 255.0));
 }
 
 #[test]

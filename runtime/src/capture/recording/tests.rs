@@ -83,7 +83,7 @@ fn a_jpeg_stays_the_jpeg_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("j.mcap");
     let mut put = frame(PixelFormat::Mjpeg, 5);
-    put.data = b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x04\x00\x06\x01\x01\x11\x00\xff\xda\x00\x02\xff\xd9".to_vec();
+    put.data = b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x04\x00\x06\x01\x01\x11\x00\xff\xda\x00\x02\xff\xd9".to_vec().into();
     let mut recorder = Recorder::create(spec(path.clone())).unwrap();
     recorder.frame(&put).unwrap();
     recorder.finish().unwrap();
@@ -121,7 +121,7 @@ fn a_bounded_recording_keeps_the_newest_and_never_passes_its_limit() {
     for number in 0..100 {
         let mut frame = frame(PixelFormat::Grey, number);
         (frame.width, frame.height, frame.stride) = (320, 240, 320);
-        frame.data = vec![number as u8; 320 * 240];
+        frame.data = vec![number as u8; 320 * 240].into();
         recorder.frame(&frame).unwrap();
         assert!(used() <= limit, "{} bytes at frame {number}", used());
     }

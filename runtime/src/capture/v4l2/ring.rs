@@ -12,6 +12,7 @@ use v4l::v4l2::vidioc;
 
 use super::device::{CAPTURE, Device, Ready};
 use crate::capture::Memory;
+use crate::frame::Bytes;
 
 const MEMORY_MMAP: u32 = 1;
 const MEMORY_USERPTR: u32 = 2;
@@ -35,7 +36,7 @@ pub(super) struct Filled {
 
 enum Slot {
     Mapped { start: *mut u8, length: usize },
-    Owned(Vec<u8>),
+    Owned(Bytes),
 }
 
 /// Buffers queued at a streaming device.
@@ -43,6 +44,8 @@ pub(super) struct Ring {
     device: Arc<Device>,
     memory: u32,
     slots: Vec<Slot>,
+    /// The driver fills none but memory of the process's own.
+    own_only: bool,
 }
 
 // SAFETY: the mapped pages belong to this ring alone and may be read from any thread.
@@ -55,13 +58,13 @@ impl Ring {
             Memory::Mapped => MEMORY_MMAP,
             Memory::User => MEMORY_USERPTR,
         };
-        let mut ring = Ring { device, memory, slots: Vec::new() };
+        let mut ring = Ring { device, memory, slots: Vec::new(), own_only: false };
         let granted = ring.request(count.clamp(2, 32))?;
         if granted < 2 {
             return Err(io::Error::from_raw_os_error(libc::ENOMEM));
         }
         for index in 0..granted as usize {
-            let slot = if memory == MEMORY_MMAP { ring.map(index)? } else { Slot::Owned(vec![0; bytes]) };
+            let slot = if memory == MEMORY_MMAP { ring.map(index)? } else { Slot::Owned(vec![0; bytes].into()) };
             ring.slots.push(slot);
             ring.queue(index)?;
         }
@@ -118,15 +121,18 @@ impl Ring {
     }
 
     /// Puts the picture into `into` and gives a buffer back to the driver: by exchange when the memory is ours, else by one copy.
-    pub fn exchange(&mut self, filled: Filled, into: &mut Vec<u8>) -> io::Result<()> {
+    ///
+    /// What comes with `into` may be lent by an engine that reads it in place; the driver then writes the next picture straight to where
+    /// it is read.
+    pub fn exchange(&mut self, filled: Filled, into: &mut Bytes) -> io::Result<()> {
         match &mut self.slots[filled.index] {
-            Slot::Owned(memory) => {
+            Slot::Owned(memory) if !(self.own_only && into.block().is_some()) => {
                 let length = memory.len();
                 std::mem::swap(memory, into);
                 into.truncate(filled.bytes);
                 memory.resize(length, 0);
             }
-            Slot::Mapped { .. } => {
+            Slot::Owned(_) | Slot::Mapped { .. } => {
                 into.clear();
                 into.extend_from_slice(self.bytes(&filled));
             }
@@ -178,7 +184,21 @@ impl Ring {
             buffer.m.userptr = memory.as_mut_ptr() as libc::c_ulong;
             buffer.length = memory.len() as u32;
         }
-        self.device.ioctl(vidioc::VIDIOC_QBUF, &mut buffer)
+        let queued = self.device.ioctl(vidioc::VIDIOC_QBUF, &mut buffer);
+        if let Err(error) = &queued
+            && error.raw_os_error() != Some(libc::ENODEV)
+            && let Slot::Owned(memory) = &mut self.slots[index]
+            && memory.block().is_some()
+        {
+            log::info!(
+                "{}: the driver cannot fill the engine's memory ({error}): each picture is copied once",
+                self.device.path().display()
+            );
+            self.own_only = true;
+            memory.vec();
+            return self.queue(index);
+        }
+        queued
     }
 }
 

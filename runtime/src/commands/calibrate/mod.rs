@@ -75,7 +75,8 @@ struct Report<'a> {
 pub fn run(args: Args) -> Result<(), Failure> {
     let path = args.model.join(MANIFEST);
     let Some(name) = args.model.to_str().filter(|_| path.is_file()) else {
-        let why = format!("{} is no folder with a model.toml; the built-in networks cannot be changed, calibrate a copy", args.model.display());
+        let why =
+            format!("{} is no folder with a model.toml; the built-in networks cannot be changed, calibrate a copy", args.model.display());
         return Err(Failure::new(Cause::Model, why));
     };
     let network = Network::load(name)?;

@@ -64,8 +64,13 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
     let mut watcher = lane(network, HaltingRule::fixed(1), 2)?;
     let mut pair = |before: &[u8], after: Vec<u8>, clip: &Clip| -> Result<f32, Failure> {
         let mask = || vec![0; before.len()];
-        let pair =
-            Clip { width: clip.width, height: clip.height, frames: vec![before.to_vec(), after], masks: vec![mask(), mask()], cuts: vec![true, false] };
+        let pair = Clip {
+            width: clip.width,
+            height: clip.height,
+            frames: vec![before.to_vec(), after],
+            masks: vec![mask(), mask()],
+            cuts: vec![true, false],
+        };
         let mut moved = 0.0;
         watcher.watch(&pair, 0, 0..2, Told::Videos, false, |at, trace, _| moved = if at == 1 { trace.drive_distance } else { moved })?;
         Ok(moved)

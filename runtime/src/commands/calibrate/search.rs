@@ -94,7 +94,8 @@ impl Search<'_> {
     /// Everything that was tried, `fixed:6` first.
     pub fn run(&self, criteria: &[Criterion], bar: &ProgressBar) -> Result<Vec<Found>, Failure> {
         let six = RuleName::plain(Base::Fixed(6));
-        let candidates: Vec<(Criterion, Vec<RuleName>)> = criteria.iter().map(|criterion| (*criterion, self.candidates(*criterion))).collect();
+        let candidates: Vec<(Criterion, Vec<RuleName>)> =
+            criteria.iter().map(|criterion| (*criterion, self.candidates(*criterion))).collect();
         let first: Vec<RuleName> = candidates.iter().flat_map(|(_, rules)| rules.clone()).collect();
         bar.set_length((1 + first.len() + criteria.len() * (FINALISTS + SLOW.len())) as u64);
         let quarter = self.measure(&[six], true, bar)?;
@@ -257,13 +258,13 @@ pub fn text(tried: &[Found], sources: &[String]) -> String {
     let mut out = String::new();
     let shown: Vec<&Found> = tried.iter().filter(|found| found.whole).collect();
     let name = shown.iter().map(|found| found.rule.len()).max().unwrap_or(0);
-    let heads: String = (1..=sources.len()).map(|at| format!(" | {:>6} {:>7} {:>6}", format!("steps{at}"), format!("IoU{at}"), "lost")).collect();
+    let heads: String =
+        (1..=sources.len()).map(|at| format!(" | {:>6} {:>7} {:>6}", format!("steps{at}"), format!("IoU{at}"), "lost")).collect();
     let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
     line(format!("  {:<name$} {:>6} {:>12}{heads}", "rule", "steps", "lost at most"));
     for found in shown {
-        let sources: String = (0..found.iou.len())
-            .map(|at| format!(" | {:>6.2} {:>7.4} {:>6.2}", found.steps[at], found.iou[at], found.loss[at]))
-            .collect();
+        let sources: String =
+            (0..found.iou.len()).map(|at| format!(" | {:>6.2} {:>7.4} {:>6.2}", found.steps[at], found.iou[at], found.loss[at])).collect();
         let mark = if found.kept { '*' } else { ' ' };
         line(format!("{mark} {:<name$} {:>6.2} {:>6.2} ±{:<4.2}{sources}", found.rule, found.mean_steps, found.worst_loss, found.error));
     }

@@ -91,7 +91,8 @@ mod tests {
         let text = change(MODEL, &found("floor:0.05,0.012,cut=0.8,start=0.01,slow=4"), &habits, "a test").unwrap();
         let rule = Manifest::parse(&text).unwrap().rule();
         assert_eq!((rule.wake, rule.threshold, rule.floor, rule.cut, rule.slow), (Some(0.05), Some(0.012), 0.01, Some(0.8), 4));
-        let comments = |text: &str| text.lines().filter_map(|line| line.split_once('#').map(|(_, comment)| comment.to_owned())).collect::<Vec<_>>();
+        let comments =
+            |text: &str| text.lines().filter_map(|line| line.split_once('#').map(|(_, comment)| comment.to_owned())).collect::<Vec<_>>();
         assert_eq!(comments(&text), comments(MODEL));
         let back = change(&text, &found("relative-l2:0.02,slow=6"), &habits, "a test").unwrap();
         let rule = Manifest::parse(&back).unwrap().rule();

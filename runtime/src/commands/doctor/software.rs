@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Area, Finding};
 use crate::commands::configured;
+use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::network::Network;
 
@@ -11,7 +12,7 @@ use crate::network::Network;
 pub fn gpu(model: &str, root: &Path) -> Vec<Finding> {
     // Without a network nothing can be tried; the model's own line says what is wrong with it.
     let Ok(network) = Network::load(model) else { return Vec::new() };
-    vec![match engine::open(Choice::Cuda, &network) {
+    vec![match engine::open(Choice::Cuda, &network, Threads::default()) {
         Ok(_) => Finding::ok(Area::Gpu, "the CUDA engine opens"),
         Err(error) => {
             let jetson = root.join("etc/nv_tegra_release").exists();

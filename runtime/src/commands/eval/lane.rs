@@ -46,7 +46,7 @@ pub struct Lane {
 impl Lane {
     /// A new engine for `network`, halted by `rule`, for videos of at most `frames` frames.
     pub fn open(network: &Network, rule: HaltingRule, frames: usize, choice: Choice, threads: Threads) -> Result<Lane, Failure> {
-        let engine = engine::open_with(choice, network, threads)?;
+        let engine = engine::open(choice, network, threads)?;
         Ok(Lane {
             pipeline: Pipeline::new(network, engine, rule, Mode::Stretch, false),
             scores: Scores::new(frames),
@@ -87,7 +87,7 @@ impl Lane {
                 width: clip.width,
                 height: clip.height,
                 stride: clip.width,
-                data: clip.frames[at].clone(),
+                data: clip.frames[at].clone().into(),
                 sequence: at as u64,
                 captured: crate::clock::now(),
                 cut: match told {

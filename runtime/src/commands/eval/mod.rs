@@ -193,7 +193,14 @@ fn companions(args: &Args, network: &Network, cuts: bool) -> Result<Beside, Fail
 }
 
 /// All rules in turn, a few frames each, whoever was first being last the next time.
-fn watch(args: &Args, clip: &Clip, video: usize, timed: bool, entries: &mut [Entry], mut masks: Option<&mut Vec<u8>>) -> Result<(), Failure> {
+fn watch(
+    args: &Args,
+    clip: &Clip,
+    video: usize,
+    timed: bool,
+    entries: &mut [Entry],
+    mut masks: Option<&mut Vec<u8>>,
+) -> Result<(), Failure> {
     let told = match (args.cold, args.tell_cuts) {
         (true, _) => Told::Everything,
         (false, true) => Told::Cuts,

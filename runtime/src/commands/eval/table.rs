@@ -209,7 +209,8 @@ pub fn recovery_text(rows: &[Row], recoveries: &[Recovery]) -> String {
     let mut out = String::new();
     for recovery in recoveries.iter().filter(|recovery| recovery.cuts > 0) {
         let shown = || SHOWN.iter().filter(|at| **at < recovery.cold_fixed_6.len());
-        let figures = |values: &[f64]| shown().map(|&at| values.get(at).map_or(String::new(), |iou| format!(" {iou:>7.4}"))).collect::<String>();
+        let figures =
+            |values: &[f64]| shown().map(|&at| values.get(at).map_or(String::new(), |iou| format!(" {iou:>7.4}"))).collect::<String>();
         let mut line = |model: &str, what: &str, figures: String, regained: String| {
             writeln!(out, "{model:<wide$}{what:<name$}{figures} {regained:>9}").expect("writing to a string cannot fail");
         };

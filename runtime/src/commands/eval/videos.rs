@@ -116,7 +116,8 @@ mod tests {
         let (one, two) = (open(130).clip(0).unwrap(), open(130).clip(1).unwrap());
         assert!(one.cuts[0] && one.cuts.iter().filter(|cut| **cut).count() >= 3);
         assert_ne!(one.frames[0], two.frames[0]);
-        let live: Vec<_> = Stream::new(Spec { split: Split::Easy, seed: 5, size: 32, frames: 1 }).take(130).map(|next| next.frame).collect();
+        let live: Vec<_> =
+            Stream::new(Spec { split: Split::Easy, seed: 5, size: 32, frames: 1 }).take(130).map(|next| next.frame).collect();
         assert_eq!(one.frames, live, "the first is the stream that `run` shows");
     }
 

@@ -25,8 +25,11 @@ impl Axis {
     }
 
     pub(super) fn at(&self, value: f64) -> f64 {
-        let share =
-            if self.logarithmic { (value / self.low).ln() / (self.high / self.low).ln() } else { (value - self.low) / (self.high - self.low) };
+        let share = if self.logarithmic {
+            (value / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
         self.from + share * (self.to - self.from)
     }
 

@@ -174,7 +174,8 @@ fn free((x, y): (f64, f64), letters: usize, taken: &[Area]) -> ((f64, f64), Anch
         };
         Area([left, y - high * 0.75, left + wide, y + high * 0.25])
     };
-    let inside = |area: &Area| area.0[0] >= 4.0 && area.0[2] <= WIDTH - 4.0 && area.0[1] >= TOP - 10.0 && area.0[3] <= HEIGHT - BOTTOM + 6.0;
+    let inside =
+        |area: &Area| area.0[0] >= 4.0 && area.0[2] <= WIDTH - 4.0 && area.0[1] >= TOP - 10.0 && area.0[3] <= HEIGHT - BOTTOM + 6.0;
     let all = || spots.into_iter().map(|spot| (spot.0, spot.1, area(spot))).filter(|(_, _, area)| inside(area));
     let clashes = |area: &Area| taken.iter().filter(|other| area.meets(other)).count();
     all().min_by_key(|(_, _, area)| clashes(area)).unwrap_or((spots[0].0, spots[0].1, area(spots[0])))

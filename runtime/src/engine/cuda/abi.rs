@@ -22,7 +22,23 @@ macro_rules! plain {
         $(unsafe impl Plain for $name {})*
     };
 }
-plain!(View, ConvArgs, FftArgs, StatsArgs, PointwiseArgs, PlaneArgs, FitArgs, BeginArgs, Instruction, Control, Order, Report);
+plain!(
+    View,
+    ConvArgs,
+    FftArgs,
+    StatsArgs,
+    PointwiseArgs,
+    SpatialArgs,
+    Taps,
+    PlaneArgs,
+    LabelArgs,
+    FitArgs,
+    BeginArgs,
+    Instruction,
+    Control,
+    Order,
+    Report
+);
 
 /// A tensor `[y][x][c]`.
 #[repr(C)]
@@ -134,6 +150,52 @@ pub struct PointwiseArgs {
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
+pub struct SpatialArgs {
+    pub input: View,
+    pub out32: u64,
+    pub out16: u64,
+    pub out_cs: i32,
+    pub out_c: i32,
+    pub oh: i32,
+    pub ow: i32,
+    pub kind: i32,
+    pub kh: i32,
+    pub kw: i32,
+    pub stride_y: i32,
+    pub stride_x: i32,
+    pub dilation_y: i32,
+    pub dilation_x: i32,
+    pub pad_y: i32,
+    pub pad_x: i32,
+    pub divisor: i32,
+    pub rows: u64,
+    pub columns: u64,
+    pub skip: u64,
+}
+
+/// Two samples of one axis, and what they weigh.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Taps {
+    pub first: i32,
+    pub second: i32,
+    pub first_weight: f32,
+    pub second_weight: f32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LabelArgs {
+    pub logits: View,
+    pub labels: u64,
+    pub skip: u64,
+    pub control: u64,
+    pub report: u64,
+    pub order: u64,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct PlaneArgs {
     pub tensor: View,
     pub planes: u64,
@@ -210,6 +272,10 @@ pub struct Control {
     pub min: i32,
     pub slow_cap: i32,
     pub deadline_cap: i32,
+    pub has_wake: i32,
+    pub wake: f32,
+    pub floor: f32,
+    pub floor_now: f32,
 }
 
 /// What the host orders for a frame; mapped host memory.
@@ -230,6 +296,12 @@ pub struct Order {
     pub fast_cap: i32,
     pub slow_cap: i32,
     pub deadline_cap: i32,
+    pub has_wake: i32,
+    pub wake: f32,
+    pub floor: f32,
+    pub has_cut: i32,
+    pub cut: f32,
+    pub label_threshold: f32,
 }
 
 /// What a frame did; mapped host memory.

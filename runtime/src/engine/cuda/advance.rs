@@ -3,21 +3,26 @@
 use std::time::Duration;
 
 use super::abi;
+use super::camera::Filled;
 use super::driver::{Context, CudaError};
 use super::images;
 use super::lower::{Target, Transforms, lower};
 use super::program::Op;
 use super::session::{CHUNK, Session};
 use crate::clock;
-use crate::frame::Frame;
+use crate::frame::{Frame, PixelFormat};
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, Order};
 use crate::network::halting::{Metric, Path};
-use crate::outcome::{MAX_STEPS, Stop, Trace};
+use crate::outcome::{Label, MAX_STEPS, Stop, Trace};
 use crate::sampling::Sampling;
 
 /// A frame that has not come back after this long never will.
 const HUNG_AFTER: Duration = Duration::from_secs(2);
+
+/// Blocks lent to a source that has not brought one back: more than go round between any camera and the engine. A source that makes new
+/// memory for every picture keeps none, and lending to it would cost more than a copy.
+const LENDABLE: u32 = 16;
 
 /// Arithmetic of the GPU engine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,12 +43,24 @@ pub struct Options {
     pub transforms: Transforms,
 }
 
+/// How pictures came to the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pictures {
+    /// Read where their source put them.
+    pub in_place: u64,
+    /// Copied once.
+    pub copied: u64,
+}
+
 /// Runs a network on the first GPU.
 pub struct CudaEngine {
     session: Session,
     name: String,
     has_step: bool,
     drive_known: bool,
+    /// Blocks of memory that may still be lent to the source of pictures.
+    lendable: u32,
+    pictures: Pictures,
     /// The next frame's input is the picture taken, not [`Engine::input`].
     taken: bool,
     path: Path,
@@ -53,6 +70,10 @@ pub struct CudaEngine {
     step_time: Option<Duration>,
     convolutions: u64,
     convolutions_per_step: u64,
+    /// Labels are asked for, with this threshold: logits come on demand alone.
+    label_threshold: Option<f32>,
+    /// `session.logits` are not those of the last frame.
+    logits_stale: bool,
     /// The state could not be cleared: no frame may start from it.
     broken: Option<String>,
 }
@@ -87,11 +108,15 @@ impl CudaEngine {
             has_step: !program.step.is_empty(),
             drive_known: false,
             taken: false,
+            lendable: LENDABLE,
+            pictures: Pictures::default(),
             path: Path::Slow,
             expected: [MAX_STEPS as u32; 2],
             step_time: None,
             convolutions: 0,
             convolutions_per_step: program.step.iter().filter(|op| matches!(op, Op::Conv(_))).count() as u64,
+            label_threshold: None,
+            logits_stale: false,
             broken: None,
         })
     }
@@ -99,6 +124,11 @@ impl CudaEngine {
     /// Which GPU, which kernels and which arithmetic.
     pub fn description(&self) -> &str {
         &self.name
+    }
+
+    /// How pictures came to the device so far.
+    pub fn pictures(&self) -> Pictures {
+        self.pictures
     }
 
     /// Convolutions that found work to do in the steps of all frames so far, as the device counted them.
@@ -148,6 +178,12 @@ impl CudaEngine {
             fast_cap: rule.cap(Path::Fast, order.limit) as i32,
             slow_cap: rule.cap(Path::Slow, order.limit) as i32,
             deadline_cap: self.deadline_cap(order.deadline),
+            has_wake: rule.wake.is_some().into(),
+            wake: value(rule.wake),
+            floor: rule.floor,
+            has_cut: rule.cut.is_some().into(),
+            cut: value(rule.cut),
+            label_threshold: value(self.label_threshold),
         };
         self.session.order.write(ordered);
     }
@@ -176,7 +212,8 @@ impl CudaEngine {
                 self.queue_steps(queue)?;
                 queued += queue;
             }
-            self.session.readout.queue(&self.session.stream)?;
+            let answer = if self.label_threshold.is_some() { &self.session.label } else { &self.session.readout };
+            answer.queue(&self.session.stream)?;
             self.session.stream.wait(HUNG_AFTER)?;
             let report = self.session.report.read();
             if report.frame != before.wrapping_add(1) {
@@ -206,8 +243,39 @@ impl Engine for CudaEngine {
     fn take(&mut self, frame: &Frame, sampling: &Sampling) -> Result<bool, EngineError> {
         self.taken = false;
         let took = self.session.context.enter().and_then(|()| self.session.take(frame, sampling));
-        self.taken = took.map_err(|error| self.failed(error))?;
+        let filled = took.map_err(|error| self.failed(error))?;
+        self.pictures.in_place += u64::from(filled == Filled::InPlace);
+        self.pictures.copied += u64::from(filled == Filled::Copied);
+        self.taken = filled != Filled::Not;
         Ok(self.taken)
+    }
+
+    fn pin(&mut self, frame: &mut Frame) {
+        let Frame { format, ref mut data, .. } = *frame;
+        if format == PixelFormat::Mjpeg || data.is_empty() {
+            return;
+        }
+        if self.session.pool.find(data.block()).is_some() {
+            self.lendable = (self.lendable + 1).min(LENDABLE);
+            return;
+        }
+        if self.lendable == 0 {
+            return;
+        }
+        self.lendable -= 1;
+        let first = self.pictures == Pictures::default();
+        match self.session.pool.lend(data.capacity()) {
+            Ok(block) => {
+                data.move_to(block);
+                if first {
+                    log::info!("GPU: pictures are read in place, from memory lent to their source");
+                }
+            }
+            Err(error) => {
+                log::info!("GPU: {error}; each picture is copied once");
+                self.lendable = 0;
+            }
+        }
     }
 
     fn encode(&mut self) -> Result<f32, EngineError> {
@@ -231,13 +299,10 @@ impl Engine for CudaEngine {
     }
 
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
-        if order.rule.wake.is_some() || order.rule.cut.is_some() {
-            let reason = "the rule names wake or cut, which the GPU does not know yet; choose another rule or --engine cpu";
-            return Err(EngineError::Unavailable { engine: "cuda", reason: reason.into() });
-        }
         let path = std::mem::replace(&mut self.path, Path::Fast);
         let began = clock::now();
         let report = self.run(path, order).map_err(|error| self.failed(error))?;
+        self.logits_stale = self.label_threshold.is_some();
         let steps = (report.steps.max(0) as u32).min(MAX_STEPS as u32);
         if steps > 0 {
             let took = (clock::now() - began) / steps;
@@ -262,7 +327,24 @@ impl Engine for CudaEngine {
     }
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
+        if self.logits_stale {
+            let export = || {
+                self.session.context.enter()?;
+                self.session.export.queue(&self.session.stream)?;
+                self.session.stream.wait(HUNG_AFTER)
+            };
+            export().map_err(|error| self.failed(error))?;
+            self.logits_stale = false;
+        }
         Ok(self.session.logits.as_slice())
+    }
+
+    fn want_labels(&mut self, threshold: f32) {
+        self.label_threshold = Some(threshold);
+    }
+
+    fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {
+        Ok(self.label_threshold.map(|_| self.session.labels.as_slice()))
     }
 
     fn reset(&mut self) {

@@ -1,9 +1,9 @@
-//! A frame's bytes to the network's input on the device: one copy into memory the device reads in place, one kernel.
+//! A frame's bytes to the network's input on the device: read where they lie or copied once, one kernel.
 
 use std::sync::Arc;
 
 use super::abi::{FitArgs, Plain, View};
-use super::driver::{Buffer, Context, Launch, Mapped, Module, Result, Stream};
+use super::driver::{Buffer, Context, Launch, Mapped, Module, Pool, Reading, Result, Stream};
 use crate::frame::{BayerDepth, BayerOrder, Frame, PixelFormat, Range};
 use crate::sampling::{Axis, Sampling};
 
@@ -23,10 +23,26 @@ pub struct Input {
 
 /// Everything that depends on what pictures look like.
 pub struct Camera {
-    picture: Mapped<u8>,
+    context: Arc<Context>,
+    /// Where pictures are copied that lie where the device cannot read; made for the first one.
+    picture: Option<Mapped<u8>>,
+    /// The picture the device reads where it lies.
+    reading: Option<Reading>,
     looks: Looks,
+    args: FitArgs,
     launch: Launch,
     _axes: [Buffer; 4],
+}
+
+/// How a picture came to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// Not: bytes are missing.
+    Not,
+    /// It is read where it lies.
+    InPlace,
+    /// It was copied once.
+    Copied,
 }
 
 #[derive(Clone, PartialEq)]
@@ -69,7 +85,6 @@ impl Camera {
             return Ok(None);
         }
         let looks = Looks::of(frame, sampling);
-        let picture = Mapped::new(context, looks.bytes, 0u8)?;
         let upload = |words: Vec<u8>| Buffer::holding(context, stream, &words);
         let starts = |axis: &Axis| upload(axis.starts.iter().flat_map(|start| start.to_ne_bytes()).collect());
         let weights = |axis: &Axis| upload(axis.weights.iter().flat_map(|weight| weight.to_ne_bytes()).collect());
@@ -79,7 +94,6 @@ impl Camera {
         args = FitArgs {
             tensor: input.tensor,
             extra16: input.extra16,
-            picture: picture.address,
             column_starts: axes[0].address,
             column_weights: axes[1].address,
             row_starts: axes[2].address,
@@ -106,7 +120,7 @@ impl Camera {
             shared: (span * spec.channels * 4) as u32,
             args: args.bytes(),
         };
-        Ok(Some(Camera { picture, looks, launch, _axes: axes }))
+        Ok(Some(Camera { context: context.clone(), picture: None, reading: None, looks, args, launch, _axes: axes }))
     }
 
     /// Whether this was made for pictures like `frame`.
@@ -114,11 +128,26 @@ impl Camera {
         self.looks.fits(frame, sampling)
     }
 
-    /// Takes the picture, or says that bytes are missing; the device must not be reading the one before it.
-    pub fn fill(&mut self, frame: &Frame) -> bool {
-        let Some(bytes) = frame.data.get(..self.looks.bytes) else { return false };
-        self.picture.as_mut_slice().copy_from_slice(bytes);
-        true
+    /// Takes the picture, in place where `pool` lent its memory; the device must not be reading the one before it.
+    pub fn fill(&mut self, frame: &Frame, pool: &Pool) -> Result<Filled> {
+        let Some(bytes) = frame.data.get(..self.looks.bytes) else { return Ok(Filled::Not) };
+        self.reading = pool.find(frame.data.block());
+        let (address, filled) = match &self.reading {
+            Some(reading) => (reading.address, Filled::InPlace),
+            None => {
+                let picture = match &mut self.picture {
+                    Some(picture) => picture,
+                    none => none.insert(Mapped::new(&self.context, self.looks.bytes, 0u8)?),
+                };
+                picture.as_mut_slice().copy_from_slice(bytes);
+                (picture.address, Filled::Copied)
+            }
+        };
+        if self.args.picture != address {
+            self.args.picture = address;
+            self.launch.args = self.args.bytes();
+        }
+        Ok(filled)
     }
 
     /// Queues the kernel.

@@ -63,6 +63,8 @@ fn device(context: &Arc<Context>, found: &mut Examination) -> Result<()> {
         format!("{}.{}, {} multiprocessors", info.capability / 10, info.capability % 10, info.multiprocessors),
     ));
     found.facts.push(("memory", format!("{}{}", mib(info.memory), if info.integrated { ", shared with the CPU" } else { "" })));
+    let camera = if info.registers { "read in place where the camera's driver fills our memory, else copied once" } else { "copied once" };
+    found.facts.push(("pictures", camera.to_owned()));
     let loaded = images::load(context)?;
     let arithmetic = if loaded.k_step.is_some() { "fp16 on tensor cores" } else { "fp32" };
     found.facts.push(("kernels", format!("{}, {arithmetic}", loaded.image)));

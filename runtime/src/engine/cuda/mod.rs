@@ -13,12 +13,14 @@ mod camera;
 pub mod doctor;
 mod driver;
 mod images;
+mod launches;
 mod lower;
 mod nvrtc;
 mod opcode;
 pub mod plan;
 mod program;
 mod session;
+mod tensor;
 
-pub use advance::{CudaEngine, Options, Precision};
+pub use advance::{CudaEngine, Options, Pictures, Precision};
 pub use lower::Transforms;

@@ -90,6 +90,12 @@ fn planned(program: &Program, phase: &'static str, op: &Op) -> Vec<PlannedKernel
             vec![PlannedKernel { kernel: "stats".into(), warps: 8, read_bytes: read(tensor, false), ..nothing }]
         }
         Op::Pointwise(pointwise) => vec![chain(program, pointwise, nothing)],
+        Op::Spatial(spatial) => {
+            let (input, output) = (&program.tensors[spatial.input], &program.tensors[spatial.output]);
+            let blocks = output.len().div_ceil(128);
+            let (read_bytes, written_bytes) = (read(input, false), written(output));
+            vec![PlannedKernel { kernel: "spatial".into(), blocks, warps: 4, read_bytes, written_bytes, ..nothing }]
+        }
     }
 }
 
@@ -140,10 +146,10 @@ fn convolution(program: &Program, conv: &Conv, nothing: PlannedKernel) -> Planne
 fn transforms(program: &Program, conv: &Conv, tiles: Spectral, nothing: &PlannedKernel) -> Vec<PlannedKernel> {
     let (input, output) = (&program.tensors[conv.input], &program.tensors[conv.output]);
     let (in_cs, out_cs, count) = (input.shape.cs(), output.shape.cs(), tiles.count());
-    let spectra = |cs: usize| count * cs * FREQUENCIES * 8;
+    let spectra = |cs: usize| count * cs * FREQUENCIES * tiles.complex_bytes();
     let picture = (FFT * 72 + FFT) * 8;
     let kernel = |name: &str, blocks: usize, shared_bytes: usize, read_bytes: usize, written_bytes: usize| PlannedKernel {
-        kernel: name.into(),
+        kernel: tiles.kernel(name),
         blocks,
         warps: 8,
         shared_bytes,
@@ -169,7 +175,7 @@ fn chain(program: &Program, pointwise: &Pointwise, nothing: PlannedKernel) -> Pl
     for Step { op, operand, .. } in &pointwise.body {
         match *operand {
             Operand::Tensor(tensor) if *op == Opcode::Store32 => written_bytes += written(&program.tensors[tensor]),
-            Operand::Tensor(tensor) | Operand::Map(tensor) => read_bytes += read(&program.tensors[tensor], false),
+            Operand::Tensor(tensor) | Operand::Map(tensor) | Operand::Single(tensor) => read_bytes += read(&program.tensors[tensor], false),
             Operand::Channels(tensor, _) if *op == Opcode::StoreView => {
                 let tensor = &program.tensors[tensor];
                 written_bytes += share(tensor, written(tensor));

@@ -1,5 +1,6 @@
 //! A network as a short list of kernels over named buffers, before any GPU is involved.
 
+use super::abi::Taps;
 use super::opcode::Opcode;
 
 /// Index into [`Program::tensors`].
@@ -66,6 +67,49 @@ pub enum Op {
     },
     /// A chain of element-wise operations.
     Pointwise(Box<Pointwise>),
+    /// Pixels gathered, channels left alone.
+    Spatial(Box<Spatial>),
+}
+
+/// Gathers pixels of `input` into `output`, channel by channel.
+#[derive(Clone, Debug)]
+pub struct Spatial {
+    /// What is gathered.
+    pub input: TensorId,
+    /// Where it goes.
+    pub output: TensorId,
+    /// How.
+    pub gather: Gather,
+}
+
+/// Which pixels make one.
+#[derive(Clone, Debug)]
+pub enum Gather {
+    /// The largest in a window, as far as it lies in the picture.
+    Largest(Geometry),
+    /// The sum over a window, divided by a number or, without one, by how many of its taps lie in the picture.
+    Mean(Geometry, Option<usize>),
+    /// Two in each direction, weighed.
+    Resize {
+        /// Of each row.
+        rows: Vec<Taps>,
+        /// Of each column.
+        columns: Vec<Taps>,
+    },
+    /// Groups of channels laid out as `[rows, columns]` of pixels.
+    Interleave([usize; 2]),
+}
+
+impl Gather {
+    /// Its number in `kernels/spatial.cu`.
+    pub fn kind(&self) -> i32 {
+        match self {
+            Gather::Largest(_) => 0,
+            Gather::Mean(..) => 1,
+            Gather::Resize { .. } => 2,
+            Gather::Interleave(_) => 3,
+        }
+    }
 }
 
 /// Sizes of a convolution: `[rows, columns]` each.
@@ -103,6 +147,8 @@ pub struct Spectral {
     pub tiles: [usize; 2],
     /// Rows and columns of a tile that come out right.
     pub valid: [usize; 2],
+    /// Spectra in fp16.
+    pub half: bool,
 }
 
 /// Edge of a transformed tile.
@@ -114,6 +160,16 @@ impl Spectral {
     /// Tiles in all.
     pub fn count(&self) -> usize {
         self.tiles[0] * self.tiles[1]
+    }
+
+    /// Bytes of one complex number of a spectrum.
+    pub fn complex_bytes(&self) -> usize {
+        if self.half { 4 } else { 8 }
+    }
+
+    /// The kernel that does `part` on spectra of this format.
+    pub fn kernel(&self, part: &str) -> String {
+        format!("{part}{}", if self.half { "16" } else { "" })
     }
 }
 
@@ -173,6 +229,8 @@ pub enum Operand {
     Channels(TensorId, usize),
     /// A tensor of one channel, spread over all.
     Map(TensorId),
+    /// A tensor of one pixel, spread over the picture.
+    Single(TensorId),
     /// A per-channel vector in device memory.
     Vector(VectorId),
     /// A constant per-channel vector, index into [`Pointwise::constants`].

@@ -106,7 +106,9 @@ impl Changes {
             "zero" => self.zero = Some(figure(value)?),
             "cut" => self.cut = Some(figure(value)?),
             "surprise" => self.surprise = Some(figure(value)?),
-            "start" => self.floor = Some(figure(value).ok().filter(|x| *x > 0.0).ok_or_else(|| format!("start={value}: a floor is above 0"))?),
+            "start" => {
+                self.floor = Some(figure(value).ok().filter(|x| *x > 0.0).ok_or_else(|| format!("start={value}: a floor is above 0"))?)
+            }
             "min" => self.min = Some(steps(value)?),
             "max" => self.max = Some(steps(value)?),
             "slow" => self.slow = Some(steps(value)?),
@@ -183,8 +185,22 @@ mod tests {
     #[test]
     fn a_wrong_rule_is_named_with_what_would_be_right() {
         for text in [
-            "", "fixed", "fixed:0", "fixed:65", "fixed:x", "slow-fast:6", "relative-l2:-1", "relative-l2:nan", "warp:9", "floor:0.1", "fixed:6,7",
-            "model,zero=-1", "model,colour=3", "floor:1,1,start=0", "model,min=3,max=2", "model:6",
+            "",
+            "fixed",
+            "fixed:0",
+            "fixed:65",
+            "fixed:x",
+            "slow-fast:6",
+            "relative-l2:-1",
+            "relative-l2:nan",
+            "warp:9",
+            "floor:0.1",
+            "fixed:6,7",
+            "model,zero=-1",
+            "model,colour=3",
+            "floor:1,1,start=0",
+            "model,min=3,max=2",
+            "model:6",
         ] {
             let message = text.parse::<RuleName>().unwrap_err().to_string();
             assert!(message.contains(text) && message.contains("relative-l2:EPS"), "{message}");

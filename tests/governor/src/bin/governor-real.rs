@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use recslowfast::capture::{self, Latest, Pull, Source, Want, fit};
 use recslowfast::clock;
+use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::{self, Choice};
 use recslowfast::frame::Frame;
 use recslowfast::latencies::Histogram;
@@ -71,7 +72,7 @@ fn main() -> Result<(), Failure> {
     let options = options()?;
     let network = Network::load(&options.model)?;
     let size = network.manifest.input.width;
-    let engine = engine::open(Choice::Cpu, &network)?;
+    let engine = engine::open(Choice::Cpu, &network, Threads::default())?;
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(options.halt), fit::Mode::default(), true);
     let budget = Budget { deadline: Some(options.deadline), ..Budget::default() };
     let sensing = Sensing { root: Path::new("/"), rail: None, energy: None };

@@ -66,6 +66,10 @@ DEV float distance_of(const float (&m)[6], int metric) {
     return d == d ? d : infinity();
 }
 
+// As in network/halting.rs: how fast the floor rises from one stepped frame to the next, and its least share of `floor`.
+#define FLOOR_RISE 1.02f
+#define FLOOR_LEAST 0.25f
+
 // The same rules as network/halting.rs, after a step.
 DEV void decide_step(Control* c, Report* r, float distance) {
     const int steps = c->steps + 1;
@@ -77,8 +81,16 @@ DEV void decide_step(Control* c, Report* r, float distance) {
         c->cap = c->slow_cap;
         r->limit = c->cap;
     }
+    bool still = c->has_threshold && distance < c->threshold;
+    if (c->has_wake && steps == 1) {
+        if (c->slow) c->floor_now = c->floor;
+        else {
+            c->floor_now = fmaxf(fminf(c->floor_now * FLOOR_RISE, distance), c->floor * FLOOR_LEAST);
+            still = distance * distance <= c->wake * c->floor_now;
+        }
+    }
     int stop = -1;
-    if (c->has_threshold && distance < c->threshold && steps >= c->min) stop = 0;
+    if (still && steps >= c->min) stop = 0;
     else if (steps >= c->cap || steps >= MAX_STEPS) stop = c->slow ? 3 : 1;
     else if (steps >= c->deadline_cap) stop = 4;
     if (stop >= 0) {

@@ -67,6 +67,10 @@ struct Control {
     int min;
     int slow_cap;
     int deadline_cap;
+    int has_wake;
+    float wake;
+    float floor;
+    float floor_now;  // the least a first step moved the state of late; carried from frame to frame
 };
 
 // What the host orders for one frame; mapped host memory.
@@ -85,6 +89,12 @@ struct Order {
     int fast_cap;
     int slow_cap;
     int deadline_cap;
+    int has_wake;     // 1: a carried frame's first step is judged against the floor, the others by the threshold
+    float wake;
+    float floor;      // left behind by a frame on the slow path
+    int has_cut;      // 1: a drive that moved by more than `cut` takes the slow path
+    float cut;
+    float label_threshold;  // a pixel shows a class that is likelier than this
 };
 
 #define MAX_STEPS 64

@@ -68,7 +68,7 @@ pub fn plan(
             }
             (0, packed)
         }
-        Method::Fft(_) => (0, spectra(from, to, &geometry, weights)),
+        Method::Fft(tiles) => (0, spectra(tiles.half, from, to, &geometry, weights)),
     };
     Conv { input, output, geometry, method, runs, ksteps, weights: packed, bias: padded_bias }
 }
@@ -96,14 +96,14 @@ fn spectral(target: &Target, from: Shape, to: Shape, geometry: &Geometry) -> Opt
         return None;
     }
     let valid = [FFT - kh + 1, FFT - kw + 1];
-    Some(Spectral { tiles: [to.h.div_ceil(valid[0]), to.w.div_ceil(valid[1])], valid })
+    Some(Spectral { tiles: [to.h.div_ceil(valid[0]), to.w.div_ceil(valid[1])], valid, half: target.half })
 }
 
 /// Clocks of a multiprocessor the transforms take. Rough: memory gives 12 bytes a clock to each, a transform takes 2500 clocks.
 fn spectral_clocks(target: &Target, from: Shape, to: Shape, tiles: &Spectral) -> f64 {
     let count = tiles.count() as f64;
     let (from_cs, to_cs) = (from.cs() as f64, to.cs() as f64);
-    let bytes = FREQUENCIES as f64 * 8.0 * (count * (from_cs + to_cs) * 2.0 + from.c as f64 * to_cs);
+    let bytes = (FREQUENCIES * tiles.complex_bytes()) as f64 * (count * (from_cs + to_cs) * 2.0 + from.c as f64 * to_cs);
     let products = count * FREQUENCIES as f64 * from.c as f64 * to_cs * 4.0;
     let transforms = count * (from_cs + to_cs) / 2.0;
     (bytes / 12.0 + products / 64.0 + transforms * 2500.0) / target.multiprocessors as f64
@@ -125,14 +125,14 @@ fn direct_clocks(target: &Target, from: Shape, to: Shape, geometry: &Geometry, m
     }
 }
 
-/// Conjugated spectra of the kernels, `[frequency / 8][input channel][output pair][frequency % 8][2]` complex numbers, divided by the
-/// number of points so that the way back needs no scaling.
-fn spectra(from: Shape, to: Shape, geometry: &Geometry, weights: &Weights) -> Vec<u32> {
+/// Conjugated spectra of the kernels, `[frequency / 8][input channel][output pair][frequency % 8][2]` complex numbers: two words each in
+/// fp32, one in fp16 (`half`).
+fn spectra(half_words: bool, from: Shape, to: Shape, geometry: &Geometry, weights: &Weights) -> Vec<u32> {
     let [kh, kw] = geometry.kernel;
     let half = FFT / 2 + 1;
     let turn: Vec<(f64, f64)> = (0..FFT).map(|k| (std::f64::consts::TAU * k as f64 / FFT as f64).sin_cos()).collect();
     let pairs = to.cs() / 2;
-    let mut packed = vec![0u32; FREQUENCIES * from.c * pairs * 4];
+    let mut packed = vec![0u32; FREQUENCIES * from.c * pairs * if half_words { 2 } else { 4 }];
     let mut rows = vec![(0f64, 0f64); kh * half];
     for o in 0..weights.out {
         for i in 0..from.c {
@@ -154,11 +154,14 @@ fn spectra(from: Shape, to: Shape, geometry: &Geometry, weights: &Weights) -> Ve
                         re += a * cos - b * sin;
                         im += a * sin + b * cos;
                     }
-                    let scale = 1.0 / (FFT * FFT) as f64;
                     let f = fy * half + fx;
-                    let at = ((((f / 8) * from.c + i) * pairs + o / 2) * 16 + f % 8 * 2 + o % 2) * 2;
-                    packed[at] = ((re * scale) as f32).to_bits();
-                    packed[at + 1] = ((im * scale) as f32).to_bits();
+                    let at = (((f / 8) * from.c + i) * pairs + o / 2) * 16 + f % 8 * 2 + o % 2;
+                    if half_words {
+                        packed[at] = u32::from(half_bits(re as f32)) | u32::from(half_bits(im as f32)) << 16;
+                    } else {
+                        packed[at * 2] = (re as f32).to_bits();
+                        packed[at * 2 + 1] = (im as f32).to_bits();
+                    }
                 }
             }
         }

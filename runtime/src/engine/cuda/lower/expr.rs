@@ -76,7 +76,7 @@ impl Arena {
         }
     }
 
-    /// `op` of `x` and `y`, broadcast; `None` when the shapes do not fit.
+    /// `op` of `x` and `y`, broadcast; `None` when the shapes do not fit, or when one computed number would be spread over channels.
     pub fn binary(&mut self, op: Opcode, x: ExprId, y: ExprId) -> Option<ExprId> {
         if let (Some(x), Some(y)) = (self.as_number(x), self.as_number(y)) {
             return Some(self.number(op.fold(x, y)));
@@ -92,6 +92,11 @@ impl Arena {
             }
         };
         let shape = Shape { c: join(a.c, b.c)?, h: join(a.h, b.h)?, w: join(a.w, b.w)? };
+        // Vectors are loaded by channel: one computed number cannot be spread over channels.
+        let alone = |x: ExprId, of: Shape| of.is_vector() && of.c == 1 && shape.c > 1 && self.as_number(x).is_none();
+        if alone(x, a) || alone(y, b) {
+            return None;
+        }
         Some(self.add(Kind::Binary(op, x, y), shape))
     }
 
@@ -280,6 +285,7 @@ impl<'a> Section<'a> {
         }
         let shape = self.arena.shape(x);
         let value = match self.arena.kind(x) {
+            Kind::Tensor(tensor) if shape.is_vector() && !self.domain.is_vector() => Value::Leaf(Operand::Single(tensor)),
             Kind::Tensor(tensor) if shape.c == 1 && self.domain.c > 1 => Value::Leaf(Operand::Map(tensor)),
             Kind::Tensor(tensor) => Value::Leaf(Operand::Tensor(tensor)),
             Kind::Channels(tensor, from) => Value::Leaf(Operand::Channels(tensor, from)),
@@ -379,7 +385,7 @@ fn load_of(operand: Operand) -> Opcode {
     match operand {
         Operand::Channels(..) => Opcode::LoadView,
         Operand::Map(_) => Opcode::LoadMap,
-        Operand::Vector(_) => Opcode::LoadVector,
+        Operand::Single(_) | Operand::Vector(_) => Opcode::LoadVector,
         Operand::Constant(_) => Opcode::LoadConstant,
         Operand::Slot(_) => Opcode::LoadSlot,
         Operand::Immediate(_) => Opcode::Immediate,

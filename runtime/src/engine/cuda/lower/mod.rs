@@ -2,19 +2,24 @@
 
 mod conv;
 mod expr;
+mod gather;
+mod products;
+mod stats;
 
 use std::collections::HashMap;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::{Slice, TypedConcat};
-use tract_onnx::tract_core::ops::cnn::{Conv as TractConv, KernelFormat};
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::cnn::{Conv as TractConv, Deconv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::konst::Const;
-use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
+use tract_onnx::tract_core::ops::nn::Reduce;
+use tract_onnx::tract_core::ops::nn::resize::{NearestUpsample, Resize};
 use tract_onnx::tract_core::ops::source::TypedSource;
 
 use super::opcode::Opcode;
-use super::program::{Decide, Geometry, Op, Operand, Program, Shape, TensorId, TensorSpec, VectorId};
+use super::program::{Decide, Op, Operand, Program, Shape, TensorId, TensorSpec, VectorId};
 use crate::network::Network;
 use crate::network::engine::EngineError;
 use crate::network::load::Graph;
@@ -109,9 +114,10 @@ impl Lowering {
         self.tensors.len() - 1
     }
 
-    /// A tensor that lives only between two kernels.
+    /// A tensor that lives only between two kernels. One of a single pixel may be read as a per-channel vector, which is fp32.
     fn passing(&mut self, shape: Shape) -> TensorId {
-        self.tensor(shape, !self.target.half, self.target.half)
+        let full = !self.target.half || shape.is_vector();
+        self.tensor(shape, full, !full)
     }
 
     fn copy(&self, from: TensorId, to: TensorId) -> Result<Op, EngineError> {
@@ -195,6 +201,18 @@ impl<'a> GraphLowering<'a> {
             self.conv(node, conv, &shape)?
         } else if let Some(einsum) = node.op_as::<EinSum>() {
             self.einsum(node, einsum, &shape)?
+        } else if let (Some(_), [x]) = (node.op_as::<AxisOp>(), &node.inputs[..]) {
+            self.same_vector(*x, &shape)?
+        } else if let Some(deconv) = node.op_as::<Deconv>() {
+            self.deconv(node, deconv, &shape)?
+        } else if let Some(pool) = node.op_as::<MaxPool>() {
+            self.max_pool(node, pool, &shape)?
+        } else if let Some(pool) = node.op_as::<SumPool>() {
+            self.sum_pool(node, pool, &shape)?
+        } else if let Some(resize) = node.op_as::<Resize>() {
+            self.resize(node, resize, &shape)?
+        } else if let Some(upsample) = node.op_as::<NearestUpsample>() {
+            self.upsample(node, upsample, &shape)?
         } else if let Some(reduce) = node.op_as::<Reduce>() {
             self.reduce(node, reduce)?
         } else if let Some(slice) = node.op_as::<Slice>() {
@@ -212,6 +230,13 @@ impl<'a> GraphLowering<'a> {
         };
         self.values.insert(node.id.into(), Value::Expr(value));
         Ok(())
+    }
+
+    /// One value a channel, with other axes of size one around it.
+    fn same_vector(&mut self, x: OutletId, shape: &[usize]) -> Result<ExprId, String> {
+        let x = self.expr(x)?;
+        let (from, to) = (self.arena.shape(x), shape_of(shape)?);
+        if from == to && from.is_vector() { Ok(x) } else { Err("axes change places only for one value a channel".into()) }
     }
 
     /// `ln(exp(x) + 1)` becomes one operation that does not overflow.
@@ -266,9 +291,6 @@ impl<'a> GraphLowering<'a> {
             return Ok(tensor);
         }
         let shape = self.arena.shape(value);
-        if shape.is_vector() {
-            return Err("it works on single values per channel".into());
-        }
         let tensor = self.all.passing(shape);
         self.pointwise(value, shape, Operand::Tensor(tensor), None, Decide::No)?;
         self.arena.stored(value, tensor);
@@ -320,147 +342,6 @@ impl<'a> GraphLowering<'a> {
         Ok(())
     }
 
-    fn conv(&mut self, node: &TypedNode, op: &TractConv, shape: &[usize]) -> Result<ExprId, String> {
-        if op.q_params.is_some()
-            || op.kernel_fmt != KernelFormat::OIHW
-            || op.pool_spec.data_format != DataFormat::NCHW
-            || op.pool_spec.rank() != 2
-        {
-            return Err("only plain two-dimensional NCHW convolutions have a kernel".into());
-        }
-        let [x, weights, bias] = node.inputs[..] else { return Err("it has an unusual number of inputs".into()) };
-        let (weights, bias) = (self.constant(weights)?, self.constant(bias)?);
-        let x = self.expr(x)?;
-        let input = self.materialise(x)?;
-        let from = self.all.tensors[input].shape;
-        let padding = op.pool_spec.computed_padding(&[from.h, from.w]);
-        let pair = |value: &dyn Fn(usize) -> usize| [value(0), value(1)];
-        let geometry = Geometry {
-            kernel: pair(&|axis| op.pool_spec.kernel_shape[axis]),
-            stride: pair(&|axis| op.pool_spec.stride(axis)),
-            dilation: pair(&|axis| op.pool_spec.dilation(axis)),
-            pad: pair(&|axis| padding[axis].pad_before),
-            groups: op.group,
-        };
-        let out = shape_of(shape)?;
-        let bias = broadcast(floats(&bias)?, out.c)?;
-        self.convolve(input, out, geometry, floats(&weights)?, &bias)
-    }
-
-    /// A 1x1 convolution, as tract writes it.
-    fn einsum(&mut self, node: &TypedNode, op: &EinSum, shape: &[usize]) -> Result<ExprId, String> {
-        let formula = op.axes.to_string();
-        let names: Vec<Vec<char>> =
-            formula.split([',', '-', '>']).filter(|part| !part.is_empty()).map(|part| part.chars().collect()).collect();
-        let unusual = || format!("the product '{formula}' has no kernel");
-        let [left, right, out] = &names[..] else { return Err(unusual()) };
-        let constant = |outlet: &OutletId| matches!(self.values.get(outlet), Some(Value::Const(_)));
-        let [first, second] = node.inputs[..] else { return Err(unusual()) };
-        let (x, weights, data, matrix) = match (constant(&first), constant(&second)) {
-            (false, true) => (first, second, left, right),
-            (true, false) => (second, first, right, left),
-            _ => return Err(unusual()),
-        };
-        let (&[n, i, h, w], &[n2, o, h2, w2]) = (&data[..], &out[..]) else { return Err(unusual()) };
-        let mut kept: Vec<char> = matrix.clone();
-        let weights = self.constant(weights)?;
-        // Axes of size one that appear nowhere else do not matter.
-        let sizes = weights.shape().to_vec();
-        let mut at = 0;
-        kept.retain(|axis| {
-            let size = sizes[at];
-            at += 1;
-            !(size == 1 && *axis != i && *axis != o)
-        });
-        let transposed = kept == [i, o];
-        if (n, h, w) != (n2, h2, w2) || i == o || !(transposed || kept == [o, i]) {
-            return Err(unusual());
-        }
-        let x = self.expr(x)?;
-        let input = self.materialise(x)?;
-        let (from, to) = (self.all.tensors[input].shape, shape_of(shape)?);
-        let mut values = floats(&weights)?.to_vec();
-        if transposed {
-            values = (0..to.c * from.c).map(|at| values[at % from.c * to.c + at / from.c]).collect();
-        }
-        let geometry = Geometry { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad: [0, 0], groups: 1 };
-        self.convolve(input, to, geometry, &values, &vec![0.0; to.c])
-    }
-
-    fn convolve(&mut self, input: TensorId, to: Shape, geometry: Geometry, weights: &[f32], bias: &[f32]) -> Result<ExprId, String> {
-        let from = self.all.tensors[input].shape;
-        let output = self.all.passing(to);
-        let weights = conv::Weights { values: weights, out: to.c, group_in: from.c / geometry.groups };
-        let conv = conv::plan(&self.all.target, (input, from), (output, to), geometry, &weights, bias);
-        if matches!(conv.method, super::program::Method::Mma(_)) {
-            self.all.tensors[input].half = true;
-        }
-        self.ops.push(Op::Conv(Box::new(conv)));
-        Ok(self.arena.add(Kind::Tensor(output), to))
-    }
-
-    fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<ExprId, String> {
-        if op.axes[..] != [2, 3] {
-            return Err(format!("only sums over the whole picture have a kernel, not over axes {:?}", op.axes));
-        }
-        let x = self.expr(node.inputs[0])?;
-        match op.reducer {
-            Reducer::Sum => {
-                let (mean, _, pixels) = self.stats_of(x)?;
-                Ok(self.times(mean, pixels))
-            }
-            Reducer::MeanOfSquares => {
-                // Of deviations from the mean: the variance, known from the same pass.
-                if let Kind::Binary(Opcode::Sub, value, mean) = self.arena.kind(x)
-                    && let Kind::Tensor(tensor) = self.arena.kind(value)
-                    && self.is_mean_of(mean, tensor)
-                {
-                    return Ok(self.stats_of(value)?.1);
-                }
-                let (mean, variance, _) = self.stats_of(x)?;
-                let square = self.arena.unary(Opcode::Square, mean);
-                self.arena.binary(Opcode::Add, variance, square).ok_or_else(|| "its shapes do not broadcast".into())
-            }
-            _ => Err("only sums and means of squares have a kernel".into()),
-        }
-    }
-
-    fn times(&mut self, value: ExprId, factor: f32) -> ExprId {
-        let factor = self.arena.number(factor);
-        self.arena.binary(Opcode::Mul, value, factor).expect("a number broadcasts to anything")
-    }
-
-    /// Whether `x` is sum(tensor) * (1 / pixels).
-    fn is_mean_of(&self, x: ExprId, tensor: TensorId) -> bool {
-        let Some(&(mean, _)) = self.stats.get(&tensor) else { return false };
-        let shape = self.all.tensors[tensor].shape;
-        let Kind::Binary(Opcode::Mul, sum, share) = self.arena.kind(x) else { return false };
-        let Kind::Binary(Opcode::Mul, vector, pixels) = self.arena.kind(sum) else { return false };
-        let (Some(share), Some(pixels)) = (self.arena.as_number(share), self.arena.as_number(pixels)) else { return false };
-        self.arena.kind(vector) == Kind::Vector(mean) && (share * pixels - 1.0).abs() < 1e-5 && pixels == (shape.h * shape.w) as f32
-    }
-
-    /// Mean and variance of each channel of `x`, and its number of pixels.
-    fn stats_of(&mut self, x: ExprId) -> Result<(ExprId, ExprId, f32), String> {
-        let input = self.materialise(x)?;
-        let shape = self.all.tensors[input].shape;
-        if shape.cs() > 512 {
-            return Err("statistics of more than 512 channels have no kernel".into());
-        }
-        let (mean, variance) = match self.stats.get(&input) {
-            Some(&known) => known,
-            None => {
-                let (mean, variance) = (self.all.vector(shape.c), self.all.vector(shape.c));
-                self.ops.push(Op::Stats { input, mean, variance });
-                self.stats.insert(input, (mean, variance));
-                (mean, variance)
-            }
-        };
-        let vector = Shape { c: shape.c, h: 1, w: 1 };
-        let (mean, variance) = (self.arena.add(Kind::Vector(mean), vector), self.arena.add(Kind::Vector(variance), vector));
-        Ok((mean, variance, (shape.h * shape.w) as f32))
-    }
-
     fn slice(&mut self, node: &TypedNode, op: &Slice, shape: &[usize]) -> Result<ExprId, String> {
         if op.axis != 1 {
             return Err("only slices of channels have a kernel".into());
@@ -492,10 +373,11 @@ impl<'a> GraphLowering<'a> {
     }
 }
 
-/// `[1, c, h, w]` as a shape.
+/// `[1, c, h, w]` as a shape; also that of one value a channel, whose other axes tract drops.
 fn shape_of(shape: &[usize]) -> Result<Shape, EngineError> {
     match *shape {
         [1, c, h, w] => Ok(Shape { c, h, w }),
+        _ if shape.len() < 4 && shape.iter().filter(|size| **size > 1).count() <= 1 => Ok(Shape { c: shape.iter().product(), h: 1, w: 1 }),
         _ => Err(EngineError::Unsupported {
             graph: "network".into(),
             reason: format!("a tensor is {shape:?}; the GPU engine takes [1, channels, height, width]"),
@@ -511,15 +393,6 @@ impl From<EngineError> for String {
 
 fn floats(tensor: &Tensor) -> Result<&[f32], String> {
     tensor.as_plain_ram().and_then(|view| view.as_slice::<f32>().ok()).ok_or_else(|| "its numbers are not 32-bit floats".into())
-}
-
-/// One number a channel, from one number or from as many.
-fn broadcast(values: &[f32], channels: usize) -> Result<Vec<f32>, String> {
-    match values.len() {
-        1 => Ok(vec![values[0]; channels]),
-        n if n == channels => Ok(values.to_vec()),
-        n => Err(format!("{n} biases for {channels} channels")),
-    }
 }
 
 /// Planes to `[y][x][c]` with the padded channel zero.

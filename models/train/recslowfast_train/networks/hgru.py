@@ -24,7 +24,6 @@ from torch.nn import functional as F
 CHANNELS = 25
 KERNEL = 15
 EPS = 1e-3
-SPATIAL = ("w_inh", "w_exc")
 
 
 def gabor_bank(count: int, size: int) -> torch.Tensor:
@@ -46,6 +45,8 @@ def gabor_bank(count: int, size: int) -> torch.Tensor:
 
 class HGru(nn.Module):
     """Parameters of the reference network, with its published initial values."""
+
+    STRIDE = 1
 
     def __init__(self, channels: int = CHANNELS, kernel: int = KERNEL, seed: int = 1):
         super().__init__()
@@ -94,6 +95,6 @@ class HGru(nn.Module):
         candidate = F.softplus(across(self.kappa) * inhibited + across(self.gamma) * c2 + across(self.omega) * inhibited * c2)
         return F.softplus((1 - gate2) * hidden + gate2 * candidate)
 
-    def readout(self, hidden: torch.Tensor) -> torch.Tensor:
+    def readout(self, drive: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         normed = self.norm(hidden, self.out_n_w, self.out_n_b)
         return F.conv2d(normed, self.out_w[:, :, None, None], self.out_b)
