@@ -187,7 +187,7 @@ mod tests {
 
     fn plot() -> Plot {
         let point = |x, y, label: &str| Point { x, y, error: 0.01, label: label.into() };
-        let points = vec![point(80.0, 0.91, "fixed:6"), point(81.0, 0.91, "<model>")];
+        let points = vec![point(80.0, 0.91, "fixed:6"), point(80.01, 0.91, "<model>")];
         let series = vec![Series { name: "one & only".into(), points, joined: true }];
         Plot { title: "IoU".into(), subtitle: String::new(), axes: ["frames/s".into(), "IoU".into()], series }
     }
