@@ -13,6 +13,7 @@ pub mod latencies;
 pub mod network;
 pub mod outcome;
 pub mod pace;
+pub mod priority;
 pub mod report;
 pub mod sampling;
 pub mod service;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
 use super::{Sink, SinkError};
+use crate::priority;
 use crate::telemetry::Report;
 
 /// What happens when a sink is slower than the frames.
@@ -47,6 +48,9 @@ impl Outlet {
         let draws = sink.draws();
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(format!("report-{name}")).spawn(move || {
+            if overflow == Overflow::DropOldest {
+                priority::stand_back();
+            }
             let shown = drain(&theirs, &mut *sink);
             let failure = shown.and(sink.finish()).err();
             let mut queue = theirs.queue.lock().expect("no thread panics while it holds the queue");
@@ -76,6 +80,8 @@ impl Outlet {
             queue.dropped += 1;
         }
         queue.reports.push_back(report.clone());
+        // A thread woken while the queue is held would only run into it.
+        drop(queue);
         self.shared.changed.notify_all();
         Ok(())
     }

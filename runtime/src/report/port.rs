@@ -10,6 +10,8 @@ use serialport::{FlowControl, SerialPort};
 pub const DEFAULT_BAUD: u32 = 115_200;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
+/// A port that was open for so long has worked: its loss is a new one. One that opens and fails at once is opened ever more slowly.
+const WORKED: Duration = Duration::from_millis(500);
 /// Names that stay with a device whatever else is plugged in, the surest first.
 const STABLE_NAMES: [&str; 2] = ["/dev/serial/by-id", "/dev/serial/by-path"];
 
@@ -53,27 +55,35 @@ pub(super) struct Reopening {
     spec: PortSpec,
     /// The stable name under which the device was found when it was there.
     stable: Option<PathBuf>,
+    opened: Option<Instant>,
     retry_at: Option<Instant>,
     retry_after: Duration,
+    /// There was no such device when it was last looked for: its coming back is worth a try at once.
+    absent: bool,
     said: bool,
 }
 
 impl Reopening {
     pub(super) fn new(spec: PortSpec) -> Reopening {
-        Reopening { spec, stable: None, retry_at: None, retry_after: FIRST_RETRY, said: false }
+        Reopening { spec, stable: None, opened: None, retry_at: None, retry_after: FIRST_RETRY, absent: false, said: false }
     }
 
-    /// The port, if it opens; asked too early, it does not try.
+    /// The port, if it opens; asked too early, it does not try, unless the device has come back meanwhile.
     pub(super) fn open(&mut self) -> Option<Box<dyn SerialPort>> {
-        if self.retry_at.is_some_and(|at| Instant::now() < at) {
-            return None;
-        }
         let path = self
             .stable
             .as_deref()
             .filter(|stable| stable.exists())
             .map_or(self.spec.path.as_str().into(), Path::to_string_lossy)
             .into_owned();
+        let there = Path::new(&path).exists();
+        if there && self.absent {
+            self.retry_after = FIRST_RETRY;
+        } else if self.retry_at.is_some_and(|at| Instant::now() < at) {
+            self.absent = !there;
+            return None;
+        }
+        self.absent = !there;
         let flow = if self.spec.rtscts { FlowControl::Hardware } else { FlowControl::None };
         match serialport::new(&path, self.spec.baud).flow_control(flow).timeout(Duration::from_millis(100)).open() {
             Ok(port) => {
@@ -81,7 +91,7 @@ impl Reopening {
                 if self.stable.is_none() {
                     self.stable = STABLE_NAMES.iter().find_map(|folder| stable_name(Path::new(folder), Path::new(&path)));
                 }
-                (self.retry_at, self.retry_after, self.said) = (None, FIRST_RETRY, false);
+                (self.opened, self.retry_at, self.said) = (Some(Instant::now()), None, false);
                 Some(port)
             }
             Err(error) => {
@@ -95,6 +105,9 @@ impl Reopening {
     pub(super) fn lost(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.said, true) {
             log::warn!("serial {}: {reason}; trying again until it is back", self.spec.path);
+        }
+        if self.opened.take().is_some_and(|opened| opened.elapsed() >= WORKED) {
+            self.retry_after = FIRST_RETRY;
         }
         self.retry_at = Some(Instant::now() + self.retry_after);
         self.retry_after = (self.retry_after * 2).min(LAST_RETRY);
@@ -147,6 +160,35 @@ mod tests {
             assert!(reopening.wait() <= LAST_RETRY && reopening.retry_after <= LAST_RETRY);
         }
         assert_eq!(reopening.retry_after, LAST_RETRY);
+    }
+
+    #[test]
+    fn a_device_that_was_away_is_tried_as_soon_as_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ttyUSB0");
+        let mut reopening = Reopening::new(PortSpec { path: path.to_str().unwrap().into(), baud: DEFAULT_BAUD, rtscts: false });
+        (reopening.retry_after, reopening.said) = (LAST_RETRY, true);
+        assert!(reopening.open().is_none() && reopening.wait() > LAST_RETRY / 2);
+        assert!(reopening.open().is_none() && reopening.wait() > LAST_RETRY / 2, "still away: not yet");
+        // No terminal, but there: it was tried, and failed.
+        std::fs::write(&path, "").unwrap();
+        assert!(reopening.open().is_none() && reopening.wait() <= FIRST_RETRY);
+        assert!(reopening.open().is_none() && reopening.wait() <= FIRST_RETRY);
+    }
+
+    #[test]
+    fn a_port_that_fails_as_soon_as_it_is_open_is_not_opened_ten_times_a_second() {
+        let mut reopening = Reopening::new(PortSpec { path: "/dev/ttyUSB0".into(), baud: DEFAULT_BAUD, rtscts: false });
+        let waits = [100, 200, 400, 800, 1600, 2000, 2000].map(Duration::from_millis);
+        for wait in waits {
+            reopening.opened = Some(Instant::now());
+            reopening.lost("no such device");
+            assert!(reopening.wait() <= wait && reopening.wait() > wait / 2, "{:?} of {wait:?}", reopening.wait());
+        }
+        // One that worked for a while is looked for at once.
+        reopening.opened = Instant::now().checked_sub(WORKED);
+        reopening.lost("no such device");
+        assert!(reopening.wait() <= FIRST_RETRY);
     }
 
     #[test]

@@ -23,8 +23,10 @@ impl Board {
         Board::watching(STREAM, arguments)
     }
 
+    /// The same on another stream. `LINK_BINARY` names another build of the program, where time matters.
     pub fn watching(stream: &str, arguments: &[&str]) -> Board {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_recslowfast"));
+        let program = std::env::var("LINK_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_recslowfast").into());
+        let mut command = Command::new(program);
         command.args(["run", "--engine", "cpu", "--source", stream, "--report", "json"]).args(arguments);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
         let (records, log) = (BufReader::new(child.stdout.take().unwrap()), BufReader::new(child.stderr.take().unwrap()));

@@ -10,8 +10,8 @@ use crate::pty::Socket;
 
 const LOAD: SetReportRate = SetReportRate { status_period_ms: 20, detections_period_ms: 1 };
 
-/// Plugs and unplugs `times`; gives how long each return took.
-fn replugged(socket: &Socket, times: u16) -> Vec<Duration> {
+/// Plugs and unplugs `times`, leaving the cable in for `long` beyond the return; gives how long each return took.
+fn replugged(socket: &Socket, times: u16, long: Duration) -> Vec<Duration> {
     (0..times)
         .map(|at| {
             let mut device = Device::new(socket.plug());
@@ -21,7 +21,7 @@ fn replugged(socket: &Socket, times: u16) -> Vec<Duration> {
             device.sequence = 10 * at;
             assert_eq!(device.ask(Command::AskHello), AckResult::Done);
             assert_eq!(device.ask(Command::SetReportRate(LOAD)), AckResult::Done);
-            device.all(Duration::from_millis(200));
+            device.all(long);
             socket.unplug();
             took
         })
@@ -33,7 +33,7 @@ fn a_pulled_cable_is_found_again() {
     let socket = Socket::new();
     let board = Board::start(&["--halt", "fixed:1", "--report", &format!("link:{}", socket.path().display())]);
     board.record();
-    println!("back after {:?}", replugged(&socket, 3));
+    println!("back after {:?}", replugged(&socket, 3, Duration::from_millis(200)));
     let log = board.end();
     assert_eq!(log.matches("open at").count(), 3, "{log}");
 }
@@ -54,11 +54,12 @@ fn figures(records: &[serde_json::Value]) -> [(f64, f64); 2] {
 fn twenty_replugs_under_load_beside_no_link_at_all() {
     let socket = Socket::new();
     // Both run at the same time, so that whatever else this machine does happens to both.
-    let alone = Board::start(&["--halt", "fixed:1"]);
-    let linked = Board::start(&["--halt", "fixed:1", "--report", &format!("link:{}", socket.path().display())]);
+    let stream = "pathfinder:easy?seed=7&size=64&fps=50";
+    let alone = Board::watching(stream, &["--threads", "1", "--halt", "fixed:1"]);
+    let linked = Board::watching(stream, &["--threads", "1", "--halt", "fixed:1", "--report", &format!("link:{}", socket.path().display())]);
     alone.record();
     linked.record();
-    let mut took = replugged(&socket, 20);
+    let mut took = replugged(&socket, 20, Duration::from_secs(1));
     took.sort();
     let (alone, linked) = (alone.records(), linked.records());
     let ([work, age], [linked_work, linked_age]) = (figures(&alone), figures(&linked));

@@ -27,11 +27,11 @@ const SILENT: Duration = Duration::from_secs(10);
 /// How far ahead the temperature is extrapolated, in seconds: the time constant of a small heat sink.
 const AHEAD_S: f64 = 30.0;
 /// Degrees below the limit that are aimed at.
-const AIM: f64 = 1.0;
+const AIM: f64 = 0.8;
 /// Degrees below the limit from which on the loop has a say, if the limit is in sight;
-const NEAR: f64 = 10.0;
+const NEAR: f64 = 6.0;
 /// and degrees below it at which it loses it again.
-const FAR: f64 = 14.0;
+const FAR: f64 = 9.0;
 /// Logarithm of the rate's factor per degree of error and second.
 const GAIN: f64 = 0.004;
 

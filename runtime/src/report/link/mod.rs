@@ -25,6 +25,7 @@ use super::telegrams::{self, About, Follower};
 use super::{Sink, SinkError};
 use crate::clock;
 use crate::control::Desk;
+use crate::priority;
 use crate::telemetry::Report;
 use outbox::Outbox;
 
@@ -65,6 +66,8 @@ impl Link {
         let shared = Arc::new(Shared { about, desk, began: clock::now(), follower: Mutex::new(Follower::new()), outbox: Outbox::new() });
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new().name("link".into()).spawn(move || {
+            // The ear is this thread's child and stands where it stands.
+            priority::stand_back();
             voice::live(port, &theirs);
             theirs.outbox.has_ended();
         })?;

@@ -1,7 +1,8 @@
 //! The governor on the real engine: a paced pathfinder stream, answered under a deadline, judged against the stream's own masks.
 //!
-//! `governor-real --fps 8 --deadline 120ms@p99 --seconds 60 [--halt fixed:6] [--free] [--model NAME|DIR]`: `--free` takes the governor away.
-//! One line of JSON comes out: misses, IoU (a frame without an answer in time is judged by the last one that was), steps, ages.
+//! `governor-real --fps 8 --deadline 120ms@p99 --seconds 60 [--halt fixed:6] [--free] [--threads N] [--model NAME|DIR]`: `--free` takes the governor away.
+//! One line of JSON comes out: misses, IoU (a frame without an answer in time is judged by the last one that was), steps, ages. 35 % of the answers
+//! were older than `age_p65_ms`: with that for a deadline, this setting is one that misses more than 30 %.
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +29,7 @@ struct Options {
     seconds: f64,
     halt: RuleName,
     free: bool,
+    threads: Threads,
     model: String,
     seed: u64,
 }
@@ -39,6 +41,7 @@ fn options() -> Result<Options, Failure> {
         seconds: 30.0,
         halt: RuleName::MODEL,
         free: false,
+        threads: Threads::default(),
         model: recslowfast::network::load::DEFAULT.to_owned(),
         seed: 7,
     };
@@ -54,6 +57,7 @@ fn options() -> Result<Options, Failure> {
             "--deadline" => options.deadline = value.parse()?,
             "--seconds" => options.seconds = value.parse()?,
             "--halt" => options.halt = value.parse()?,
+            "--threads" => options.threads = value.parse()?,
             "--model" => options.model = value,
             "--seed" => options.seed = value.parse()?,
             _ => return Err(format!("{name} is unknown").into()),
@@ -72,7 +76,7 @@ fn main() -> Result<(), Failure> {
     let options = options()?;
     let network = Network::load(&options.model)?;
     let size = network.manifest.input.width;
-    let engine = engine::open(Choice::Cpu, &network, Threads::default())?;
+    let engine = engine::open(Choice::Cpu, &network, options.threads)?;
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(options.halt), fit::Mode::default(), true);
     let budget = Budget { deadline: Some(options.deadline), ..Budget::default() };
     let sensing = Sensing { root: Path::new("/"), rail: None, energy: None };
@@ -132,7 +136,7 @@ fn main() -> Result<(), Failure> {
     let counted = (count - settled) as f64;
     let age = ages.quantiles();
     println!(
-        "{{\"halt\":\"{}\",\"governed\":{},\"frames\":{},\"answered\":{answered},\"late\":{late},\"miss_percent\":{:.2},\"unanswered_in_time_percent\":{:.2},\"iou\":{:.4},\"steps\":{:.2},\"age_p50_ms\":{:.1},\"age_p99_ms\":{:.1},\"age_max_ms\":{:.1}}}",
+        "{{\"halt\":\"{}\",\"governed\":{},\"frames\":{},\"answered\":{answered},\"late\":{late},\"miss_percent\":{:.2},\"unanswered_in_time_percent\":{:.2},\"iou\":{:.4},\"steps\":{:.2},\"age_p50_ms\":{:.1},\"age_p65_ms\":{:.1},\"age_p99_ms\":{:.1},\"age_max_ms\":{:.1}}}",
         options.halt,
         !options.free,
         count - settled,
@@ -141,6 +145,7 @@ fn main() -> Result<(), Failure> {
         sum / counted,
         steps as f64 / answered.max(1) as f64,
         age.p50_ms,
+        ages.percentile_ms(65.0),
         age.p99_ms,
         age.max_ms,
     );
