@@ -43,10 +43,10 @@ pub struct Args {
     #[arg(long, default_value_t = 6)]
     frames: u32,
     /// Streams: how many
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 12)]
     streams: u64,
     /// Frames of each
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 80)]
     stream_frames: u32,
     /// Leave model.toml as it is
     #[arg(long)]

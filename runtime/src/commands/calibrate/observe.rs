@@ -20,9 +20,9 @@ pub struct Habits {
     pub zero: Option<f32>,
 }
 
-/// A lane of one thread: several search side by side.
-pub fn lane(network: &Network, rule: HaltingRule, frames: usize) -> Result<Lane, Failure> {
-    Lane::open(network, rule, frames, Choice::Cpu, Threads::ONE)
+/// A lane of one thread: several search side by side. It begins (see [`Lane::begin`]) before it watches.
+pub fn lane(network: &Network, rule: HaltingRule) -> Result<Lane, Failure> {
+    Lane::open(network, rule, 0, Choice::Cpu, Threads::ONE)
 }
 
 /// Share `p` of `sorted` lies below this.
@@ -38,13 +38,14 @@ pub fn rounded(x: f32) -> f32 {
 /// Watches a quarter of the videos with one step on every carried frame, being told of cuts.
 pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failure> {
     let clips = || sources.iter().flat_map(|clips| clips.iter().step_by(4));
+    let mut lane = lane(network, HaltingRule::fixed(1))?;
     let (mut inside, mut at_cuts, mut noise) = (Vec::new(), Vec::new(), Vec::new());
     let (mut first, mut scenes) = (Vec::new(), Vec::new());
     for metric in [Metric::RelativeL2, Metric::RelativeL1, Metric::Cosine] {
         let mut moved = Vec::new();
         for clip in clips() {
             let rule = HaltingRule { metric, ..HaltingRule::slow_fast(network.manifest.steps.slow, 1) };
-            let mut lane = lane(network, rule, clip.frames.len())?;
+            lane.begin(rule, clip.frames.len());
             lane.watch(clip, 0, 0..clip.frames.len(), Told::Cuts, false, |at, trace, _| {
                 if clip.cuts[at] {
                     scenes.push(Vec::new());
@@ -61,7 +62,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
         first.push((metric, moved));
     }
     scenes.retain(|scene| !scene.is_empty());
-    let mut watcher = lane(network, HaltingRule::fixed(1), 2)?;
+    lane.begin(HaltingRule::fixed(1), 2);
     let mut pair = |before: &[u8], after: Vec<u8>, clip: &Clip| -> Result<f32, Failure> {
         let mask = || vec![0; before.len()];
         let pair = Clip {
@@ -72,7 +73,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
             cuts: vec![true, false],
         };
         let mut moved = 0.0;
-        watcher.watch(&pair, 0, 0..2, Told::Videos, false, |at, trace, _| moved = if at == 1 { trace.drive_distance } else { moved })?;
+        lane.watch(&pair, 0, 0..2, Told::Videos, false, |at, trace, _| moved = if at == 1 { trace.drive_distance } else { moved })?;
         Ok(moved)
     };
     for clip in clips() {
@@ -80,6 +81,13 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
             at_cuts.push(pair(&clip.frames[at - 1], clip.frames[at].clone(), clip)?);
         }
         noise.push(pair(&clip.frames[0], shaken(&clip.frames[0]), clip)?);
+    }
+    // From the end of one video to the beginning of another is a cut, too.
+    for clips in sources {
+        let chosen: Vec<&Clip> = clips.iter().step_by(4).collect();
+        for two in chosen.windows(2).filter(|two| (two[0].width, two[0].height) == (two[1].width, two[1].height)) {
+            at_cuts.push(pair(two[0].frames.last().expect("a video has frames"), two[1].frames[0].clone(), two[1])?);
+        }
     }
     for values in [&mut inside, &mut at_cuts, &mut noise] {
         values.sort_by(f32::total_cmp);

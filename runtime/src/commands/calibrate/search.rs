@@ -9,12 +9,12 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::observe::{self, Habits, rounded};
-use crate::commands::eval::lane::Told;
+use crate::commands::eval::lane::{Lane, Told};
 use crate::commands::eval::score::Scores;
 use crate::commands::eval::videos::Clip;
 use crate::engine::cpu::threads::Threads;
 use crate::network::Network;
-use crate::network::halting::{Base, Changes, Metric, RuleName};
+use crate::network::halting::{Base, Changes, HaltingRule, Metric, RuleName};
 use crate::service::exit::Failure;
 
 /// A family of rules.
@@ -86,7 +86,7 @@ pub struct Search<'a> {
 }
 
 /// Rules of a criterion that go from the quarter to the whole.
-const FINALISTS: usize = 4;
+const FINALISTS: usize = 3;
 /// Steps a carried frame may take at most while thresholds are looked for.
 const SLOW: [u32; 3] = [6, 4, 3];
 
@@ -98,16 +98,17 @@ impl Search<'_> {
             criteria.iter().map(|criterion| (*criterion, self.candidates(*criterion))).collect();
         let first: Vec<RuleName> = candidates.iter().flat_map(|(_, rules)| rules.clone()).collect();
         bar.set_length((1 + first.len() + criteria.len() * (FINALISTS + SLOW.len())) as u64);
-        let quarter = self.measure(&[six], true, bar)?;
-        let tried = self.found(&first, &self.measure(&first, true, bar)?, &quarter[0], false, &candidates);
+        let lanes = &mut self.lanes()?;
+        let quarter = self.measure(lanes, &[six], true, bar)?;
+        let tried = self.found(&first, &self.measure(lanes, &first, true, bar)?, &quarter[0], false, &candidates);
 
         let finalists: Vec<RuleName> = candidates.iter().flat_map(|(criterion, _)| self.finalists(*criterion, &tried)).collect();
-        let whole = self.measure(&[six], false, bar)?;
+        let whole = self.measure(lanes, &[six], false, bar)?;
         let mut all = self.found(&[six], &whole, &whole[0], true, &candidates);
-        all.extend(self.found(&finalists, &self.measure(&finalists, false, bar)?, &whole[0], true, &candidates));
+        all.extend(self.found(&finalists, &self.measure(lanes, &finalists, false, bar)?, &whole[0], true, &candidates));
         // How many steps the slow path needs is asked last, of the best only.
         let shorter: Vec<RuleName> = criteria.iter().flat_map(|criterion| self.shorter(*criterion, &all)).collect();
-        all.extend(self.found(&shorter, &self.measure(&shorter, false, bar)?, &whole[0], true, &candidates));
+        all.extend(self.found(&shorter, &self.measure(lanes, &shorter, false, bar)?, &whole[0], true, &candidates));
         for criterion in criteria {
             if let Some(best) = self.best(&all, |found| found.criterion == criterion.to_string()) {
                 all[best].kept = true;
@@ -140,7 +141,7 @@ impl Search<'_> {
                 pairs.into_iter().map(|(slow, fast)| RuleName { base: Base::SlowFast(slow, fast), changes }).collect()
             }
             Criterion::Halting(metric) => {
-                let shares = [0.995, 0.95, 0.9, 0.8, 0.65, 0.5, 0.35, 0.2, 0.1, 0.03];
+                let shares = [0.98, 0.9, 0.75, 0.55, 0.35, 0.2, 0.05];
                 let rule = |p| RuleName { base: Base::Halting(metric, first(metric, p)), changes };
                 shares.into_iter().map(rule).collect()
             }
@@ -148,8 +149,8 @@ impl Search<'_> {
                 let metric = Metric::RelativeL2;
                 let mut rules = Vec::new();
                 for start in [0.1, 0.4].map(|p| first(metric, p)) {
-                    for settle in [rounded(first(metric, 0.1) * 0.6), first(metric, 0.1), first(metric, 0.3)] {
-                        for wake in [0.4, 0.55, 0.7, 0.8, 0.9, 0.97] {
+                    for settle in [0.1, 0.3].map(|p| first(metric, p)) {
+                        for wake in [0.55, 0.7, 0.85, 0.95] {
                             let base = Base::Floor(rounded(self.habits.wake(start, wake)), settle);
                             rules.push(RuleName { base, changes: Changes { floor: Some(start), ..changes } });
                         }
@@ -179,20 +180,31 @@ impl Search<'_> {
         SLOW[1..].iter().map(|slow| with(*slow)).collect()
     }
 
-    /// Scores and steps of every rule on every source, several rules at a time.
-    fn measure(&self, rules: &[RuleName], quarter: bool, bar: &ProgressBar) -> Result<Vec<Vec<(Scores, f64)>>, Failure> {
+    /// One for every processor.
+    fn lanes(&self) -> Result<Vec<Lane>, Failure> {
+        (0..Threads::default().get()).map(|_| observe::lane(self.network, HaltingRule::fixed(1))).collect()
+    }
+
+    /// Scores and steps of every rule on every source, a rule at a time on every lane.
+    fn measure(
+        &self,
+        lanes: &mut [Lane],
+        rules: &[RuleName],
+        quarter: bool,
+        bar: &ProgressBar,
+    ) -> Result<Vec<Vec<(Scores, f64)>>, Failure> {
         let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let work = || -> Result<(), Failure> {
+        let work = |lane: &mut Lane| -> Result<(), Failure> {
             loop {
                 let at = next.fetch_add(1, Ordering::Relaxed);
                 let Some(rule) = rules.get(at) else { return Ok(()) };
-                let measured = self.watch(*rule, quarter)?;
+                let measured = self.watch(lane, *rule, quarter)?;
                 results.lock().expect("no searcher panics").push((at, measured));
                 bar.inc(1);
             }
         };
         std::thread::scope(|scope| {
-            let searchers: Vec<_> = (0..Threads::default().get()).map(|_| scope.spawn(work)).collect();
+            let searchers: Vec<_> = lanes.iter_mut().map(|lane| scope.spawn(|| work(lane))).collect();
             searchers.into_iter().try_for_each(|searcher| searcher.join().expect("no searcher panics"))
         })?;
         let mut results = results.into_inner().expect("no searcher panics");
@@ -200,10 +212,9 @@ impl Search<'_> {
         Ok(results.into_iter().map(|(_, measured)| measured).collect())
     }
 
-    fn watch(&self, rule: RuleName, quarter: bool) -> Result<Vec<(Scores, f64)>, Failure> {
+    fn watch(&self, lane: &mut Lane, rule: RuleName, quarter: bool) -> Result<Vec<(Scores, f64)>, Failure> {
         let rule = self.network.manifest.rule_named(rule);
         let longest = self.clips.iter().flatten().map(|clip| clip.frames.len()).max().unwrap_or(0);
-        let mut lane = observe::lane(self.network, rule, longest)?;
         let mut measured = Vec::new();
         for clips in self.clips {
             lane.begin(rule, longest);
