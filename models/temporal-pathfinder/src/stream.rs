@@ -34,11 +34,19 @@ impl Stream {
     /// # Panics
     /// If [`Spec::check`] refuses `spec`.
     pub fn new(spec: Spec) -> Self {
+        Stream::numbered(spec, 0)
+    }
+
+    /// Stream `number` of `spec`, where one is not enough: no two have a scene in common for their first 2^32 scenes. Number 0 is [`Stream::new`]'s.
+    ///
+    /// # Panics
+    /// If [`Spec::check`] refuses `spec`.
+    pub fn numbered(spec: Spec, number: u32) -> Self {
         if let Err(error) = spec.check() {
             panic!("{error}");
         }
-        let rng = Rng::keyed(&[STREAM, spec.seed]);
-        Stream { spec, rng, scenes: 0, scene: None, left: 0 }
+        let rng = if number == 0 { Rng::keyed(&[STREAM, spec.seed]) } else { Rng::keyed(&[STREAM, spec.seed, number.into()]) };
+        Stream { spec, rng, scenes: u64::from(number) << 32, scene: None, left: 0 }
     }
 
     /// Draws the next frame into buffers of the caller's, allocating no buffers of its own; returns whether a new scene begins with it.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
-use crate::clock;
 use crate::engine::cpu::simd::Isa;
 use crate::engine::cpu::threads::Threads;
 use crate::engine::cpu::{CpuEngine, Options};
@@ -16,6 +15,8 @@ use crate::network::engine::{Engine, Order};
 use crate::network::halting::HaltingRule;
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
+
+use super::stopwatch::Time;
 
 /// What is measured.
 #[derive(ClapArgs)]
@@ -62,13 +63,6 @@ enum Peer {
     Onnxruntime,
     /// tract alone.
     Tract,
-}
-
-/// Wall and processor time of one run.
-#[derive(Clone, Copy)]
-struct Time {
-    wall: Duration,
-    cpu: Duration,
 }
 
 /// Times of one graph.
@@ -137,7 +131,7 @@ fn compare(network: &Network, ours: &mut Ours, mut theirs: Option<Box<dyn Side>>
         for (side, _) in &mut sides {
             side.input(&frame)?;
         }
-        let mut row: Vec<[Time; 3]> = vec![[Time { wall: Duration::ZERO, cpu: Duration::ZERO }; 3]; sides.len()];
+        let mut row: Vec<[Time; 3]> = vec![[Time::default(); 3]; sides.len()];
         for ((side, _), row) in sides.iter_mut().zip(&mut row) {
             row[0] = side.encode()?;
         }
@@ -278,20 +272,6 @@ impl Side for Ours {
         logits.clear();
         logits.extend_from_slice(answer);
         Ok(took)
-    }
-}
-
-impl Time {
-    fn now() -> Time {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `time` is a valid, writable timespec, and the clock exists on every Linux.
-        unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-        Time { wall: clock::now(), cpu: Duration::new(time.tv_sec as u64, time.tv_nsec as u32) }
-    }
-
-    fn since(self) -> Time {
-        let now = Time::now();
-        Time { wall: now.wall - self.wall, cpu: now.cpu - self.cpu }
     }
 }
 

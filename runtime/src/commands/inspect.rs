@@ -33,8 +33,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
         println!("steps       {} to {}; {} after a reset, {} on a carried state", steps.min, steps.max, steps.slow, steps.fast);
         let rule = manifest.rule();
         let threshold = rule.threshold.map_or("never".into(), |x| format!("{} below {x}", rule.metric));
+        let threshold = match rule.wake {
+            Some(wake) => {
+                format!("the first step moved it, squared over the floor (from {} on), at most {wake}; later {threshold}", rule.floor)
+            }
+            None => threshold,
+        };
         let zero = rule.zero.map_or("never".into(), |x| format!("drive moved less than {x}"));
         println!("halting     stops when: {threshold}; takes no step when: {zero}");
+        let over = |what: &str, x: Option<f32>| x.map_or(String::new(), |x| format!("{what} moved more than {x}"));
+        let slow = [over("drive", rule.cut), over("first step", rule.surprise)];
+        let slow: Vec<_> = slow.into_iter().filter(|reason| !reason.is_empty()).collect();
+        println!("slow path   after a reset{}{}", if slow.is_empty() { "" } else { "; when: " }, slow.join(", "));
     }
     for (figure, value) in &manifest.quality {
         println!("quality     {figure} = {value}");

@@ -1,6 +1,7 @@
 //! The verbs of the command line, one file each.
 
 mod bench;
+mod calibrate;
 mod check;
 mod configured;
 mod contradictions;
@@ -8,10 +9,12 @@ mod dataset;
 pub mod doctor;
 mod eval;
 mod inspect;
+mod plot;
 mod progress;
 mod record;
 mod run;
 mod source;
+mod stopwatch;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -39,6 +42,8 @@ enum Verb {
     Run(Box<run::Args>),
     /// Compare halting rules on generated videos or a dataset: accuracy beside speed
     Eval(eval::Args),
+    /// Choose a network's halting rule on calibration videos, within a wanted loss, and write it into model.toml
+    Calibrate(calibrate::Args),
     /// Show what a network is: shapes, cost, states, halting rule, origin
     Inspect(inspect::Args),
     /// Read a configuration file and say everything that is wrong with it; touches no device
@@ -88,6 +93,7 @@ fn verb(matches: &ArgMatches) -> Result<(), Failure> {
     match Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit()).verb.expect("run is dealt with above") {
         Verb::Run(_) => unreachable!("run is dealt with above"),
         Verb::Eval(args) => eval::run(args),
+        Verb::Calibrate(args) => calibrate::run(args),
         Verb::Inspect(args) => inspect::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Doctor(args) => doctor::run(args),

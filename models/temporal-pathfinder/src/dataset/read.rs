@@ -97,6 +97,7 @@ pub struct Dataset {
     dir: PathBuf,
     /// The numbers in the file names: each video's own, and its frames' in order.
     videos: Vec<(u64, Vec<u64>)>,
+    seed: Option<u64>,
 }
 
 /// One video of a [`Dataset`]; the canvas need not be square.
@@ -116,6 +117,7 @@ pub struct DatasetVideo {
 struct Config {
     n_videos: u64,
     n_frames: u64,
+    seed: Option<u64>,
 }
 
 impl Dataset {
@@ -140,7 +142,7 @@ impl Dataset {
             }
             frames.truncate(promised as usize);
         }
-        Ok(Dataset { dir: dir.to_owned(), videos })
+        Ok(Dataset { dir: dir.to_owned(), videos, seed: config.seed })
     }
 
     /// How many videos there are.
@@ -151,6 +153,11 @@ impl Dataset {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.videos.is_empty()
+    }
+
+    /// The seed it was generated with, where its configuration says so (ours does, the public data's does not).
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
     }
 
     /// Reads video `index`, counted from 0 in the order of the numbers in the file names.

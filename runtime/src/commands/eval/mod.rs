@@ -1,222 +1,240 @@
-//! `recslowfast eval`: halting rules side by side, accuracy beside speed, on the same videos in one run.
+//! `recslowfast eval`: networks and halting rules side by side, accuracy beside speed, on the same videos in one run.
 
-mod plot;
-mod score;
-mod videos;
+pub(super) mod lane;
+pub(super) mod score;
+mod stability;
+mod table;
+pub(super) mod videos;
 
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use serde::Serialize;
 
 use super::progress;
-use crate::capture::fit::Mode;
+use crate::engine::Choice;
 use crate::engine::cpu::threads::Threads;
-use crate::engine::{self, Choice};
-use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::halting::{Base, RuleName};
+use crate::network::halting::{Base, HaltingRule, RuleName};
 use crate::network::load::DEFAULT;
-use crate::outcome::MAX_STEPS;
 use crate::service::exit::{Cause, Failure};
-use crate::service::pipeline::Pipeline;
-use score::Scores;
+use lane::{Lane, Told};
+use score::AFTER_CUT;
+use stability::Steps;
+use table::{Model, Recovery, Row, Table};
 use videos::{Clip, Videos};
 
 /// What to compare, on what.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// A built-in network, or a folder with model.toml and its graphs
+    /// A built-in network, or a folder with model.toml and its graphs; may be given several times
     #[arg(long, default_value = DEFAULT, value_name = "NAME|DIR")]
-    model: String,
-    /// pathfinder:easy?seed=11 (hard, and &size=PX) or a folder in Temporal Pathfinder's public layout
+    model: Vec<String>,
+    /// pathfinder:easy?seed=11 (hard, and &size=PX; &stream for endless streams with scene cuts) or a folder in Temporal Pathfinder's public layout
     #[arg(long, default_value = "pathfinder:easy?seed=11", value_name = "URI")]
     source: String,
-    /// How many videos
+    /// How many videos, or streams
     #[arg(long, default_value_t = 50)]
     videos: u64,
-    /// Frames per video
+    /// Frames of each
     #[arg(long, default_value_t = 6)]
     frames: u32,
     /// A halting rule; give it once per row. Without it: fixed:6, slow-fast:6,1 and the model's own
     #[arg(long, value_name = "RULE")]
     halt: Vec<RuleName>,
     /// Start every frame from a cleared state: what each frame scores on its own
-    #[arg(long)]
+    #[arg(long, conflicts_with = "tell_cuts")]
     cold: bool,
+    /// Tell the runtime of every cut inside a stream, as `run` is told by the built-in stream; without it the runtime has to notice
+    #[arg(long)]
+    tell_cuts: bool,
+    /// Also: IoU of first frames after 1 to 50 steps, and over frames 1-10, 51-60, 291-300 and 591-600, as far as there are so many
+    #[arg(long)]
+    stability: bool,
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
     engine: Choice,
     /// Threads of the CPU engine [default: one on every usable processor]
     #[arg(long, value_name = "N")]
     threads: Option<Threads>,
-    /// Write the table, and IoU by frame number, as JSON
+    /// Write everything measured as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Draw IoU over frames per second as SVG
+    /// Write the table as CSV
     #[arg(long, value_name = "FILE")]
-    plot: Option<PathBuf>,
+    csv: Option<PathBuf>,
+    /// Draw IoU over frames per second, as PNG where the name ends in .png, else as SVG; may be given several times
+    #[arg(long, value_name = "FILE")]
+    plot: Vec<PathBuf>,
     /// Write what was decided, to compare machines: per rule and frame a byte of steps, then a byte of class per pixel
     #[arg(long, value_name = "FILE", hide = true)]
     masks: Option<PathBuf>,
 }
 
-/// One rule's figures.
-#[derive(Serialize)]
-struct Row {
+/// Frames that one rule watches before the next one has its turn: few, so that what else the machine does meets all of them alike.
+const TURN: usize = 20;
+
+/// A row to be.
+struct Entry {
+    model: usize,
     rule: String,
-    mean_steps: f64,
-    iou: f64,
-    f1: f64,
-    precision: f64,
-    recall: f64,
-    ms_per_frame: f64,
-    frames_per_s: f64,
-    /// Frames per second over those of the first row.
-    ratio: f64,
-    iou_by_frame: Vec<f64>,
+    lane: Lane,
 }
 
-#[derive(Serialize)]
-struct Table<'a> {
-    model: &'a str,
-    version: &'a str,
-    engine: &'a str,
-    source: &'a str,
-    videos: u64,
-    frames: u32,
-    rows: Vec<Row>,
-}
-
-struct Lane {
-    rule: RuleName,
-    pipeline: Pipeline,
-    scores: Scores,
-    steps: u64,
-    busy: Duration,
+/// A network's companions, which are not timed.
+struct Beside {
+    /// `fixed:6` from a cleared state, on frames after a cut and in the stability table's windows.
+    cold: Option<Lane>,
+    steps: Option<Steps>,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let network = Network::load(&args.model)?;
-    let source = Videos::open(&args.source, network.manifest.input.width, args.frames)?;
+    let networks = args.model.iter().map(|model| Network::load(model).map_err(Failure::from)).collect::<Result<Vec<_>, _>>()?;
+    let source = Videos::open(&args.source, networks[0].manifest.input.width, args.frames)?;
     let count = source.count().map_or(args.videos, |there| there.min(args.videos));
     // Opened before the work, so that an unwritable file costs no evaluation.
+    let (json, csv) = (create(args.json.as_deref())?, create(args.csv.as_deref())?);
+    let plots = args.plot.iter().map(|path| Ok((path, create(Some(path))?))).collect::<Result<Vec<_>, Failure>>()?;
     let mut masks = args.masks.as_ref().map(|_| Vec::new());
-    let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
-    let rules = if args.halt.is_empty() {
-        vec![RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL]
-    } else {
-        args.halt.clone()
-    };
-    let mut lanes = Vec::new();
-    for &rule in &rules {
-        let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
-        let pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(rule), Mode::Stretch, false);
-        lanes.push(Lane { rule, pipeline, scores: Scores::new(args.frames as usize), steps: 0, busy: Duration::ZERO });
-    }
-    let engine = lanes[0].pipeline.engine();
+    let models: Vec<Model> = networks.iter().map(Model::of).collect();
+    let mut entries = entries(&args, &networks)?;
+    let mut beside = networks.iter().map(|network| companions(&args, network, source.has_cuts())).collect::<Result<Vec<_>, _>>()?;
+    let engine = entries[0].lane.engine();
     let bar = progress::bar(count, "videos");
     for index in 0..count {
         let clip = source.clip(index)?;
-        for lane in &mut lanes {
-            lane.watch(&clip, args.cold, index > 0 || count == 1, masks.as_mut())?;
+        // The first video of a run only warms up the clock.
+        watch(&args, &clip, index as usize, index > 0 || count == 1, &mut entries, masks.as_mut())?;
+        for beside in &mut beside {
+            beside.watch(&clip, index as usize)?;
         }
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let timed = if count == 1 { 1 } else { count - 1 } * u64::from(args.frames);
-    let rows = rows(&lanes, timed);
-    print(&rows);
-    if let Some(mut file) = plot {
-        let title = format!("{} on {}, {count} videos of {} frames, {engine}", network.manifest.name, args.source, args.frames);
-        file.write_all(plot::svg(&rows, &title).as_bytes()).map_err(|error| Failure::new(Cause::Output, error))?;
+    let first = |model: usize| entries.iter().find(|entry| entry.model == model).map(|entry| &entry.lane).expect("every network has a row");
+    let rows: Vec<Row> =
+        entries.iter().map(|entry| Row::of(&models[entry.model], entry.rule.clone(), &entry.lane, first(entry.model))).collect();
+    print!("{}", table::text(&rows));
+    let mut table = Table {
+        engine,
+        source: &args.source,
+        videos: count,
+        frames: args.frames,
+        told_of_cuts: args.tell_cuts,
+        rows,
+        after_cut: Vec::new(),
+        stability: Vec::new(),
+        models,
+    };
+    for (model, beside) in table.models.iter().zip(&beside) {
+        if let Some(cold) = &beside.cold
+            && source.has_cuts()
+        {
+            table.after_cut.push(Recovery::of(model, &cold.scores));
+        }
+        if let (Some(steps), Some(cold)) = (&beside.steps, &beside.cold) {
+            table.stability.push(steps.finish(model, &cold.scores.iou_by_frame()));
+        }
     }
+    print!("{}", table::recovery_text(&table.rows, &table.after_cut));
+    if args.stability {
+        print!("{}", stability::text(&table.stability, &table.rows));
+    }
+    let lanes: Vec<(usize, &Lane)> = entries.iter().map(|entry| (entry.model, &entry.lane)).collect();
+    print!("{}", table::ceiling_text(&table.models, &lanes));
+    let subtitle = format!("{}, {count} videos of {} frames, {engine}", args.source, args.frames);
+    for (path, file) in plots {
+        let plot = table::plot(&table.rows, "Accuracy over speed".into(), subtitle.clone());
+        let mut file = file.expect("created above");
+        plot.write(path, &mut file).map_err(|error| Failure::new(Cause::Output, error))?;
+    }
+    let write = |file: Option<File>, bytes: &[u8]| file.map_or(Ok(()), |mut file| file.write_all(bytes));
+    let written = write(csv, table::csv(&table.rows).as_bytes())
+        .and_then(|()| json.map_or(Ok(()), |file| serde_json::to_writer_pretty(file, &table).map_err(std::io::Error::from)));
+    written.map_err(|error| Failure::new(Cause::Output, error))?;
     if let (Some(path), Some(masks)) = (&args.masks, &masks) {
         std::fs::write(path, masks).map_err(|error| Failure::new(Cause::Output, format!("cannot write {}: {error}", path.display())))?;
-    }
-    if let Some(file) = json {
-        let table = Table {
-            model: &network.manifest.name,
-            version: &network.manifest.version,
-            engine,
-            source: &args.source,
-            videos: count,
-            frames: args.frames,
-            rows,
-        };
-        serde_json::to_writer_pretty(file, &table).map_err(|error| Failure::new(Cause::Output, error))?;
     }
     Ok(())
 }
 
-fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
+pub(super) fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
     let create =
         |path: &Path| File::create(path).map_err(|error| Failure::new(Cause::Output, format!("cannot write {}: {error}", path.display())));
     path.map(create).transpose()
 }
 
-impl Lane {
-    /// Watches one video from a cleared state (`cold`: cleared before every frame); the first video of a run only warms up the clock (`timed` false).
-    fn watch(&mut self, clip: &Clip, cold: bool, timed: bool, mut masks: Option<&mut Vec<u8>>) -> Result<(), Failure> {
-        for (at, (luma, mask)) in clip.frames.iter().zip(&clip.masks).enumerate() {
-            let frame = Frame {
-                width: clip.width,
-                height: clip.height,
-                stride: clip.width,
-                data: luma.clone().into(),
-                sequence: at as u64,
-                captured: crate::clock::now(),
-                cut: at == 0 || cold,
-                ..Frame::default()
-            };
-            let answer = self.pipeline.answer(&frame, MAX_STEPS as u32, None).map_err(|error| Failure::new(Cause::Engine, error))?;
-            self.steps += u64::from(answer.trace.steps);
-            if timed {
-                self.busy += answer.stages.total();
-            }
-            if let Some(masks) = &mut masks {
-                masks.push(answer.trace.steps as u8);
-                masks.extend(&self.pipeline.mask().classes);
-            }
-            self.scores.add(at, &self.pipeline.mask().classes, mask);
+/// A lane for every network and rule; a network without a state has one, as it has nothing to halt.
+fn entries(args: &Args, networks: &[Network]) -> Result<Vec<Entry>, Failure> {
+    let usual = [RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL];
+    let rules = if args.halt.is_empty() { &usual[..] } else { &args.halt };
+    let mut entries = Vec::new();
+    for (model, network) in networks.iter().enumerate() {
+        let recurrent = network.step.is_some();
+        for rule in if recurrent { rules } else { &rules[..1] } {
+            let lane = open(args, network, network.manifest.rule_named(*rule))?;
+            entries.push(Entry { model, rule: if recurrent { rule.to_string() } else { "(no state)".into() }, lane });
         }
-        Ok(())
     }
+    Ok(entries)
 }
 
-fn rows(lanes: &[Lane], timed: u64) -> Vec<Row> {
-    let per_frame = |lane: &Lane| lane.busy.as_secs_f64() / timed as f64;
-    let row = |lane: &Lane| {
-        let mean = lane.scores.mean();
-        Row {
-            rule: lane.rule.to_string(),
-            mean_steps: lane.steps as f64 / lane.scores.frames() as f64,
-            iou: mean.iou,
-            f1: mean.f1,
-            precision: mean.precision,
-            recall: mean.recall,
-            ms_per_frame: per_frame(lane) * 1e3,
-            frames_per_s: 1.0 / per_frame(lane),
-            ratio: per_frame(&lanes[0]) / per_frame(lane),
-            iou_by_frame: lane.scores.iou_by_frame(),
-        }
+fn open(args: &Args, network: &Network, rule: HaltingRule) -> Result<Lane, Failure> {
+    Lane::open(network, rule, args.frames as usize, args.engine, args.threads.unwrap_or_default())
+}
+
+fn companions(args: &Args, network: &Network, cuts: bool) -> Result<Beside, Failure> {
+    let wanted = network.step.is_some() && (cuts || args.stability);
+    let cold = wanted.then(|| open(args, network, HaltingRule::fixed(6))).transpose()?;
+    let steps = (wanted && args.stability).then(|| open(args, network, HaltingRule::fixed(1))).transpose()?;
+    Ok(Beside { cold, steps: steps.map(Steps::new) })
+}
+
+/// All rules in turn, a few frames each, whoever was first being last the next time.
+fn watch(
+    args: &Args,
+    clip: &Clip,
+    video: usize,
+    timed: bool,
+    entries: &mut [Entry],
+    mut masks: Option<&mut Vec<u8>>,
+) -> Result<(), Failure> {
+    let told = match (args.cold, args.tell_cuts) {
+        (true, _) => Told::Everything,
+        (false, true) => Told::Cuts,
+        (false, false) => Told::Videos,
     };
-    lanes.iter().map(row).collect()
+    let length = clip.frames.len();
+    for (turn, start) in (0..length).step_by(TURN).enumerate() {
+        for at in 0..entries.len() {
+            let at = (at + turn + video) % entries.len();
+            entries[at].lane.watch(clip, video, start..length.min(start + TURN), told, timed, |_, trace, classes| {
+                if let Some(masks) = masks.as_deref_mut() {
+                    masks.push(trace.steps as u8);
+                    masks.extend(classes);
+                }
+            })?;
+        }
+    }
+    Ok(())
 }
 
-fn print(rows: &[Row]) {
-    println!(
-        "{:<20} {:>6} {:>7} {:>7} {:>9} {:>7} {:>9} {:>9} {:>6}",
-        "rule", "steps", "IoU", "F1", "precision", "recall", "ms/frame", "frames/s", "ratio"
-    );
-    for row in rows {
-        println!(
-            "{:<20} {:>6.2} {:>7.4} {:>7.4} {:>9.4} {:>7.4} {:>9.2} {:>9.1} {:>6.2}",
-            row.rule, row.mean_steps, row.iou, row.f1, row.precision, row.recall, row.ms_per_frame, row.frames_per_s, row.ratio
-        );
+impl Beside {
+    fn watch(&mut self, clip: &Clip, video: usize) -> Result<(), Failure> {
+        if let Some(cold) = &mut self.cold {
+            let mut since = None;
+            for at in 0..clip.frames.len() {
+                since = if at > 0 && clip.cuts[at] { Some(0) } else { since.map(|since: usize| since + 1) };
+                if since.is_some_and(|since| since <= AFTER_CUT) || (self.steps.is_some() && stability::in_window(at)) {
+                    cold.watch(clip, video, at..at + 1, Told::Everything, false, |_, _, _| {})?;
+                }
+            }
+        }
+        match &mut self.steps {
+            Some(steps) => steps.watch(clip),
+            None => Ok(()),
+        }
     }
 }

@@ -29,32 +29,70 @@ impl Score {
     }
 }
 
-/// Scores summed over many images, apart by frame number.
+/// Frames after a cut that are looked at one by one; the cut itself is number 0.
+pub const AFTER_CUT: usize = 20;
+
+/// Scores summed over many images, apart by video, by frame number and by frames since a cut.
 pub struct Scores {
     sum: Score,
-    by_frame: Vec<(f64, u64)>,
+    by_frame: Vec<Sum>,
+    by_video: Vec<Sum>,
+    after_cut: [Sum; AFTER_CUT + 1],
+    since_cut: Option<usize>,
+}
+
+/// A sum and how many it is of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum(f64, u64);
+
+impl Sum {
+    fn add(&mut self, value: f64) {
+        self.0 += value;
+        self.1 += 1;
+    }
+
+    fn mean(&self) -> f64 {
+        self.0 / self.1 as f64
+    }
 }
 
 impl Scores {
     /// For videos of at most `frames` frames.
     pub fn new(frames: usize) -> Scores {
-        Scores { sum: Score::default(), by_frame: vec![(0.0, 0); frames] }
+        let none = Sum::default();
+        Scores {
+            sum: Score::default(),
+            by_frame: vec![none; frames],
+            by_video: Vec::new(),
+            after_cut: [none; AFTER_CUT + 1],
+            since_cut: None,
+        }
     }
 
-    /// Adds the image at frame number `at` of a video.
-    pub fn add(&mut self, at: usize, predicted: &[u8], target: &[u8]) {
+    /// Adds the image at frame number `at` of video `video`; `cut` where a new scene begins with it.
+    pub fn add(&mut self, video: usize, at: usize, cut: bool, predicted: &[u8], target: &[u8]) {
         let score = Score::of(predicted, target);
         self.sum.iou += score.iou;
         self.sum.f1 += score.f1;
         self.sum.precision += score.precision;
         self.sum.recall += score.recall;
-        self.by_frame[at].0 += score.iou;
-        self.by_frame[at].1 += 1;
+        self.by_frame[at].add(score.iou);
+        self.by_video.resize(self.by_video.len().max(video + 1), Sum::default());
+        self.by_video[video].add(score.iou);
+        // A video's first frame follows nothing: there is nothing to recover from.
+        self.since_cut = match self.since_cut {
+            _ if at == 0 => None,
+            _ if cut => Some(0),
+            since => since.map(|since| since + 1),
+        };
+        if let Some(sum) = self.since_cut.and_then(|since| self.after_cut.get_mut(since)) {
+            sum.add(score.iou);
+        }
     }
 
     /// Images added.
     pub fn frames(&self) -> u64 {
-        self.by_frame.iter().map(|(_, count)| count).sum()
+        self.by_frame.iter().map(|sum| sum.1).sum()
     }
 
     /// The mean over all images.
@@ -63,9 +101,27 @@ impl Scores {
         Score { iou: self.sum.iou / n, f1: self.sum.f1 / n, precision: self.sum.precision / n, recall: self.sum.recall / n }
     }
 
-    /// Mean IoU of each frame number.
+    /// Mean IoU of each frame number; of those never added, not a number.
     pub fn iou_by_frame(&self) -> Vec<f64> {
-        self.by_frame.iter().map(|&(sum, count)| sum / count.max(1) as f64).collect()
+        self.by_frame.iter().map(Sum::mean).collect()
+    }
+
+    /// Mean IoU of the cut's frame and of each after it, with how many there were; the series ends where there is none.
+    pub fn after_cut(&self) -> Vec<(f64, u64)> {
+        self.after_cut.iter().take_while(|sum| sum.1 > 0).map(|sum| (sum.mean(), sum.1)).collect()
+    }
+
+    /// How much IoU was lost against `reference` on the same videos, with its standard error: frames of a video are not independent, videos are.
+    pub fn loss(&self, reference: &Scores) -> (f64, f64) {
+        let loss = reference.mean().iou - self.mean().iou;
+        let differences: Vec<f64> = self.by_video.iter().zip(&reference.by_video).map(|(own, other)| other.mean() - own.mean()).collect();
+        let n = differences.len() as f64;
+        if n < 2.0 {
+            return (loss, f64::NAN);
+        }
+        let mean = differences.iter().sum::<f64>() / n;
+        let variance = differences.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        (loss, (variance / n).sqrt())
     }
 }
 
@@ -82,5 +138,25 @@ mod tests {
     #[test]
     fn nothing_found_where_nothing_is_counts_as_right() {
         assert_eq!(Score::of(&[0], &[0]).iou, 1.0);
+    }
+
+    #[test]
+    fn frames_are_counted_from_the_last_cut() {
+        let mut scores = Scores::new(5);
+        for (at, cut) in [(0, true), (1, false), (2, true), (3, false), (4, false)] {
+            scores.add(0, at, cut, &[1], &[if at == 3 { 0 } else { 1 }]);
+        }
+        assert_eq!(scores.after_cut(), [(1.0, 1), (0.0, 1), (1.0, 1)], "frames 2, 3 and 4");
+    }
+
+    #[test]
+    fn a_loss_that_is_the_same_in_every_video_is_certain() {
+        let (mut good, mut bad) = (Scores::new(1), Scores::new(1));
+        for video in 0..4 {
+            good.add(video, 0, true, &[1, 1], &[1, 1]);
+            bad.add(video, 0, true, &[1, 0], &[1, 1]);
+        }
+        assert_eq!(bad.loss(&good), (0.5, 0.0));
+        assert_eq!(good.loss(&good), (0.0, 0.0));
     }
 }

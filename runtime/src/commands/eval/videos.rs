@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
-use temporal_pathfinder::{Dataset, Spec, Split};
+use temporal_pathfinder::{Dataset, Spec, Split, Stream};
 
 use crate::service::exit::{Cause, Failure};
+
+/// The seed that evaluation uses, and calibration must not.
+pub const TEST_SEED: u64 = 11;
 
 /// One video with the mask of its longest contour in every frame.
 pub struct Clip {
@@ -12,16 +15,19 @@ pub struct Clip {
     pub height: u32,
     pub frames: Vec<Vec<u8>>,
     pub masks: Vec<Vec<u8>>,
+    /// Whether a new scene begins with a frame; with the first one always does.
+    pub cuts: Vec<bool>,
 }
 
-/// Generated videos, or a folder of them.
+/// Generated videos, pieces of generated streams, or a folder of videos.
 pub enum Videos {
     Generated(Spec),
+    Streams(Spec),
     Folder(Dataset, usize),
 }
 
 impl Videos {
-    /// Opens `pathfinder:SPLIT?seed=S&size=PX` (size as the network's where none is given) or a dataset folder.
+    /// Opens `pathfinder:SPLIT?seed=S&size=PX` (size as the network's where none is given), the same with `&stream`, or a dataset folder.
     pub fn open(uri: &str, size: u32, frames: u32) -> Result<Videos, Failure> {
         let Some(rest) = uri.strip_prefix("pathfinder:") else {
             let dataset = Dataset::open(Path::new(uri)).map_err(|error| Failure::new(Cause::Source, error))?;
@@ -30,42 +36,101 @@ impl Videos {
         let wrong = |reason: String| Failure::new(Cause::Source, format!("source '{uri}': {reason}"));
         let (split, query) = rest.split_once('?').unwrap_or((rest, ""));
         let split: Split = split.parse().map_err(|error| wrong(format!("{error}")))?;
-        let mut spec = Spec { split, seed: 11, size, frames };
+        let mut spec = Spec { split, seed: TEST_SEED, size, frames };
+        let mut stream = false;
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            if pair == "stream" {
+                stream = true;
+                continue;
+            }
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             let number: u64 = value.parse().map_err(|_| wrong(format!("'{pair}' needs a whole number")))?;
             match key {
                 "seed" => spec.seed = number,
                 "size" => spec.size = number.try_into().map_err(|_| wrong(format!("size {number} is too large")))?,
-                _ => return Err(wrong(format!("'{key}' is unknown here; seed and size can be set"))),
+                _ => return Err(wrong(format!("'{key}' is unknown here; seed, size and stream can be set"))),
             }
         }
         spec.check().map_err(|error| wrong(format!("{error}")))?;
-        Ok(Videos::Generated(spec))
+        Ok(if stream { Videos::Streams(spec) } else { Videos::Generated(spec) })
     }
 
     /// How many there are, where that is bounded.
     pub fn count(&self) -> Option<u64> {
         match self {
-            Videos::Generated(_) => None,
+            Videos::Generated(_) | Videos::Streams(_) => None,
             Videos::Folder(dataset, _) => Some(dataset.len() as u64),
+        }
+    }
+
+    /// Whether scenes change within a video.
+    pub fn has_cuts(&self) -> bool {
+        matches!(self, Videos::Streams(_))
+    }
+
+    /// The seed they were generated with, where that is known.
+    pub fn seed(&self) -> Option<u64> {
+        match self {
+            Videos::Generated(spec) | Videos::Streams(spec) => Some(spec.seed),
+            Videos::Folder(dataset, _) => dataset.seed(),
         }
     }
 
     /// Video `index`.
     pub fn clip(&self, index: u64) -> Result<Clip, Failure> {
+        let whole = |length: usize| (0..length).map(|at| at == 0).collect();
         match self {
             Videos::Generated(spec) => {
                 let video = temporal_pathfinder::video(*spec, index);
-                Ok(Clip { width: spec.size, height: spec.size, frames: video.frames, masks: video.masks })
+                let cuts = whole(video.frames.len());
+                Ok(Clip { width: spec.size, height: spec.size, frames: video.frames, masks: video.masks, cuts })
+            }
+            Videos::Streams(spec) => {
+                let mut clip = Clip { width: spec.size, height: spec.size, frames: Vec::new(), masks: Vec::new(), cuts: Vec::new() };
+                for next in Stream::numbered(*spec, index as u32).take(spec.frames as usize) {
+                    clip.frames.push(next.frame);
+                    clip.masks.push(next.mask);
+                    clip.cuts.push(next.cut);
+                }
+                Ok(clip)
             }
             Videos::Folder(dataset, frames) => {
                 let read = dataset.read(index as usize).map_err(|error| Failure::new(Cause::Source, error))?;
-                let mut clip = Clip { width: read.width, height: read.height, frames: read.video.frames, masks: read.video.masks };
-                clip.frames.truncate(*frames);
-                clip.masks.truncate(*frames);
-                Ok(clip)
+                let (mut frames_read, mut masks) = (read.video.frames, read.video.masks);
+                frames_read.truncate(*frames);
+                masks.truncate(*frames);
+                let cuts = whole(frames_read.len());
+                Ok(Clip { width: read.width, height: read.height, frames: frames_read, masks, cuts })
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_have_cuts_and_no_scene_in_common() {
+        let open = |frames| Videos::open("pathfinder:easy?seed=5&stream", 32, frames).unwrap();
+        let (one, two) = (open(130).clip(0).unwrap(), open(130).clip(1).unwrap());
+        assert!(one.cuts[0] && one.cuts.iter().filter(|cut| **cut).count() >= 3);
+        assert_ne!(one.frames[0], two.frames[0]);
+        let live: Vec<_> =
+            Stream::new(Spec { split: Split::Easy, seed: 5, size: 32, frames: 1 }).take(130).map(|next| next.frame).collect();
+        assert_eq!(one.frames, live, "the first is the stream that `run` shows");
+    }
+
+    #[test]
+    fn a_source_that_cannot_be_meant_is_refused() {
+        for (uri, words) in [
+            ("pathfinder:easy?colour=1", "seed, size and stream"),
+            ("pathfinder:easy?seed=x", "whole number"),
+            ("pathfinder:medium", "medium"),
+            ("no/such/folder", "dataset_config.json"),
+        ] {
+            let refused = Videos::open(uri, 64, 6).err().expect(uri).to_string();
+            assert!(refused.contains(words), "{uri}: {refused}");
         }
     }
 }

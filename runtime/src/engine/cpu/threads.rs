@@ -10,6 +10,9 @@ const MOST: usize = 256;
 pub struct Threads(usize);
 
 impl Threads {
+    /// The caller's alone.
+    pub const ONE: Threads = Threads(1);
+
     /// The number, at least 1.
     pub fn get(self) -> usize {
         self.0

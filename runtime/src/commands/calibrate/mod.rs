@@ -1,0 +1,182 @@
+//! `recslowfast calibrate`: the halting rule of a network, chosen on calibration videos within a wanted loss of accuracy.
+//!
+//! Every criterion is tried over thresholds taken from how the network itself moves on these videos: first on a quarter of them, then, those that
+//! may do, on all. What loses no more IoU against `fixed:6` than wanted, on each source by itself, and takes the fewest steps, is written into model.toml.
+
+mod observe;
+mod search;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+use serde::Serialize;
+
+use super::eval::create;
+use super::eval::videos::{Clip, TEST_SEED, Videos};
+use super::plot::{Plot, Point, Series};
+use super::progress;
+use crate::network::Network;
+use crate::network::load::MANIFEST;
+use crate::service::exit::{Cause, Failure};
+use search::{Criterion, Found, Search};
+
+/// What to calibrate, on what, how well.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// The network's folder; its model.toml is changed
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// Calibration videos, as for `eval`; may be given several times, and the loss is kept on each. Without it six-frame videos and endless streams of seed 3
+    #[arg(long, value_name = "URI")]
+    source: Vec<String>,
+    /// Points of IoU that may be lost against fixed:6
+    #[arg(long, default_value_t = 0.5, value_name = "POINTS")]
+    loss: f64,
+    /// Only this criterion: slow-fast, relative-l2, relative-l1, cosine or floor; may be given several times
+    #[arg(long, value_name = "NAME")]
+    criterion: Vec<Criterion>,
+    /// Six-frame videos and folders: how many
+    #[arg(long, default_value_t = 80)]
+    videos: u64,
+    /// Frames of each
+    #[arg(long, default_value_t = 6)]
+    frames: u32,
+    /// Streams: how many
+    #[arg(long, default_value_t = 12)]
+    streams: u64,
+    /// Frames of each
+    #[arg(long, default_value_t = 80)]
+    stream_frames: u32,
+    /// Leave model.toml as it is
+    #[arg(long)]
+    dry_run: bool,
+    /// Write all that was tried as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Draw IoU over steps, as PNG where the name ends in .png, else as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+}
+
+/// Everything, for the JSON file.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    sources: &'a [String],
+    wanted_loss: f64,
+    cut: Option<f32>,
+    zero: Option<f32>,
+    chosen: Option<&'a Found>,
+    tried: &'a [Found],
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let path = args.model.join(MANIFEST);
+    let Some(name) = args.model.to_str().filter(|_| path.is_file()) else {
+        let why =
+            format!("{} is no folder with a model.toml; the built-in networks cannot be changed, calibrate a copy", args.model.display());
+        return Err(Failure::new(Cause::Model, why));
+    };
+    let network = Network::load(name)?;
+    if network.step.is_none() {
+        println!("{} carries no state: it takes no steps, and there is nothing to calibrate", network.manifest.name);
+        return Ok(());
+    }
+    if !(args.loss.is_finite() && args.loss >= 0.0) {
+        return Err(Failure::new(Cause::Usage, format!("--loss {}: a number of points, 0 or more, is needed", args.loss)));
+    }
+    let usual = || ["pathfinder:easy?seed=3", "pathfinder:easy?seed=3&stream"].map(str::to_owned).to_vec();
+    let sources = if args.source.is_empty() { usual() } else { args.source.clone() };
+    let clips = sources.iter().map(|uri| clips(&args, uri, &network)).collect::<Result<Vec<_>, _>>()?;
+    let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
+
+    let habits = observe::habits(&network, &clips)?;
+    println!("{}", habits.text());
+    let search = Search { network: &network, clips: &clips, habits: &habits, loss: args.loss };
+    let criteria = if args.criterion.is_empty() { Criterion::ALL.to_vec() } else { args.criterion.clone() };
+    let bar = progress::bar(1, "rules");
+    let tried = search.run(&criteria, &bar)?;
+    bar.finish_and_clear();
+    print!("{}", search::text(&tried, &sources));
+    let chosen = search.chosen(&tried);
+    if let (Some(path), Some(mut file)) = (&args.plot, plot) {
+        let title = format!("{}: rules within {} points of fixed:6", network.manifest.name, args.loss);
+        draw(&tried, title, sources.join(" + ")).write(path, &mut file).map_err(|error| Failure::new(Cause::Output, error))?;
+    }
+    if let Some(file) = json {
+        let report = Report {
+            model: &network.manifest.name,
+            sources: &sources,
+            wanted_loss: args.loss,
+            cut: habits.cut,
+            zero: habits.zero,
+            chosen,
+            tried: &tried,
+        };
+        serde_json::to_writer_pretty(file, &report).map_err(|error| Failure::new(Cause::Output, error))?;
+    }
+    let Some(chosen) = chosen else {
+        let why = format!("no rule keeps within {} points of fixed:6 with fewer steps; {} is unchanged", args.loss, path.display());
+        return Err(Failure::new(Cause::Model, why));
+    };
+    println!("chosen      {}: {:.2} steps, {:.2} points lost at most", chosen.rule, chosen.mean_steps, chosen.worst_loss);
+    if args.dry_run {
+        return Ok(());
+    }
+    write_model(&path, chosen, &habits, &args, &sources)
+}
+
+/// Changes model.toml, or says why it could not.
+fn write_model(path: &Path, chosen: &Found, habits: &observe::Habits, args: &Args, sources: &[String]) -> Result<(), Failure> {
+    let failed = |error: String| Failure::new(Cause::Output, format!("cannot change {}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let how = format!(
+        "recslowfast calibrate --loss {} on {}: {:.2} steps, {:.2} points lost",
+        args.loss,
+        sources.join(" and "),
+        chosen.mean_steps,
+        chosen.worst_loss
+    );
+    let changed = write::change(&text, chosen, habits, &how).map_err(failed)?;
+    // Beside it first: a file cut short by a full disk would be no network any more.
+    let beside = path.with_extension("toml.new");
+    std::fs::write(&beside, changed).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failed(error.to_string()))?;
+    println!("written     {}", path.display());
+    Ok(())
+}
+
+/// All videos of one source, which must not be what evaluation uses.
+fn clips(args: &Args, uri: &str, network: &Network) -> Result<Vec<Clip>, Failure> {
+    let open = |frames| Videos::open(uri, network.manifest.input.width, frames);
+    let streams = uri.split(['?', '&']).any(|part| part == "stream");
+    let (source, wanted) = if streams { (open(args.stream_frames)?, args.streams) } else { (open(args.frames)?, args.videos) };
+    let measured_on = network.manifest.quality.get("seed").and_then(toml::Value::as_integer);
+    if let Some(seed) = source.seed()
+        && (seed == TEST_SEED || measured_on == Some(seed as i64))
+    {
+        let why = format!("source '{uri}': seed {seed} is what networks are evaluated on; calibrate on another, for example seed=3");
+        return Err(Failure::new(Cause::Usage, why));
+    }
+    let count = source.count().map_or(wanted, |there| there.min(wanted));
+    if count < 4 {
+        return Err(Failure::new(Cause::Source, format!("source '{uri}': {count} videos are too few to choose by; 4 or more are needed")));
+    }
+    (0..count).map(|index| source.clip(index)).collect()
+}
+
+fn draw(tried: &[Found], title: String, subtitle: String) -> Plot {
+    let mut series: Vec<Series> = Vec::new();
+    let mut sorted: Vec<&Found> = tried.iter().filter(|found| found.whole).collect();
+    sorted.sort_by(|a, b| a.mean_steps.total_cmp(&b.mean_steps));
+    for found in sorted {
+        let label = if found.kept { found.rule.split(',').next().unwrap_or_default().to_owned() } else { String::new() };
+        let point = Point { x: found.mean_steps, y: found.worst_loss, error: found.error, label };
+        match series.iter_mut().find(|series| series.name == found.criterion) {
+            Some(series) => series.points.push(point),
+            None => series.push(Series { name: found.criterion.clone(), points: vec![point], joined: false }),
+        }
+    }
+    Plot { title, subtitle, axes: ["mean steps (fewer is faster)".into(), "points of IoU lost against fixed:6".into()], series }
+}

@@ -1,0 +1,132 @@
+//! One network under one rule, watching.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::score::Scores;
+use super::videos::Clip;
+use crate::capture::fit::Mode;
+use crate::commands::stopwatch::Time;
+use crate::engine::cpu::threads::Threads;
+use crate::engine::{self, Choice};
+use crate::frame::Frame;
+use crate::network::Network;
+use crate::network::halting::HaltingRule;
+use crate::outcome::{MAX_STEPS, Trace};
+use crate::service::exit::{Cause, Failure};
+use crate::service::pipeline::Pipeline;
+use crate::telemetry::Stages;
+
+/// What the runtime is told of where scenes begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// That a video begins, and nothing else: cuts inside it have to be noticed.
+    Videos,
+    /// Every cut, as `run` is told by the built-in stream, by cameras that were lost and by films that are joined.
+    Cuts,
+    /// A cut before every frame: what each frame scores on its own.
+    Everything,
+}
+
+/// What watching cost and found.
+pub struct Lane {
+    pipeline: Pipeline,
+    pub scores: Scores,
+    pub steps: u64,
+    /// Frames by number of steps.
+    pub histogram: [u64; MAX_STEPS + 1],
+    /// Summed over the frames that were timed.
+    pub stages: Stages,
+    pub time: Time,
+    pub timed: u64,
+    /// Steps of the frames that were timed.
+    pub timed_steps: u64,
+}
+
+impl Lane {
+    /// A new engine for `network`, halted by `rule`, for videos of at most `frames` frames.
+    pub fn open(network: &Network, rule: HaltingRule, frames: usize, choice: Choice, threads: Threads) -> Result<Lane, Failure> {
+        let engine = engine::open(choice, network, threads)?;
+        Ok(Lane {
+            pipeline: Pipeline::new(network, engine, rule, Mode::Stretch, false),
+            scores: Scores::new(frames),
+            steps: 0,
+            histogram: [0; MAX_STEPS + 1],
+            stages: Stages::default(),
+            time: Time::default(),
+            timed: 0,
+            timed_steps: 0,
+        })
+    }
+
+    /// The engine's name.
+    pub fn engine(&self) -> &'static str {
+        self.pipeline.engine()
+    }
+
+    /// Forgets what was counted and halts by `rule` from now on.
+    pub fn begin(&mut self, rule: HaltingRule, frames: usize) {
+        self.pipeline.set_rule(rule);
+        self.scores = Scores::new(frames);
+        (self.steps, self.histogram) = (0, [0; MAX_STEPS + 1]);
+        (self.stages, self.time, self.timed, self.timed_steps) = (Stages::default(), Time::default(), 0, 0);
+    }
+
+    /// Watches some frames of video number `video`; `seen` hears the steps and the classes of every pixel of each.
+    pub fn watch(
+        &mut self,
+        clip: &Clip,
+        video: usize,
+        frames: Range<usize>,
+        told: Told,
+        timed: bool,
+        mut seen: impl FnMut(usize, &Trace, &[u8]),
+    ) -> Result<(), Failure> {
+        for at in frames {
+            let frame = Frame {
+                width: clip.width,
+                height: clip.height,
+                stride: clip.width,
+                data: clip.frames[at].clone().into(),
+                sequence: at as u64,
+                captured: crate::clock::now(),
+                cut: match told {
+                    Told::Videos => at == 0,
+                    Told::Cuts => clip.cuts[at],
+                    Told::Everything => true,
+                },
+                ..Frame::default()
+            };
+            let began = Time::now();
+            let answer = self.pipeline.answer(&frame, MAX_STEPS as u32, None).map_err(|error| Failure::new(Cause::Engine, error))?;
+            let took = began.since();
+            let (trace, stages) = (answer.trace, answer.stages);
+            self.steps += u64::from(trace.steps);
+            self.histogram[trace.steps as usize] += 1;
+            if timed {
+                self.timed += 1;
+                self.timed_steps += u64::from(trace.steps);
+                self.time = Time { wall: self.time.wall + took.wall, cpu: self.time.cpu + took.cpu };
+                let sum = &mut self.stages;
+                sum.fit += stages.fit;
+                sum.encode += stages.encode;
+                sum.steps += stages.steps;
+                sum.readout += stages.readout;
+            }
+            let classes = &self.pipeline.mask().classes;
+            seen(at, &trace, classes);
+            self.scores.add(video, at, clip.cuts[at], classes, &clip.masks[at]);
+        }
+        Ok(())
+    }
+
+    /// Steps a frame.
+    pub fn mean_steps(&self) -> f64 {
+        self.steps as f64 / self.scores.frames().max(1) as f64
+    }
+
+    /// A part of the time, in milliseconds a frame.
+    pub fn ms(&self, part: Duration) -> f64 {
+        part.as_secs_f64() * 1e3 / self.timed.max(1) as f64
+    }
+}
