@@ -56,7 +56,8 @@ fn twenty_replugs_under_load_beside_no_link_at_all() {
     // Both run at the same time, so that whatever else this machine does happens to both.
     let stream = "pathfinder:easy?seed=7&size=64&fps=50";
     let alone = Board::watching(stream, &["--threads", "1", "--halt", "fixed:1"]);
-    let linked = Board::watching(stream, &["--threads", "1", "--halt", "fixed:1", "--report", &format!("link:{}", socket.path().display())]);
+    let linked =
+        Board::watching(stream, &["--threads", "1", "--halt", "fixed:1", "--report", &format!("link:{}", socket.path().display())]);
     alone.record();
     linked.record();
     let mut took = replugged(&socket, 20, Duration::from_secs(1));
