@@ -121,7 +121,9 @@ def main() -> None:
     quality["command"] = command
     manifest = args.out / "model.toml"
     lines = "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in quality.items())
-    manifest.write_text(f"{manifest.read_text().rstrip()}\n\n[quality]\n{lines}")
+    text = manifest.read_text().rstrip()
+    # What `calibrate` wrote into the last table stands there already.
+    manifest.write_text(f"{text}\n{lines}" if "[quality]" in text else f"{text}\n\n[quality]\n{lines}")
     header = ["split", "rule", "mean steps", "IoU", "F1", "precision", "recall", "IoU first frame", "IoU last frame"]
     cells = [
         [split, row["rule"] if recurrent else "none", f"{row['mean_steps']:.2f}",
