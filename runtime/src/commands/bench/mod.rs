@@ -45,7 +45,7 @@ pub struct Args {
     /// Print what each operation of the step takes
     #[arg(long)]
     profile: bool,
-    /// Print what the parts of a convolution cost here, as engine/cpu/rates.rs holds it, and measure nothing else
+    /// Print what the parts of a convolution cost here, as engine/cpu/rates.rs holds it, and nothing else
     #[arg(long, hide = true)]
     rates: bool,
     /// Write the figures as JSON too

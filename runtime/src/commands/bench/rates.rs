@@ -10,35 +10,25 @@ use crate::engine::cpu::simd::Isa;
 
 /// Runs of each convolution; the median counts.
 const RUNS: usize = 21;
+/// Floats that push everything else out of the second-level cache before each run, as a graph's other operations do.
+const ELSEWHERE: usize = 4 << 20;
 
 /// Measures every instruction set this machine has, one thread each, and prints what `engine/cpu/rates.rs` holds.
 pub fn print() {
     for isa in Isa::available() {
         let Rates { transform_ns, product_ns, weight_ns, direct_ns } = measure(isa);
         println!(
-            "Isa::{isa:?} => Rates {{ transform_ns: {transform_ns:.3}, product_ns: {product_ns:.3}, weight_ns: {weight_ns:.3}, direct_ns: {direct_ns:.4} }},"
+            "Isa::{isa:?} => Rates {{ transform_ns: {transform_ns:.3}, product_ns: {product_ns:.3}, weight_ns: {weight_ns:.4}, direct_ns: {direct_ns:.4} }},"
         );
     }
 }
 
-/// Two convolutions of many tiles tell transforms from products, one of a single tile what weights cost that are used once.
+/// Three convolutions, in each of which another part of the Fourier form weighs most, and one in the direct form.
 fn measure(isa: Isa) -> Rates {
-    let unit = Rates { transform_ns: 1.0, product_ns: 1.0, weight_ns: 0.0, direct_ns: 1.0 };
-    let fourier = |channels: usize, edge: usize| {
-        let shape = Shape { cin: channels, cout: channels, input: [edge; 2], kernel: [15; 2], begin: [7; 2], end: [7; 2] };
-        let tiling = Tiling::with(&shape, [64, 64], &unit).expect("64 is a tile's height and width");
-        let weights = vec![0.01; channels * channels * 15 * 15];
-        let conv = ConvFft::new(shape, tiling, isa, &weights, &[]);
-        let (input, output) = (Planes::new(channels, edge * edge), Planes::new(channels, edge * edge));
-        // SAFETY: planes of the shapes asked for, and the arena has slack around them.
-        let ns = median(conv.scratch_floats(1), |pool, scratch| unsafe { conv.run(pool, scratch, &input.0, &output.0) });
-        (tiling.work(&shape), ns)
-    };
-    let ((few, few_ns), (many, many_ns), (once, once_ns)) = (fourier(4, 150), fourier(32, 150), fourier(32, 50));
-    let determinant = few.transforms * many.products - many.transforms * few.products;
-    let transform_ns = (few_ns * many.products - many_ns * few.products) / determinant;
-    let product_ns = (many_ns * few.transforms - few_ns * many.transforms) / determinant;
-    let weight_ns = (once_ns - once.transforms * transform_ns) / once.weight_bytes;
+    let few_channels = fourier(isa, 4, 150, 15, [64, 64]);
+    let many_tiles = fourier(isa, 64, 120, 3, [32, 16]);
+    let weights_used_once = fourier(isa, 32, 50, 15, [64, 64]);
+    let [transform_ns, product_ns, weight_ns] = solve([few_channels, many_tiles, weights_used_once]);
     let geometry = Geometry {
         cin: 24,
         cout: 24,
@@ -52,9 +42,34 @@ fn measure(isa: Isa) -> Rates {
     };
     let conv = ConvDirect::new(geometry, isa, &vec![0.01; 24 * 24 * 25], &[]);
     let (input, output) = (Planes::new(24, 6400), Planes::new(24, 6400));
-    // SAFETY: as above.
+    // SAFETY: planes of the shapes asked for, and the arena has slack around them.
     let direct = median(conv.scratch_floats(1), |pool, scratch| unsafe { conv.run(pool, scratch, &input.0, &output.0) });
     Rates { transform_ns, product_ns, weight_ns, direct_ns: direct / geometry.macs() as f64 }
+}
+
+/// The work of a convolution from as many to as many channels, and its nanoseconds.
+fn fourier(isa: Isa, channels: usize, edge: usize, kernel: usize, tile: [usize; 2]) -> [f64; 4] {
+    let border = [kernel / 2; 2];
+    let shape = Shape { cin: channels, cout: channels, input: [edge; 2], kernel: [kernel; 2], begin: border, end: border };
+    let tiling = Tiling::with(&shape, tile, &Rates::of(isa)).expect("a size that tiles can have");
+    let conv = ConvFft::new(shape, tiling, isa, &vec![0.01; channels * channels * kernel * kernel], &[]);
+    let (input, output) = (Planes::new(channels, edge * edge), Planes::new(channels, edge * edge));
+    // SAFETY: as above.
+    let ns = median(conv.scratch_floats(1), |pool, scratch| unsafe { conv.run(pool, scratch, &input.0, &output.0) });
+    let work = tiling.work(&shape);
+    [work.transforms, work.products, work.weight_bytes, ns]
+}
+
+/// The three factors with which each row's first three numbers add up to its fourth.
+fn solve(mut rows: [[f64; 4]; 3]) -> [f64; 3] {
+    for pivot in 0..3 {
+        let scaled = rows[pivot].map(|x| x / rows[pivot][pivot]);
+        for (at, row) in rows.iter_mut().enumerate() {
+            let factor = row[pivot];
+            *row = if at == pivot { scaled } else { std::array::from_fn(|i| row[i] - factor * scaled[i]) };
+        }
+    }
+    rows.map(|row| row[3])
 }
 
 /// Channel planes with their memory.
@@ -68,11 +83,13 @@ impl Planes {
     }
 }
 
-/// The median processor time of a run, in nanoseconds, after one that finds everything cold.
+/// The median processor time of a run, in nanoseconds, after one that finds its memory untouched.
 fn median(scratch_floats: usize, mut run: impl FnMut(&mut Pool, Shared)) -> f64 {
-    let (mut pool, mut scratch) = (Pool::new(1), Arena::new(scratch_floats));
+    let (mut pool, mut scratch, mut elsewhere) = (Pool::new(1), Arena::new(scratch_floats), vec![0.0f32; ELSEWHERE]);
     let mut times: Vec<f64> = (0..=RUNS)
-        .map(|_| {
+        .map(|run_number| {
+            elsewhere.fill(run_number as f32);
+            std::hint::black_box(&elsewhere);
             let began = Time::now();
             run(&mut pool, scratch.start());
             began.since().cpu.as_secs_f64() * 1e9

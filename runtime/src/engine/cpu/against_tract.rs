@@ -14,9 +14,10 @@ use super::machine::{Layout, Machine};
 use super::noise::noise;
 use super::simd::Isa;
 
-/// A graph of one node.
+/// A graph of one node, or of a few before it.
 #[derive(Clone, Debug)]
 struct One {
+    before: Vec<NodeProto>,
     node: NodeProto,
     inputs: Vec<Vec<usize>>,
     weights: Vec<TensorProto>,
@@ -25,7 +26,7 @@ struct One {
 impl One {
     fn new(operator: &str) -> One {
         let node = NodeProto { op_type: operator.into(), name: operator.into(), output: vec!["out0".into()], ..NodeProto::default() };
-        One { node, inputs: Vec::new(), weights: Vec::new() }
+        One { before: Vec::new(), node, inputs: Vec::new(), weights: Vec::new() }
     }
 
     fn input(mut self, shape: [usize; 4]) -> One {
@@ -80,6 +81,18 @@ impl One {
         self
     }
 
+    /// One more node, which takes this one's outputs in the given order, and perhaps inputs of the graph.
+    fn then(mut self, operator: &str, takes: &[&str]) -> One {
+        for output in &mut self.node.output {
+            *output = output.replace("out", &format!("mid{}_", self.before.len()));
+        }
+        let next = One::new(operator).node;
+        let name = format!("{operator}{}", self.before.len());
+        self.before
+            .push(std::mem::replace(&mut self.node, NodeProto { name, input: takes.iter().map(|&name| name.into()).collect(), ..next }));
+        self
+    }
+
     fn outputs(mut self, count: usize) -> One {
         self.node.output = (0..count).map(|at| format!("out{at}")).collect();
         self
@@ -94,7 +107,7 @@ impl One {
             ValueInfoProto { name, r#type, ..ValueInfoProto::default() }
         };
         let graph = GraphProto {
-            node: vec![self.node.clone()],
+            node: self.before.iter().chain([&self.node]).cloned().collect(),
             initializer: self.weights.clone(),
             input: self.inputs.iter().enumerate().map(|(at, shape)| info(format!("in{at}"), shape)).collect(),
             output: self.node.output.iter().map(|name| ValueInfoProto { name: name.clone(), ..ValueInfoProto::default() }).collect(),
@@ -246,5 +259,26 @@ proptest! {
         One::new("Split").input([1, a + b, h, w]).numbers(&[a as i64, b as i64]).int("axis", 1).outputs(2).agrees(0.0);
         let ends = [a as i64 - 1, (a + b) as i64 - 1];
         One::new("Slice").input([1, a + b, h, w]).numbers(&ends[..1]).numbers(&ends[1..]).numbers(&[1]).agrees(0.0);
+    }
+
+    /// What a channel becomes is needed by another: not in the same pass.
+    #[test]
+    fn channels_that_change_places(h in 1usize..60, w in 1usize..60) {
+        let swapped = One::new("Softplus").input([1, 2, h, w]).then("Split", &["mid0_0"]).int("axis", 1).outputs(2);
+        swapped.then("Concat", &["mid1_1", "mid1_0"]).int("axis", 1).then("Sigmoid", &["mid2_0"]).agrees(2e-6);
+    }
+
+    /// A convolution, a chain on its output, and its output needed elsewhere too.
+    #[test]
+    fn convolutions_and_what_follows(
+        cin in 1usize..4, cout in 1usize..20, h in 1usize..60, w in 1usize..60, k in 1usize..4, stride in 1usize..3, again in any::<bool>(),
+    ) {
+        let k = 2 * k - 1;
+        let [oh, ow] = [h, w].map(|n| (n - 1) / stride + 1);
+        let conv = One::new("Conv").input([1, cin, h, w]).weights(&[cout, cin, k, k], fan_in([cout, cin, k, k], cin * k * k));
+        let mut conv = conv.ints("pads", &[k / 2; 4]).ints("strides", &[stride, stride]);
+        conv.inputs.push(vec![1, cout, oh, ow]);
+        let chain = conv.then("Softplus", &["mid0_0"]).then("Mul", &["in1", "mid1_0"]).then("Sigmoid", &["mid2_0"]);
+        if again { chain.then("Concat", &["mid3_0", "mid0_0", "mid1_0"]).int("axis", 1).agrees(SUMS) } else { chain.agrees(SUMS) }
     }
 }

@@ -70,7 +70,7 @@ impl Transposed {
         // The kernel's tap that a rest's tap `at` is, if any: taps run against the input.
         let tap = |d: usize, rest: usize, at: usize| {
             let whole = rest + self.stride[d] * (self.taps()[d] - 1 - at);
-            (whole % self.dilation[d] == 0 && whole / self.dilation[d] < self.kernel[d]).then_some(whole / self.dilation[d])
+            (whole.is_multiple_of(self.dilation[d]) && whole / self.dilation[d] < self.kernel[d]).then_some(whole / self.dilation[d])
         };
         let mut packed = Vec::with_capacity(self.cout * sy * sx * per_in * ty * tx);
         for co in 0..self.cout {

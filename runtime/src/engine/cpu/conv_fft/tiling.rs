@@ -84,7 +84,7 @@ impl Tiling {
         let weight_bytes = shape.cin * shape.cout * tile[0] * tile[1] * 4;
         let mut tiling = Tiling { tile, valid: [down.0, across.0], tiles: [down.1, across.1], weight_bytes, cost_ns: 0.0 };
         let Work { transforms, products, weight_bytes } = tiling.work(shape);
-        tiling.cost_ns = transforms * rates.transform_ns + (products * rates.product_ns).max(weight_bytes * rates.weight_ns);
+        tiling.cost_ns = transforms * rates.transform_ns + products * rates.product_ns + weight_bytes * rates.weight_ns;
         Some(tiling)
     }
 

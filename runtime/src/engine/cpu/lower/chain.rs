@@ -14,7 +14,7 @@ impl Lowering<'_> {
             let Some(buffer) = into else { return view };
             let to = whole(buffer, size.channels);
             if view != to {
-                self.chain(size, |chain, _| {
+                self.chain(size, std::slice::from_ref(&view), |chain, _| {
                     let from = chain.plane(&view);
                     let plane = chain.plane(&to);
                     chain.push(Op::Copy, &[from], Target::Plane(plane_number(plane)));
@@ -24,7 +24,8 @@ impl Lowering<'_> {
         }
         let buffer = into.unwrap_or_else(|| self.layout.buffer(size.channels, size.pixels()));
         let to = whole(buffer, size.channels);
-        self.chain(size, |chain, sources| {
+        let reads: Vec<View> = uses(&self.sources, id).keys().filter_map(|&id| self.view(id)).collect();
+        self.chain(size, &reads, |chain, sources| {
             let plane = chain.plane(&to);
             Writer { uses: uses(sources, id), sources, chain, done: HashMap::new() }.write(id, Target::Plane(plane_number(plane)));
         });
@@ -34,8 +35,9 @@ impl Lowering<'_> {
 
     /// Measures how far a state moved, in the pass that wrote it.
     pub(super) fn measure(&mut self, before: Buffer, after: Buffer, size: Size) {
-        self.chain(size, |chain, _| {
-            let operands = [before, after].map(|buffer| chain.plane(&whole(buffer, size.channels)));
+        let views = [before, after].map(|buffer| whole(buffer, size.channels));
+        self.chain(size, &views, |chain, _| {
+            let operands = [&views[0], &views[1]].map(|view| chain.plane(view));
             let block = chain.keep();
             chain.push(Op::Moments, &operands, Target::Kept(block));
             chain.release(Operand::Kept(block));
@@ -43,12 +45,20 @@ impl Lowering<'_> {
         });
     }
 
-    /// Adds instructions to the last operation if that is a chain of the same size, or else to a new one.
-    fn chain(&mut self, size: Size, write: impl FnOnce(&mut Chain, &[Source])) {
+    fn view(&self, id: Id) -> Option<View> {
+        match &self.sources[id] {
+            Source::View(view) => Some(view.clone()),
+            _ => None,
+        }
+    }
+
+    /// Adds instructions to the last operation if that is a chain of the same size, or else to a new one. A chain goes through its channels
+    /// in no order: one that reads (`reads`) another channel than the last operation writes at the same time has to wait for its end.
+    fn chain(&mut self, size: Size, reads: &[View], write: impl FnOnce(&mut Chain, &[Source])) {
         let (channels, pixels) = (size.channels, size.pixels());
         let mut chain = match self.operations.pop() {
             Some(Operation::Pointwise { program, planes, tables, measures })
-                if (program.channels, program.pixels) == (channels, pixels) =>
+                if (program.channels, program.pixels) == (channels, pixels) && !crosses(&program, &planes, reads) =>
             {
                 Chain { program, planes, tables, measures, free: Vec::new() }
             }
@@ -63,6 +73,15 @@ impl Lowering<'_> {
         let Chain { program, planes, tables, measures, .. } = chain;
         self.operations.push(Operation::Pointwise { program, planes, tables, measures });
     }
+}
+
+/// Whether a tensor that is read holds channels that the chain writes, elsewhere than in the same place.
+fn crosses(program: &Program, planes: &View, reads: &[View]) -> bool {
+    let tensors: Vec<&[Plane]> = planes.chunks_exact(program.channels).collect();
+    program.instructions.iter().any(|instruction| match instruction.to {
+        Target::Plane(at) => reads.iter().any(|read| read != tensors[at] && read.iter().any(|plane| tensors[at].contains(plane))),
+        Target::Kept(_) => false,
+    })
 }
 
 fn plane_number(operand: Operand) -> usize {
