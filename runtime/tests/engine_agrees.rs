@@ -32,14 +32,35 @@ fn close(ours: &[f32], theirs: &[f32], what: &str) {
     }
 }
 
+/// Every network of the zoo, by its name.
+fn zoo() -> impl Iterator<Item = (String, Network)> {
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../models/zoo")).unwrap().map(|entry| entry.unwrap().path());
+    folders.filter(|path| path.is_dir()).map(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, Network::load(path.to_str().unwrap()).unwrap())
+    })
+}
+
 #[test]
 fn every_instruction_set_agrees_with_tract() {
-    let network = Network::load("pathfinder-hgru").unwrap();
-    let (logits, distances) = watch(&network, Options { plain: true, ..Options::default() });
-    for isa in Isa::available() {
-        let (ours, moved) = watch(&network, Options { isa, threads: 2, plain: false });
-        close(&ours, &logits, &format!("logits on {isa:?}"));
-        close(&moved, &distances, &format!("distances on {isa:?}"));
+    for (name, network) in zoo() {
+        let (logits, distances) = watch(&network, Options { plain: true, ..Options::default() });
+        for isa in Isa::available() {
+            let (ours, moved) = watch(&network, Options { isa, threads: 2, plain: false });
+            close(&ours, &logits, &format!("{name}, logits on {isa:?}"));
+            close(&moved, &distances, &format!("{name}, distances on {isa:?}"));
+        }
+    }
+}
+
+#[test]
+fn no_network_of_the_zoo_needs_tract() {
+    for (name, network) in zoo() {
+        let on_tract: Vec<_> = CpuEngine::load(&network).unwrap().on_tract().collect();
+        assert!(on_tract.is_empty(), "{name}: {on_tract:?}");
+        // And the plain engine says that it does.
+        let plain = CpuEngine::with(&network, Options { plain: true, ..Options::default() }).unwrap();
+        assert_eq!(plain.on_tract().count(), 2 + usize::from(network.step.is_some()), "{name}");
     }
 }
 

@@ -4,11 +4,12 @@
 
 Each is a folder as `recslowfast` loads it. The weights are scaled so that thirty steps neither die out nor blow up; the answers mean nothing.
 
-    hgru-64, hgru-150       the reference network: 25 channels, 15x15
+    hgru-150                the reference network: 25 channels, 15x15
+    lean-150                the lean network: 32 channels, 7x7, at half the frame's resolution
     convlstm-150            25 channels, 15x15, states h and c
     ff6-150                 six feed-forward layers of 15x15, no step graph
     convgru-160x120         32 channels, 3x3: the plain small-kernel recurrence
-    lean-160x120            strided 5x5 encoder, 3x3 recurrence at a quarter of the pixels, depthwise and dilated layers
+    mixed-160x120           strided 5x5 encoder with depthwise and dilated layers, 24 channels, 5x5 recurrence at a quarter of the pixels
 """
 
 import pathlib
@@ -96,21 +97,22 @@ def folder(root: pathlib.Path, name: str, h: int, w: int, states: dict) -> pathl
     return path
 
 
-def hgru(root: pathlib.Path, size: int, c: int = 25) -> None:
+def hgru(root: pathlib.Path, name: str, size: int, c: int, k: int, stride: int = 1) -> None:
+    """With a stride, the lean network: its readout takes the drive too and brings the answer back to the frame's size."""
     rng = np.random.default_rng(1)
-    state = [1, c, size, size]
-    path = folder(root, f"hgru-{size}", size, size, {"hidden": state})
+    state = [1, c, size // stride, size // stride]
+    path = folder(root, f"{name}-{size}", size, size, {"hidden": state})
     g = Builder(rng)
-    drive = g.conv("frame", 1, c, 7)
+    drive = g.conv("frame", 1, c, 7 if stride == 1 else 5, stride=stride)
     g.node("Mul", drive, drive, outputs=["drive"])
     g.save(path / "encoder.onnx", {"frame": [1, 1, size, size]}, {"drive": state})
     g = Builder(rng)
     gated = g.node("Mul", g.node("Sigmoid", g.conv("hidden", c, c, 1)), "hidden")
-    c1 = g.norm(g.conv(gated, c, c, 15, bias=False), c)
+    c1 = g.norm(g.conv(gated, c, c, k, bias=False), c)
     strength = g.node("Add", g.node("Mul", "hidden", g.row(c, 0.05, 0.15)), g.row(c, 0.9, 1.1))
     inhibited = g.node("Softplus", g.node("Sub", "drive", g.node("Softplus", g.node("Mul", c1, strength))))
     gate = g.node("Sigmoid", g.conv(inhibited, c, c, 1))
-    c2 = g.norm(g.conv(inhibited, c, c, 15, bias=False), c)
+    c2 = g.norm(g.conv(inhibited, c, c, k, bias=False), c)
     total = g.node("Add", g.node("Mul", inhibited, g.row(c, 0.4, 0.6)), g.node("Mul", c2, g.row(c, 0.9, 1.1)))
     total = g.node("Add", total, g.node("Mul", g.node("Mul", inhibited, c2), g.row(c, 0.4, 0.6)))
     candidate = g.node("Softplus", total)
@@ -118,8 +120,14 @@ def hgru(root: pathlib.Path, size: int, c: int = 25) -> None:
     g.node("Softplus", g.node("Add", kept, g.node("Mul", gate, candidate)), outputs=["hidden_next"])
     g.save(path / "step.onnx", {"drive": state, "hidden": state}, {"hidden_next": state})
     g = Builder(rng)
-    g.conv(g.norm("hidden", c), c, 2, 1, output="logits")
-    g.save(path / "readout.onnx", {"hidden": state}, {"logits": [1, 2, size, size]})
+    if stride == 1:
+        g.conv(g.norm("hidden", c), c, 2, 1, output="logits")
+        g.save(path / "readout.onnx", {"hidden": state}, {"logits": [1, 2, size, size]})
+        return
+    features = g.node("Softplus", g.conv(g.node("Concat", g.norm("hidden", c), "drive", axis=1), 2 * c, c, 3))
+    weights = g.weight(rng.normal(0, 1 / np.sqrt(c), (c, 2, stride, stride)))
+    g.node("ConvTranspose", features, weights, g.weight(np.zeros(2)), outputs=["logits"], kernel_shape=[stride] * 2, strides=[stride] * 2)
+    g.save(path / "readout.onnx", {"hidden": state, "drive": state}, {"logits": [1, 2, size, size]})
 
 
 def convlstm(root: pathlib.Path, size: int, c: int = 25) -> None:
@@ -183,10 +191,10 @@ def gru_step(rng: np.random.Generator, path: pathlib.Path, state: list[int], c: 
     g.save(path / "step.onnx", {"drive": state, "hidden": state}, {"hidden_next": state})
 
 
-def lean(root: pathlib.Path, h: int, w: int, c: int = 24) -> None:
+def mixed(root: pathlib.Path, h: int, w: int, c: int = 24) -> None:
     rng = np.random.default_rng(5)
     state = [1, c, h // 2, w // 2]
-    path = folder(root, f"lean-{w}x{h}", h, w, {"hidden": state})
+    path = folder(root, f"mixed-{w}x{h}", h, w, {"hidden": state})
     g = Builder(rng)
     x = g.node("Relu", g.conv("frame", 1, c, 5, stride=2))
     x = g.node("Relu", g.conv(g.conv(x, c, c, 3, groups=c), c, c, 1))
@@ -200,12 +208,12 @@ def lean(root: pathlib.Path, h: int, w: int, c: int = 24) -> None:
 
 def main() -> None:
     root = pathlib.Path(sys.argv[1])
-    hgru(root, 64)
-    hgru(root, 150)
+    hgru(root, "hgru", 150, 25, 15)
+    hgru(root, "lean", 150, 32, 7, stride=2)
     convlstm(root, 150)
     ff6(root, 150)
     convgru(root, 120, 160)
-    lean(root, 120, 160)
+    mixed(root, 120, 160)
 
 
 if __name__ == "__main__":

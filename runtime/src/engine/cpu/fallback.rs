@@ -21,6 +21,11 @@ impl Fallback {
         Ok(Fallback { file: graph.file, run })
     }
 
+    /// The graph's file.
+    pub fn file(&self) -> &'static str {
+        self.file
+    }
+
     /// Reads the inputs from their buffers, runs, and writes the outputs to theirs, both in the graph's order.
     pub fn run(&self, machine: &mut Machine, inputs: &[Bound], outputs: &[Bound]) -> Result<(), EngineError> {
         let failed = |error: TractError| EngineError::Run { graph: self.file.to_owned(), reason: format!("{error:#}") };

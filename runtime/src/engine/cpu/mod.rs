@@ -1,21 +1,28 @@
 //! The graphs on the CPU.
 //!
 //! A graph is lowered to a few [`machine::Operation`]s over one block of memory: large kernels by tiled Fourier transforms
-//! ([`conv_fft`]), the others in their direct form ([`conv_direct`]), element-wise chains fused into one pass ([`pointwise`]), each kernel compiled
+//! ([`conv_fft`]), the others in their direct form ([`conv_direct`]), transposed ones as ordinary ones and a shuffle ([`conv_transposed`]), element-wise chains fused into one pass ([`pointwise`]), each kernel compiled
 //! for every instruction set of [`simd`] and spread over a fixed [`pool`] of threads. A graph with a node that is not covered
 //! runs on tract instead, whole, and the log says which node it was. What all this costs and what was tried is in `README.md` beside this file.
 
+#[cfg(test)]
+mod against_tract;
 pub mod conv_direct;
 pub mod conv_fft;
+pub mod conv_transposed;
 mod fallback;
 pub mod fft;
 mod lower;
 pub mod machine;
+#[cfg(test)]
+mod noise;
 mod onnx;
 pub mod planes;
 pub mod pointwise;
 pub mod pool;
+pub mod rates;
 pub mod simd;
+pub mod statistics;
 pub mod threads;
 pub mod vmath;
 
@@ -194,6 +201,14 @@ impl CpuEngine {
             drive_distance: f32::INFINITY,
             floor: 1.0,
             read: false,
+        })
+    }
+
+    /// Files of the graphs that run on tract, because they hold a node that is not covered.
+    pub fn on_tract(&self) -> impl Iterator<Item = &'static str> {
+        [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten().filter_map(|stage| match &stage.runner {
+            Runner::Lowered(_) => None,
+            Runner::Tract(fallback) => Some(fallback.file()),
         })
     }
 

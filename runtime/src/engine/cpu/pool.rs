@@ -2,28 +2,34 @@
 //!
 //! A step of a small network takes well under a millisecond and crosses this pool some ten times, so a worker spins for a short
 //! while before it sleeps. Which worker takes which item is a matter of timing; items must therefore not depend on the worker.
+//!
+//! Nobody waits for a worker that has not come: a job is open while items are left, a worker enters it, and the caller closes it when the
+//! last item has been taken and waits only for those inside. On a busy machine a worker that is not running costs its help and no more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, Thread};
 
 /// Turns of the waiting loop before a worker sleeps; some tens of microseconds.
 const SPINS: u32 = 4000;
 
+/// The door: the job's number in the upper half, whether it is open, and how many workers are inside.
+const JOB: u64 = 1 << 32;
+const OPEN: u64 = 1 << 31;
+const INSIDE: u64 = OPEN - 1;
+
 type Job<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// What the threads share.
 struct Shared {
-    /// Rises with every job; workers wait for it.
-    generation: AtomicU32,
-    /// The job, valid while `busy` is not 0.
+    /// See [`JOB`]; workers wait for a new number.
+    door: AtomicU64,
+    /// The job, valid while the door is open or somebody is inside.
     job: AtomicPtr<&'static Job<'static>>,
     /// The next item nobody has taken.
     next: AtomicUsize,
     /// Items of the job.
     items: AtomicUsize,
-    /// Workers that have not finished with the job.
-    busy: AtomicUsize,
     /// An item panicked on a worker.
     failed: AtomicBool,
     /// The pool is being dropped.
@@ -41,11 +47,10 @@ impl Pool {
     /// A pool in which [`Pool::run`] uses `threads` threads, the caller's among them; 0 counts as 1.
     pub fn new(threads: usize) -> Pool {
         let shared = Arc::new(Shared {
-            generation: AtomicU32::new(0),
+            door: AtomicU64::new(0),
             job: AtomicPtr::new(std::ptr::null_mut()),
             next: AtomicUsize::new(0),
             items: AtomicUsize::new(0),
-            busy: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -78,27 +83,29 @@ impl Pool {
         }
         let shared = &*self.shared;
         let mut held: &Job<'_> = job;
-        // The workers forget the pointer before `busy` reaches 0, and this function returns (or unwinds) only after that.
+        // The workers inside forget the pointer before they leave, and this function returns (or unwinds) only after that.
         shared.job.store((&raw mut held).cast(), Ordering::Relaxed);
         shared.items.store(items, Ordering::Relaxed);
         shared.next.store(0, Ordering::Relaxed);
-        shared.busy.store(self.workers.len(), Ordering::Relaxed);
-        shared.generation.fetch_add(1, Ordering::Release);
+        // Closed and empty since the last job, so that only the number is left of it.
+        let last = shared.door.load(Ordering::Relaxed);
+        shared.door.store(last.wrapping_add(JOB) | OPEN, Ordering::Release);
         self.handles.iter().for_each(Thread::unpark);
-        let wait = Wait(shared);
+        let close = Close(shared);
         take(shared, job, 0);
-        drop(wait);
+        drop(close);
         assert!(!shared.failed.swap(false, Ordering::Relaxed), "an engine thread panicked");
     }
 }
 
-/// Holds the caller back until no worker can touch its job any more, also while it unwinds.
-struct Wait<'a>(&'a Shared);
+/// Lets nobody in any more, and holds the caller back until the last worker has left, also while it unwinds.
+struct Close<'a>(&'a Shared);
 
-impl Drop for Wait<'_> {
+impl Drop for Close<'_> {
     fn drop(&mut self) {
+        self.0.door.fetch_and(!OPEN, Ordering::Relaxed);
         let mut turns = 0u32;
-        while self.0.busy.load(Ordering::Acquire) != 0 {
+        while self.0.door.load(Ordering::Acquire) & INSIDE != 0 {
             turns += 1;
             if turns.is_multiple_of(1024) { std::thread::yield_now() } else { std::hint::spin_loop() }
         }
@@ -118,33 +125,44 @@ fn take(shared: &Shared, job: &Job<'_>, thread: usize) {
 
 fn work(shared: &Shared, index: usize) {
     let mut seen = 0;
+    let mut spins = 0;
     loop {
-        let mut spins = 0;
-        loop {
-            let generation = shared.generation.load(Ordering::Acquire);
-            if generation != seen {
-                seen = generation;
-                break;
-            }
+        let door = shared.door.load(Ordering::Acquire);
+        if door / JOB == seen {
             spins += 1;
-            if spins < SPINS { std::hint::spin_loop() } else { std::thread::park() }
+            if spins < SPINS {
+                std::hint::spin_loop()
+            } else {
+                std::thread::park()
+            }
+            continue;
         }
         if shared.stop.load(Ordering::Relaxed) {
             return;
         }
-        // SAFETY: `run` keeps the job alive until `busy` is 0, which this worker lowers only after its last use.
+        if door & OPEN == 0 {
+            // It was done without this worker.
+            (seen, spins) = (door / JOB, 0);
+            continue;
+        }
+        // Fails if the door has moved: then it is looked at again.
+        if shared.door.compare_exchange(door, door + 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            continue;
+        }
+        (seen, spins) = (door / JOB, 0);
+        // SAFETY: `run` keeps the job alive while this worker is inside, and it leaves after its last use.
         let job: &Job<'_> = unsafe { *shared.job.load(Ordering::Relaxed) };
         if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| take(shared, job, index))).is_err() {
             shared.failed.store(true, Ordering::Relaxed);
         }
-        shared.busy.fetch_sub(1, Ordering::Release);
+        shared.door.fetch_sub(1, Ordering::Release);
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.door.fetch_add(JOB, Ordering::Release);
         self.handles.iter().for_each(Thread::unpark);
         for worker in self.workers.drain(..) {
             let _ = worker.join();
@@ -161,7 +179,7 @@ mod tests {
         for threads in 1..5 {
             let mut pool = Pool::new(threads);
             for items in [0, 1, 2, 7, 1000] {
-                let done: Vec<AtomicU32> = (0..items).map(|_| AtomicU32::new(0)).collect();
+                let done: Vec<AtomicU64> = (0..items).map(|_| AtomicU64::new(0)).collect();
                 pool.run(items, &|thread, item| {
                     assert!(thread < threads);
                     done[item].fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,142 @@
+//! `recslowfast bench`: what each graph costs on this machine, beside ONNX Runtime or plain tract.
+
+mod compare;
+mod ours;
+mod rates;
+mod theirs;
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::stopwatch::Time;
+use crate::engine::cpu::simd::Isa;
+use crate::engine::cpu::threads::Threads;
+use crate::engine::cpu::{CpuEngine, Options};
+use crate::network::Network;
+use crate::network::engine::Engine;
+use crate::network::load::DEFAULT;
+use crate::service::exit::{Cause, Failure};
+use ours::Ours;
+use theirs::Theirs;
+
+/// What is measured.
+#[derive(ClapArgs)]
+pub struct Args {
+    /// Built-in networks or folders, separated by commas
+    #[arg(long, default_value = DEFAULT, value_delimiter = ',', value_name = "NAME|DIR")]
+    models: Vec<String>,
+    /// The engine to measure
+    #[arg(long, default_value = "cpu")]
+    engine: Measured,
+    /// Measure this beside it, runs interleaved
+    #[arg(long)]
+    against: Option<Peer>,
+    /// Threads of each side [default: one on every usable processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
+    /// The instruction set: portable, avx2, avx512 or neon [default: the widest there is]
+    #[arg(long, hide = true)]
+    isa: Option<Isa>,
+    /// Runs of each graph
+    #[arg(long, default_value_t = 30, value_name = "N")]
+    repeats: usize,
+    /// Print what each operation of the step takes
+    #[arg(long)]
+    profile: bool,
+    /// Print what the parts of a convolution cost here, as engine/cpu/rates.rs holds it, and nothing else
+    #[arg(long, hide = true)]
+    rates: bool,
+    /// Write the figures as JSON too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// The script that drives ONNX Runtime; run with $PYTHON, or python3
+    #[arg(long, default_value = "tests/bench/onnxruntime.py", value_name = "FILE")]
+    script: PathBuf,
+}
+
+/// Engines that can be measured.
+#[derive(Clone, Copy, ValueEnum)]
+enum Measured {
+    /// The CPU engine.
+    Cpu,
+    /// tract alone, as the CPU engine runs graphs it does not cover.
+    Tract,
+}
+
+/// What the engine can be measured against.
+#[derive(Clone, Copy, ValueEnum)]
+enum Peer {
+    /// ONNX Runtime through tests/bench/onnxruntime.py; the models must be folders.
+    Onnxruntime,
+    /// tract alone.
+    Tract,
+}
+
+/// One side of the comparison.
+pub trait Side {
+    fn name(&self) -> String;
+    fn input(&mut self, frame: &[f32]) -> Result<(), Failure>;
+    fn encode(&mut self) -> Result<Time, Failure>;
+    fn step(&mut self) -> Result<Time, Failure>;
+    fn readout(&mut self, logits: &mut Vec<f32>) -> Result<Time, Failure>;
+}
+
+/// Runs the verb.
+pub fn run(args: Args) -> Result<(), Failure> {
+    if args.rates {
+        rates::print();
+        return Ok(());
+    }
+    let (threads, isa) = (args.threads.unwrap_or_default().get(), args.isa.unwrap_or_else(Isa::best));
+    let options = |plain| Options { threads, isa, plain };
+    let mut rows = Vec::new();
+    for (at, model) in args.models.iter().enumerate() {
+        let network = Network::load(model)?;
+        let mut ours = Ours::new(&network, options(matches!(args.engine, Measured::Tract)))?;
+        if args.profile {
+            profile(&mut ours.engine, args.repeats);
+            ours.engine.reset();
+        }
+        let theirs: Option<Box<dyn Side>> = match args.against {
+            None => None,
+            Some(Peer::Tract) => Some(Box::new(Ours::new(&network, options(true))?)),
+            Some(Peer::Onnxruntime) => {
+                let answer = network.logits_shape().iter().product();
+                Some(Box::new(Theirs::new(&args.script, model, threads, answer)?))
+            }
+        };
+        if at == 0 {
+            println!("{threads} threads, {isa:?}, {} runs; times in ms; GFLOP/s of the direct form", args.repeats);
+            println!(
+                "{:<18} {:<8} {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} | {:>6} {:>6}",
+                "network", "graph", "median", "p95", "cpu", "GFLOP/s", "median", "p95", "cpu", "wall x", "cpu x"
+            );
+        }
+        let measured = compare::compare(&network, threads, &mut ours, theirs, args.repeats)?;
+        compare::print(&measured);
+        rows.extend(measured);
+    }
+    let Some(path) = args.json else { return Ok(()) };
+    let written = File::create(&path).map_err(serde_json::Error::io).and_then(|file| serde_json::to_writer_pretty(file, &rows));
+    written.map_err(|error| Failure::new(Cause::Output, format!("cannot write {}: {error}", path.display())))
+}
+
+fn profile(engine: &mut CpuEngine, repeats: usize) {
+    let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
+    for _ in 0..repeats {
+        let mut at = 0;
+        engine.profile(|operation, took| {
+            if lines.len() <= at {
+                lines.push((operation.to_string(), Vec::new()));
+            }
+            lines[at].1.push(took.as_secs_f64() * 1e3);
+            at += 1;
+        });
+    }
+    for (line, mut times) in lines {
+        times.sort_unstable_by(f64::total_cmp);
+        println!("{:>9.3} (least {:>7.3})  {line}", times[times.len() / 2], times[0]);
+    }
+}

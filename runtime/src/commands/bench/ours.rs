@@ -1,0 +1,54 @@
+//! This program's engine, or plain tract, as a side of the comparison.
+
+use super::Side;
+use crate::commands::stopwatch::Time;
+use crate::engine::cpu::{CpuEngine, Options};
+use crate::network::Network;
+use crate::network::engine::{Engine, Order};
+use crate::network::halting::HaltingRule;
+use crate::service::exit::Failure;
+
+/// This program's engine.
+pub struct Ours {
+    pub engine: CpuEngine,
+    plain: bool,
+}
+
+impl Ours {
+    pub fn new(network: &Network, options: Options) -> Result<Ours, Failure> {
+        Ok(Ours { engine: CpuEngine::with(network, options)?, plain: options.plain })
+    }
+}
+
+impl Side for Ours {
+    fn name(&self) -> String {
+        if self.plain { "tract".into() } else { "this engine".into() }
+    }
+
+    fn input(&mut self, frame: &[f32]) -> Result<(), Failure> {
+        self.engine.input().copy_from_slice(frame);
+        Ok(())
+    }
+
+    fn encode(&mut self) -> Result<Time, Failure> {
+        let began = Time::now();
+        self.engine.encode()?;
+        Ok(began.since())
+    }
+
+    fn step(&mut self) -> Result<Time, Failure> {
+        let order = Order { rule: HaltingRule::fixed(1), limit: 1, deadline: None };
+        let began = Time::now();
+        self.engine.advance(&order)?;
+        Ok(began.since())
+    }
+
+    fn readout(&mut self, logits: &mut Vec<f32>) -> Result<Time, Failure> {
+        let began = Time::now();
+        let answer = self.engine.readout()?;
+        let took = began.since();
+        logits.clear();
+        logits.extend_from_slice(answer);
+        Ok(took)
+    }
+}

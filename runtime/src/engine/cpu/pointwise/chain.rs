@@ -1,0 +1,156 @@
+//! Evaluates one work item of a chain.
+
+use super::{BLOCK, ITEM, Op, Operand, Program, Target};
+use crate::engine::cpu::planes::Shared;
+use crate::engine::cpu::simd::{Kernel, MAX_LANES, Simd};
+use crate::engine::cpu::vmath;
+use crate::network::halting::Moments;
+
+/// One work item: a part of one channel.
+pub(super) struct Chain<'a> {
+    pub program: &'a Program,
+    pub planes: &'a [Shared],
+    pub tables: &'a [Shared],
+    pub channel: usize,
+    pub first: usize,
+    pub scratch: *mut f32,
+}
+
+/// Operand addresses and how far they advance per vector: a whole vector, or nothing for a repeated number.
+#[derive(Clone, Copy)]
+struct From {
+    p: [*const f32; 3],
+    step: [usize; 3],
+}
+
+impl Kernel for Chain<'_> {
+    type Out = Moments;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Moments {
+        let program = self.program;
+        let repeated = self.scratch.wrapping_add(program.kept * BLOCK);
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            for (j, operand) in instruction.operands.iter().enumerate() {
+                let number = match *operand {
+                    // SAFETY: tables hold one number per channel.
+                    Operand::PerChannel(t) => unsafe { *self.tables[t].at(self.channel) },
+                    Operand::Number(x) => x,
+                    _ => continue,
+                };
+                // SAFETY: room for one repeated number per operand was reserved behind the kept blocks.
+                unsafe { s.store(repeated.add((3 * i + j) * MAX_LANES), s.splat(number)) };
+            }
+        }
+        let mut sums = Moments::default();
+        let end = program.pixels.min(self.first + ITEM);
+        let mut at = self.first;
+        while at < end {
+            let count = BLOCK.min(end - at);
+            for (i, instruction) in program.instructions.iter().enumerate() {
+                let mut from = From { p: [std::ptr::null(); 3], step: [S::LANES; 3] };
+                for j in 0..3 {
+                    from.p[j] = match instruction.operands[j] {
+                        Operand::Kept(k) => self.scratch.wrapping_add(k * BLOCK),
+                        Operand::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
+                        Operand::PerChannel(_) | Operand::Number(_) => {
+                            from.step[j] = 0;
+                            repeated.wrapping_add((3 * i + j) * MAX_LANES)
+                        }
+                    };
+                }
+                let to = match instruction.to {
+                    Target::Kept(k) => self.scratch.wrapping_add(k * BLOCK),
+                    Target::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
+                };
+                // SAFETY: blocks hold whole vectors, planes are padded to them.
+                unsafe { apply(s, instruction.op, from, to, count, &mut sums) };
+            }
+            at += count;
+        }
+        sums
+    }
+}
+
+/// Calls `f` on every vector of the operands.
+macro_rules! every {
+    ($s:ident, $from:ident, $to:ident, $count:ident, |$($x:ident)+| $result:expr) => {{
+        let mut at = 0;
+        let mut p = $from.p;
+        while at < $count {
+            let mut j = 0;
+            $(let $x = $s.load(p[j]); p[j] = p[j].wrapping_add($from.step[j]); j += 1;)+
+            let _ = j;
+            $s.store($to.add(at), $result);
+            at += S::LANES;
+        }
+    }};
+}
+
+/// Applies one instruction to a block of `count` pixels.
+///
+/// # Safety
+/// Operands and target hold `count` floats, rounded up to whole vectors.
+#[inline(always)]
+unsafe fn apply<S: Simd>(s: S, op: Op, from: From, to: *mut f32, count: usize, sums: &mut Moments) {
+    // SAFETY: the caller's promise; `every!` reads and writes whole vectors from 0 until it has passed `count`.
+    unsafe {
+        match op {
+            Op::Copy => every!(s, from, to, count, |a| a),
+            Op::Softplus => every!(s, from, to, count, |a| vmath::softplus(s, a)),
+            Op::Sigmoid => every!(s, from, to, count, |a| vmath::sigmoid(s, a)),
+            Op::Tanh => every!(s, from, to, count, |a| vmath::tanh(s, a)),
+            Op::Exp => every!(s, from, to, count, |a| vmath::exp(s, a)),
+            Op::Abs => every!(s, from, to, count, |a| s.abs(a)),
+            Op::Sqrt => every!(s, from, to, count, |a| s.sqrt(a)),
+            Op::Add => every!(s, from, to, count, |a b| s.add(a, b)),
+            Op::Sub => every!(s, from, to, count, |a b| s.sub(a, b)),
+            Op::Mul => every!(s, from, to, count, |a b| s.mul(a, b)),
+            Op::Div => every!(s, from, to, count, |a b| s.div(a, b)),
+            Op::Min => every!(s, from, to, count, |a b| s.min(a, b)),
+            Op::Max => every!(s, from, to, count, |a b| s.max(a, b)),
+            Op::MulAdd => every!(s, from, to, count, |a b c| s.fma(a, b, c)),
+            Op::SubMul => every!(s, from, to, count, |a b c| s.fnma(a, b, c)),
+            Op::Leak => every!(s, from, to, count, |a b| s.where_less(a, s.splat(0.0), s.mul(a, b), a)),
+            Op::Moments => *sums += moments(s, from.p[0], from.p[1], count),
+        }
+    }
+}
+
+/// The moments of two short runs: f32 lanes, f64 beyond.
+///
+/// # Safety
+/// Both hold `count` floats.
+#[inline(always)]
+unsafe fn moments<S: Simd>(s: S, before: *const f32, after: *const f32, count: usize) -> Moments {
+    let zero = s.splat(0.0);
+    let mut lanes = [zero; 6];
+    let mut at = 0;
+    while at + S::LANES <= count {
+        // SAFETY: whole vectors below `count`.
+        let (a, b) = unsafe { (s.load(before.add(at)), s.load(after.add(at))) };
+        let d = s.sub(b, a);
+        lanes = [
+            s.fma(d, d, lanes[0]),
+            s.add(s.abs(d), lanes[1]),
+            s.fma(b, b, lanes[2]),
+            s.add(s.abs(b), lanes[3]),
+            s.fma(a, a, lanes[4]),
+            s.fma(a, b, lanes[5]),
+        ];
+        at += S::LANES;
+    }
+    // SAFETY: what is left below `count`.
+    let rest = unsafe {
+        Moments::between(std::slice::from_raw_parts(before.add(at), count - at), std::slice::from_raw_parts(after.add(at), count - at))
+    };
+    let mut sums = Moments {
+        diff_sq: f64::from(s.sum(lanes[0])),
+        diff_abs: f64::from(s.sum(lanes[1])),
+        after_sq: f64::from(s.sum(lanes[2])),
+        after_abs: f64::from(s.sum(lanes[3])),
+        before_sq: f64::from(s.sum(lanes[4])),
+        dot: f64::from(s.sum(lanes[5])),
+    };
+    sums += rest;
+    sums
+}
