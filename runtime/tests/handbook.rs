@@ -124,7 +124,7 @@ fn reloaded(second: &str) -> Evidence {
 fn stuck_at_the_end() -> Evidence {
     let mut command = recslowfast();
     command.args(["run", "--source", "pathfinder:easy?seed=7&size=64", "--report", "json"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let written = || fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap().lines().nth(1).unwrap().to_owned();
     let mut before = String::new();
     while before != written() {
@@ -134,11 +134,11 @@ fn stuck_at_the_end() -> Evidence {
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     // Its standard output stays open and unread until it has ended.
     let mut log = String::new();
-    for line in BufReader::new(child.stderr.unwrap()).lines().map_while(Result::ok) {
+    for line in BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok) {
         log.push_str(&line);
         log.push('\n');
     }
-    drop(child.stdout);
+    child.wait().unwrap();
     Evidence::Said(log)
 }
 
