@@ -156,3 +156,44 @@ fn a_bad_network_and_a_bad_configuration() {
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with("problem") && said.contains("bad.toml:1:2:") && said.contains("mend: correct the lines"), "{said}");
 }
+
+#[test]
+fn a_bare_machine_gets_a_line_for_everything_and_a_mend_where_one_is_needed() {
+    let board = Board(tempfile::tempdir().unwrap());
+    let (code, findings) = board.run(&[]);
+    assert_eq!(code, Some(8));
+    for area in ["board", "memory", "groups", "camera", "gpu", "power", "serial", "panel", "model", "config"] {
+        let of_area: Vec<&Value> = findings.iter().filter(|finding| finding["area"] == area).collect();
+        assert!(!of_area.is_empty(), "nothing is said about {area}");
+        for finding in of_area {
+            assert!(finding["state"] == "ok" || finding["mend"].as_str().is_some_and(|mend| !mend.is_empty()), "{finding}");
+        }
+    }
+    board.ails(&["camera"], "camera", "no /dev/video*", "plug one in");
+    let (_, power) = board.run(&["power"]);
+    assert!(power[0]["found"].as_str().unwrap().contains("no power sensor") && power[0]["state"] == "note");
+}
+
+#[test]
+fn an_area_asked_for_alone_is_told_at_length() {
+    let board = Board::well();
+    let told = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_recslowfast"));
+        let output = command.args(["doctor", "--config", "/nowhere/recslowfast.toml", "--root"]).arg(board.path()).args(arguments).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let (brief, long) = (told(&[]), told(&["power"]));
+    assert!(long.lines().any(|line| line.contains("rail") && line.contains("VDD_IN") && line.contains("5.00 W")), "{long}");
+    assert!(long.lines().any(|line| line.contains("zone") && line.contains("cpu-thermal")), "{long}");
+    assert!(!brief.contains("cpu-thermal"), "{brief}");
+}
+
+#[test]
+fn rails_of_which_none_is_the_whole() {
+    let board = Board::well();
+    board.file("sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3/in1_label", "VDD_SIDE\n");
+    let (code, findings) = board.run(&["power"]);
+    assert_eq!((code, findings[0]["state"].as_str()), (Some(0), Some("note")));
+    assert!(findings[0]["found"].as_str().unwrap().contains("VDD_SIDE"), "{}", findings[0]);
+    assert!(findings[0]["mend"].as_str().unwrap().contains("--power-rail"), "{}", findings[0]);
+}

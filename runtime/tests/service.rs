@@ -94,7 +94,12 @@ fn sigterm_is_obeyed_while_a_reader_is_stuck() {
     // Nobody reads the pipe: 64 KiB of records fill it.
     let mut service = Service::start("[source]\nuri = \"pathfinder:easy?seed=7&size=64\"\n[report]\nto = [\"json\"]\n", &[]);
     service.hears("READY=1");
-    std::thread::sleep(Duration::from_secs(3));
+    let written = || std::fs::read_to_string(format!("/proc/{}/io", service.child.id())).unwrap().lines().nth(1).unwrap().to_owned();
+    let mut before = String::new();
+    while before != written() {
+        before = written();
+        std::thread::sleep(Duration::from_secs(1));
+    }
     service.signal("-TERM");
     let (code, took, log) = service.end();
     assert!(took < Duration::from_millis(1200), "{took:?}");

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::access::Who;
 use super::{Area, Finding};
+use crate::capture;
+use crate::capture::doctor::Node;
 
 /// Names in the folder `folder` under `root`, sorted.
 fn names(root: &Path, folder: &str) -> Vec<String> {
@@ -75,16 +77,30 @@ pub fn cameras(root: &Path, who: &Who) -> Vec<Finding> {
         let mend = "plug one in and see dmesg; a CSI camera needs its overlay (sudo /opt/nvidia/jetson-io/jetson-io.py)";
         return vec![Finding::problem(Area::Camera, "there is no /dev/video*", mend)];
     }
+    // Devices of a copied board cannot be asked.
+    let asked = if root == Path::new("/") { capture::doctor::cameras() } else { Vec::new() };
+    let usable = |node: &Node| node.camera.as_ref().is_ok_and(|camera| camera.formats.iter().any(|offer| offer.usable));
+    let one_is = asked.iter().any(usable);
     let look = |device: &PathBuf| {
         let name = device.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let card = fs::read_to_string(root.join("sys/class/video4linux").join(&name).join("name")).unwrap_or_default();
         let stable = stable_name(root, device, &["dev/v4l/by-id", "dev/v4l/by-path"]);
         let what =
             format!("{} {}{}", shown(root, device), card.trim(), stable.map_or(String::new(), |name| format!(", best named {name}")));
-        match who.barred(device) {
-            None => Finding::ok(Area::Camera, what),
-            Some((why, mend)) => Finding::problem(Area::Camera, format!("{what}: {why}"), mend),
+        if let Some((why, mend)) = who.barred(device) {
+            return Finding::problem(Area::Camera, format!("{what}: {why}"), mend);
         }
+        let Some(node) = asked.iter().find(|node| node.path == *device) else { return Finding::ok(Area::Camera, what) };
+        let finding = match &node.camera {
+            Ok(_) if usable(node) => Finding::ok(Area::Camera, what),
+            // A webcam has a second node for its metadata.
+            Ok(_) | Err(_) if one_is => Finding::note(Area::Camera, format!("{what}: no pictures come from here"), "use the other one"),
+            Ok(_) => {
+                Finding::problem(Area::Camera, format!("{what}: none of its formats is known"), "set another one: v4l2-ctl --list-formats")
+            }
+            Err(why) => Finding::problem(Area::Camera, format!("{what}: {why}"), "use another one"),
+        };
+        finding.at_length(&node.to_string())
     };
     found.iter().map(look).collect()
 }

@@ -1,4 +1,4 @@
-//! One line of the doctor's.
+//! One line of the doctor's; `{:#}` tells it at length.
 
 use std::fmt;
 use std::str::FromStr;
@@ -87,22 +87,31 @@ pub struct Finding {
     /// How to mend it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mend: Option<String>,
+    /// Everything that is known of it, a line each; shown when this area alone was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<String>,
 }
 
 impl Finding {
     /// All is well.
     pub fn ok(area: Area, found: impl Into<String>) -> Finding {
-        Finding { area, state: State::Ok, found: found.into(), mend: None }
+        Finding { area, state: State::Ok, found: found.into(), mend: None, details: Vec::new() }
+    }
+
+    /// The same with the lines of `text` as its details.
+    pub fn at_length(mut self, text: &str) -> Finding {
+        self.details.extend(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned));
+        self
     }
 
     /// Worth knowing.
     pub fn note(area: Area, found: impl Into<String>, mend: impl Into<String>) -> Finding {
-        Finding { area, state: State::Note, found: found.into(), mend: Some(mend.into()) }
+        Finding { area, state: State::Note, found: found.into(), mend: Some(mend.into()), details: Vec::new() }
     }
 
     /// Wrong.
     pub fn problem(area: Area, found: impl Into<String>, mend: impl Into<String>) -> Finding {
-        Finding { area, state: State::Problem, found: found.into(), mend: Some(mend.into()) }
+        Finding { area, state: State::Problem, found: found.into(), mend: Some(mend.into()), details: Vec::new() }
     }
 }
 
@@ -116,6 +125,9 @@ impl fmt::Display for Finding {
         write!(out, "{state:<8} {:<7} {}", self.area.name(), self.found)?;
         if let Some(mend) = &self.mend {
             write!(out, "\n{:<17}mend: {mend}", "")?;
+        }
+        if out.alternate() {
+            self.details.iter().try_for_each(|detail| write!(out, "\n{:<17}{detail}", ""))?;
         }
         Ok(())
     }

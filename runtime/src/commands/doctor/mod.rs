@@ -19,7 +19,7 @@ pub use finding::{Area, Finding, State};
 /// What to look at.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// Only this: board, memory, groups, camera, gpu, power, serial, panel, model or config
+    /// Only this, and at length: board, memory, groups, camera, gpu, power, serial, panel, model or config
     #[arg(value_name = "AREA")]
     area: Option<Area>,
     /// A built-in network, or a folder with model.toml and its graphs
@@ -60,7 +60,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&findings).expect("a finding has no failing serializer"));
     } else {
-        findings.iter().for_each(|finding| println!("{finding}"));
+        let at_length = args.area.is_some();
+        findings.iter().for_each(|finding| if at_length { println!("{finding:#}") } else { println!("{finding}") });
     }
     match findings.iter().filter(|finding| finding.state == State::Problem).count() {
         0 => Ok(()),

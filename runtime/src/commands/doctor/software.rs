@@ -5,25 +5,28 @@ use std::path::Path;
 use super::{Area, Finding};
 use crate::commands::configured;
 use crate::engine::cpu::threads::Threads;
+use crate::engine::cuda::doctor;
 use crate::engine::{self, Choice};
 use crate::network::Network;
 
-/// Whether steps can be taken on the GPU.
+/// Whether steps can be taken on the GPU, with `network` or without one.
 pub fn gpu(model: &str, root: &Path) -> Vec<Finding> {
-    // Without a network nothing can be tried; the model's own line says what is wrong with it.
-    let Ok(network) = Network::load(model) else { return Vec::new() };
-    vec![match engine::open(Choice::Cuda, &network, Threads::default()) {
-        Ok(_) => Finding::ok(Area::Gpu, "the CUDA engine opens"),
-        Err(error) => {
-            let jetson = root.join("etc/nv_tegra_release").exists();
-            let mend = if jetson {
-                "sudo apt install nvidia-l4t-cuda nvidia-l4t-core; the user needs groups video and render"
-            } else {
-                "none needed to run on the CPU; for the GPU install NVIDIA's driver"
-            };
-            if jetson { Finding::problem(Area::Gpu, error.to_string(), mend) } else { Finding::note(Area::Gpu, error.to_string(), mend) }
+    let examination = doctor::examine(root);
+    let jetson = root.join("etc/nv_tegra_release").exists();
+    let opened = || {
+        // Without a network nothing can be tried; the model's own line says what is wrong with it.
+        let network = Network::load(model).ok()?;
+        engine::open(Choice::Cuda, &network, Threads::default()).err().map(|error| error.to_string())
+    };
+    let finding = match examination.problems.first().cloned().or_else(opened) {
+        None => Finding::ok(Area::Gpu, examination.facts.iter().map(|(_, fact)| fact.as_str()).collect::<Vec<_>>().join(", ")),
+        Some(closed) if closed.contains("group") => {
+            Finding::problem(Area::Gpu, closed, "sudo usermod -aG video,render $USER, then log in again")
         }
-    }]
+        Some(why) if jetson => Finding::problem(Area::Gpu, why, "sudo apt install nvidia-l4t-cuda nvidia-l4t-core"),
+        Some(why) => Finding::note(Area::Gpu, why, "none needed to run on the CPU; for the GPU install NVIDIA's driver"),
+    };
+    vec![finding.at_length(&examination.to_string())]
 }
 
 /// The network.
