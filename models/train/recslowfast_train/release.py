@@ -76,8 +76,8 @@ class Runtime:
         manifest = str(WORKSPACE / "Cargo.toml")
         self.command = [binary] if binary else ["cargo", "run", "--release", "-q", "--manifest-path", manifest, "-p", "recslowfast", "--"]
 
-    def calibrate(self, folder: pathlib.Path) -> None:
-        subprocess.run([*self.command, "calibrate", "--model", str(folder), "--loss", "0.5"], check=True)
+    def calibrate(self, folder: pathlib.Path, loss: float) -> None:
+        subprocess.run([*self.command, "calibrate", "--model", str(folder), "--loss", str(loss)], check=True)
 
     def evaluate(self, folder: pathlib.Path, split: str, videos: int, frames: int, rules: list[str]) -> list[dict]:
         with tempfile.NamedTemporaryFile(suffix=".json") as out:
@@ -95,6 +95,7 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--trained", required=True, help="for the card: the commands, seed, hours and hardware")
     parser.add_argument("--version", default="0.2.0")
+    parser.add_argument("--loss", type=float, default=0.5, help="points of IoU that the halting rule may lose against fixed:6")
     parser.add_argument("--videos", type=int, default=200)
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--golden", type=pathlib.Path)
@@ -107,7 +108,7 @@ def main() -> None:
     command = shlex.join(["python", "-m", "recslowfast_train.release", f"runs/{name}/last.pt", "--out", f"../zoo/pathfinder-{name}"])
     write_folder(net, args.out, SIZE, args.version)
     if recurrent:
-        runtime.calibrate(args.out)
+        runtime.calibrate(args.out, args.loss)
     rules = ["fixed:6", "slow-fast:6,1", "model"] if recurrent else ["fixed:1"]
     rows = {split: runtime.evaluate(args.out, split, args.videos, args.frames, rules) for split in ("easy", "hard")}
     first = runtime.evaluate(args.out, "easy", args.videos, 1, [f"fixed:{steps}" for steps in FIRST_STEPS]) if recurrent else []
