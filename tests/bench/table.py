@@ -46,6 +46,23 @@ def ratio(row: dict, which: str) -> float:
     return row["peer"]["took"][which] / row["ours"][which]
 
 
+def whole(rows: list[dict]) -> list[dict]:
+    """After each network's graphs, a frame of one step: their sum."""
+    out = []
+    for at, row in enumerate(rows):
+        out.append(row)
+        if at + 1 == len(rows) or rows[at + 1]["network"] != row["network"]:
+            graphs = [other for other in rows if other["network"] == row["network"]]
+
+            def total(side) -> dict:
+                return {which: sum(side(graph)[which] for graph in graphs) for which in ("median_ms", "cpu_ms")}
+
+            ours, theirs = total(lambda graph: graph["ours"]), total(lambda graph: graph["peer"]["took"])
+            flop = sum(graph["gflops"] * graph["ours"]["median_ms"] for graph in graphs)
+            out.append({**row, "graph": "**frame**", "ours": ours, "peer": {"took": theirs}, "gflops": flop / ours["median_ms"]})
+    return out
+
+
 def cells(row: dict | None) -> str:
     if row is None:
         return "| | | | "
@@ -61,6 +78,7 @@ def table(one: list[dict], two: list[dict], tract: list[dict]) -> str:
         "| network | graph | 1 thread, ms | ONNX Runtime, ms | ratio | by processor time | 2 threads, ms | ONNX Runtime, ms | ratio | by processor time | plain tract, ratio | GFLOP/s |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
+    one, two, tract = whole(one), whole(two), whole(tract)
     for row in one:
         plain = like(row, tract)
         beside = f"{ratio(plain, 'cpu_ms'):.1f}" if plain else ""
@@ -82,7 +100,7 @@ def main() -> None:
     apart = max(row["logits_apart"] for row in one + two)
     agree = min(row["masks_agree"] for row in one + two)
     text = f"""{datetime.date.today()}, {processor()}, {one[0]['peer']['name']}, {args.repeats} interleaved runs, load {load:.1f} at the start. Medians by the wall clock; a ratio is
-the other side's time over this engine's. Plain tract is compared by processor time on one thread. GFLOP/s count the direct form, on one thread.
+the other side's time over this engine's; a frame is encoder, one step and readout. Plain tract is compared by processor time on one thread. GFLOP/s count the direct form, on one thread.
 
 {table(one, two, tract)}
 

@@ -1,15 +1,21 @@
 #!/bin/sh
 # The governor on this machine's CPU under bursts of stress-ng, against fixed steps under the same bursts.
 #
-# usage: real-load.sh GOVERNOR_REAL [SECONDS-A-RUN [FPS [DEADLINE [WORKERS]]]]
+# usage: real-load.sh [GOVERNOR_REAL [SECONDS-A-RUN [FPS [DEADLINE [WORKERS]]]]]
+# Without GOVERNOR_REAL it is built first. WRITE=1 puts what was measured into README.md, between its marks. With nothing set it takes less than four minutes beside the building.
 # Out: one line of JSON a run, then a table (real_load.py). Bursts last 2 s in every 4 s. LOAD=cores takes all but one core away for these 2 s instead.
 # Without a DEADLINE, or with `auto`, it is the one that fixed:6 misses with 35 % of its frames under this very load: found by fixed:6 alone, before anything else runs.
 # ROUNDS (2), STEPS (1 2 3 4 6). NICE (default 0) is the niceness of both sides' session: on a machine that others use, a negative one keeps most of their load out of the
 # measurement (start the script with setsid then).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-program=$1 seconds=${2:-14} fps=${3:-15} deadline=${4:-auto} workers=${5:-2}
-command -v stress-ng >/dev/null || { echo "stress-ng is needed: apt-get install stress-ng" >&2; exit 2; }
+program=${1:-} seconds=${2:-13} fps=${3:-15} deadline=${4:-auto} workers=${5:-2}
+command -v stress-ng >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends stress-ng; } >&2
+if [ -z "$program" ]; then
+    cargo build --release --quiet --manifest-path "$here/Cargo.toml" --bin governor-real
+    program=$(cd "$here/../.." && realpath "${CARGO_TARGET_DIR:-target}")/release/governor-real
+fi
+before=$(cut -d' ' -f1 /proc/loadavg)
 [ "${NICE:-0}" = 0 ] || echo "$NICE" > /proc/self/autogroup
 bursts() {
     while :; do
@@ -52,4 +58,10 @@ for round in $(seq "${ROUNDS:-2}"); do
     one --halt fixed:8
     for steps in ${STEPS:-1 2 3 4 6}; do one --free --halt fixed:$steps; done
 done | tee -a "$lines"
-python3 "$here/real_load.py" < "$lines"
+table=$(python3 "$here/real_load.py" < "$lines")
+echo "$table"
+[ "${WRITE:-0}" != 1 ] || python3 "$here/real_load.py" write "$here/README.md" <<END
+$(date +%F), $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), load average before it $before; $fps frames/s, runs of $seconds s in turn, ${LOAD:-bursts}:
+
+$(echo "$table" | sed 's/^/    /')
+END

@@ -1,10 +1,20 @@
-"""Sums up what real-load.sh measured: reads its lines, prints a table and how the governor stands in it.
+"""Sums up what real-load.sh measured: reads its lines, prints a table and how the governor stands in it. `real_load.py write README` puts such a table into a page.
 
 Late are answers older than the deadline, as a share of the answers; unanswered are frames of the camera without an answer of their own in time, late ones among them.
 """
 
 import json
 import sys
+
+if sys.argv[1:2] == ["write"]:
+    # What stands between the marks is replaced by what comes in.
+    page = open(sys.argv[2]).read()
+    before, _, rest = page.partition("<!-- real-load -->\n")
+    _, _, after = rest.partition("<!-- /real-load -->")
+    if not after:
+        sys.exit(f"{sys.argv[2]} has no marks <!-- real-load --> and <!-- /real-load -->")
+    open(sys.argv[2], "w").write(f"{before}<!-- real-load -->\n{sys.stdin.read()}<!-- /real-load -->{after}")
+    sys.exit()
 
 sums = {}
 for line in sys.stdin:

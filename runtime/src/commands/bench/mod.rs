@@ -42,7 +42,7 @@ pub struct Args {
     /// Runs of each graph
     #[arg(long, default_value_t = 30, value_name = "N")]
     repeats: usize,
-    /// Print what each operation of the step takes
+    /// Print what each operation takes: encoder, step, readout
     #[arg(long)]
     profile: bool,
     /// Print what the parts of a convolution cost here, as engine/cpu/rates.rs holds it, and nothing else

@@ -220,14 +220,15 @@ impl CpuEngine {
         Ok(moments)
     }
 
-    /// Runs the step graph's operations one by one, `f` being told each operation and how long it took; for `bench`.
+    /// One frame, the operations of each graph run one by one: `f` is told each operation and how long it took. For `bench`.
     pub fn profile(&mut self, mut f: impl FnMut(&Operation, Duration)) {
-        let Some(stage) = &self.step else { return };
         self.read = false;
-        for operation in stage.operations() {
-            let began = clock::now();
-            self.machine.one(operation);
-            f(operation, clock::now() - began);
+        for stage in [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten() {
+            for operation in stage.operations() {
+                let began = clock::now();
+                self.machine.one(operation);
+                f(operation, clock::now() - began);
+            }
         }
         self.states.iter().for_each(|state| self.machine.swap(state.now, state.next));
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 /// Work, in steps, that may be spent: refilled at the affordable rate, emptied by the frames.
 ///
 /// Calm frames that halt early leave work in the bucket and a scene cut takes it out: the mean stays where the slow loops put it
-/// while single frames may take many steps. The depth bounds the burst to what a fifth of a second affords (never less than one
+/// while single frames may take many steps. The depth bounds the burst to what 0.15 s affords (never less than one
 /// full frame): at most 10 % above the budget for 2 s. A fractional remainder is carried, so that 3.4 affordable
 /// steps become 3, 3, 4, 3, 4: never two apart.
 ///
-/// What overflows is not lost but banked, and comes back slowly (`boost`, a few percent of the budget) when frames are hungry.
+/// What overflows is not lost but banked, and comes back slowly (`boost`, a percent or two of the budget) when frames are hungry.
 #[derive(Clone, Debug)]
 pub struct Allowance {
     tokens: f64,
@@ -21,7 +21,7 @@ pub struct Allowance {
 }
 
 /// How much time a bucket holds, in seconds, at its rate.
-const DEPTH_S: f64 = 0.2;
+const DEPTH_S: f64 = 0.15;
 /// How long the bank can give its boost, in seconds.
 const BANK_S: f64 = 30.0;
 
@@ -65,11 +65,13 @@ impl Allowance {
         self.rate.is_finite().then_some(self.tokens)
     }
 
-    /// Takes the work of one frame out. A debt is carried, but never a larger one than the bucket is deep.
+    /// Takes the work of one frame out. A debt is carried, but never a larger one than the bucket is deep; and what is done although
+    /// nothing may be done is the least there is, and no debt.
     pub fn spend(&mut self, now: Duration, work: f64) {
         self.settle(now);
         if self.rate.is_finite() {
-            self.tokens = (self.tokens - work).max(-self.depth);
+            let floor = if self.rate > 0.0 { -self.depth } else { self.tokens.min(0.0) };
+            self.tokens = (self.tokens - work).max(floor);
         }
     }
 }

@@ -33,12 +33,16 @@ pub struct History {
     pub skipped: u32,
     /// Whether the last of them was for want of power or heat.
     pub skipping: bool,
+    /// Since when the rate does not pay for the fewest steps of every frame.
+    pub short_since: Option<Duration>,
     /// Until when the least work is done after an over-current alarm.
     pub alarmed_until: Duration,
 }
 
 /// Frames are skipped for at most so long: whoever asks for the impossible still gets a picture a second.
 const LONGEST_SKIP: Duration = Duration::from_secs(1);
+/// Frames are left out when the slow loops have said twice that even the fewest steps are too much: once is an estimate.
+const PATIENCE: Duration = Duration::from_millis(1100);
 /// The room, in steps, that must be left before the deadline's limit rises by one.
 const HYSTERESIS: f64 = 0.3;
 /// A frame has waited when it is older than others by this share of the deadline.
@@ -82,10 +86,11 @@ pub fn decide(history: &History, budget: &Budget, limits: &Limits, now: Duration
         pair = history.pair.clamp(whole(room - 2.0), whole(room + 1.5));
         let steps = if history.skipped == 0 { whole(room).clamp(pair, pair + 1) } else { whole(room) };
         caps[1] = Some(Cap { steps, reason: history.allowed_by });
-        // One step is still too much when the rate does not pay for one step a frame; 5 % more ends it.
+        // One step is still too much when the rate does not pay for one step a frame, and not for a moment only; 5 % more ends it.
         let least = overhead + f64::from(limits.min_steps);
         let share = history.rate.unwrap_or(f64::INFINITY) * history.interval / least;
-        let unaffordable = share < if history.skipping { 1.05 } else { 1.0 };
+        let lasting = history.short_since.is_some_and(|since| now.saturating_sub(since) >= PATIENCE);
+        let unaffordable = if history.skipping { share < 1.05 } else { lasting };
         let starting = history.allowed_by == LimitReason::Power && history.power.starting();
         // When frames must be left out, the others are worth at least as much stepping as encoding.
         let worth = overhead + overhead.ceil().clamp(f64::from(limits.min_steps), f64::from(limits.max_steps));

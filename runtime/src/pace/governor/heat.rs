@@ -27,7 +27,7 @@ const SILENT: Duration = Duration::from_secs(10);
 /// How far ahead the temperature is extrapolated, in seconds: the time constant of a small heat sink.
 const AHEAD_S: f64 = 30.0;
 /// Degrees below the limit that are aimed at.
-const AIM: f64 = 0.8;
+const AIM: f64 = 0.5;
 /// Degrees below the limit from which on the loop has a say, if the limit is in sight;
 const NEAR: f64 = 6.0;
 /// and degrees below it at which it loses it again.

@@ -17,6 +17,7 @@ mod filter;
 mod heat;
 mod latency;
 mod power;
+mod window;
 
 use std::time::Duration;
 
@@ -175,6 +176,7 @@ impl Governor {
             taken: None,
             skipped: 0,
             skipping: false,
+            short_since: None,
             alarmed_until: Duration::ZERO,
         };
         Governor { limits, energy: cost.energy, budget, history, hunger: 0.0 }
@@ -218,10 +220,13 @@ impl Governor {
             (rate, _) => rate,
         };
         (history.rate, history.allowed_by) = (rate, by);
+        let least = history.latency.overhead_in_steps() + f64::from(self.limits.min_steps);
+        let short = rate.is_some_and(|rate| rate * history.interval < least);
+        history.short_since = short.then(|| history.short_since.unwrap_or(now));
         let frame = history.latency.overhead_in_steps() + f64::from(self.limits.max_steps);
-        // What calm minutes saved comes back as at most 2 % of the budget.
+        // What calm minutes saved comes back slowly: as at most 1 % of the watts, 2 % of what heat allows.
         let boost = match (by, self.budget.power, history.power.line()) {
-            (LimitReason::Power, Some(power), Some((_, e))) => 0.02 * f64::from(power.mw) * share / e,
+            (LimitReason::Power, Some(power), Some((_, e))) => 0.01 * f64::from(power.mw) * share / e,
             (LimitReason::Heat, ..) => 0.02 * rate.unwrap_or(0.0),
             _ => 0.0,
         };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::window::{Part, Window};
 use crate::pace::energy_model::EnergyModel;
 
 /// An observer of the board's power, `P = P0 + e w`, with w the work rate in steps per second: P0 is what the board draws beside
@@ -45,8 +46,14 @@ const SETTLE: Duration = Duration::from_millis(400);
 const SILENT: Duration = Duration::from_secs(3);
 /// and for so long, given up.
 const LOST: Duration = Duration::from_secs(10);
+/// A window that stands for one thrown away is so long.
+const SHORT: Duration = Duration::from_millis(400);
+/// So many standard deviations above the line are no accident.
+const SURPRISE: f64 = 3.0;
+/// The share of a window by which a sensor may lag.
+const LAG: f64 = 0.3;
 /// Aim a little below the budget, so that noise does not carry the mean above it.
-const AIM: f64 = 0.985;
+const AIM: f64 = 0.99;
 
 #[derive(Clone, Debug)]
 struct Line {
@@ -56,17 +63,15 @@ struct Line {
     cov: [f64; 3],
 }
 
-#[derive(Clone, Debug, Default)]
-struct Window {
-    start: Option<Duration>,
-    /// When measuring began, at a frame's end.
-    mark: Option<Duration>,
-    work: f64,
-    sum_mw: f64,
-    samples: u32,
-    frames: u32,
-    /// The largest mean work rate so far: how far out the line has been seen.
-    widest: f64,
+impl Line {
+    /// Whether far more is drawn than the work explains.
+    fn surprised(&self, rate: f64, mw: f64, drift: f64) -> bool {
+        let [pp, pe, ee] = self.cov;
+        // Three samples say half as much as a window of them.
+        let variance = pp + 2.0 * rate * pe + rate * rate * ee + (0.012 * mw).powi(2) + (LAG * self.e * drift).powi(2);
+        let innovation = mw - (self.p0 + self.e * rate);
+        innovation > 0.03 * mw && innovation * innovation > SURPRISE * SURPRISE * variance
+    }
 }
 
 impl PowerLoop {
@@ -96,8 +101,10 @@ impl PowerLoop {
         let window = &mut self.window;
         let start = *window.start.get_or_insert(now);
         let Some(mark) = window.mark else {
+            window.before = Part { work: window.before.work + work, frames: window.before.frames + 1 };
             if now.saturating_sub(start) >= SETTLE {
-                (window.mark, window.work, window.sum_mw, window.samples, window.frames) = (Some(now), 0.0, 0.0, 0, 0);
+                let before = window.before;
+                *window = Window { start: window.start, mark: Some(now), before, widest: window.widest, ..Window::default() };
             }
             return;
         };
@@ -106,18 +113,29 @@ impl PowerLoop {
         let elapsed = now.saturating_sub(mark).as_secs_f64();
         // Sparse frames need a longer look: fewer than six of them make a poor mean.
         let enough = window.frames >= 6 || elapsed >= 3.0;
-        if now.saturating_sub(start) >= PERIOD && window.samples >= 2 && elapsed > 0.0 && enough {
-            let (rate, mw) = (window.work / elapsed, window.sum_mw / f64::from(window.samples));
+        if elapsed <= (PERIOD - SETTLE).as_secs_f64() / 2.0 {
+            window.early = Part { work: window.work, frames: window.frames };
+        }
+        let (rate, mw) = (window.work / elapsed.max(1e-3), window.sum_mw / f64::from(window.samples.max(1)));
+        let drift = window.drift(elapsed);
+        let full = now.saturating_sub(start) >= PERIOD && window.samples >= 2 && elapsed > 0.0 && enough;
+        // Somebody else began to draw power within this window, by all that a few samples can say: it is thrown away for a short one that has nothing of
+        // before.
+        let broken = !window.anew && window.samples >= 3 && window.frames >= 6;
+        if broken && self.model.as_ref().is_some_and(|line| line.surprised(rate, mw, drift)) {
+            let start = (now + SHORT).saturating_sub(PERIOD);
+            self.window = Window { start: Some(start), mark: Some(now), anew: true, widest: window.widest, ..Window::default() };
+        } else if full {
             let widest = window.widest.max(rate);
             self.window = Window { start: Some(now), widest, ..Window::default() };
             if elapsed < 5.0 {
-                self.learn(rate, mw);
+                self.learn(rate, mw, drift);
             }
         }
     }
 
-    /// Corrects the line by one window: mean work rate (steps per second) and mean power (mW).
-    fn learn(&mut self, rate: f64, mw: f64) {
+    /// Corrects the line by one window: mean work rate and its drift within the window (steps per second), and mean power (mW).
+    fn learn(&mut self, rate: f64, mw: f64, drift: f64) {
         let line = self.model.get_or_insert_with(|| {
             // Before anything is known: half of the draw is not ours, give or take as much.
             let e = 0.5 * mw / rate.max(1e-3);
@@ -129,7 +147,8 @@ impl PowerLoop {
         let [mut pp, mut pe, mut ee] = line.cov;
         pp += (0.004 * mw).powi(2);
         ee += (0.03 * line.e).powi(2);
-        let noise = (0.006 * mw).powi(2);
+        // A sensor lags by part of a window: what the work drifted by, its watts may not show yet, or show still.
+        let noise = (0.006 * mw).powi(2) + (LAG * line.e * drift).powi(2);
         let innovation = mw - (line.p0 + line.e * rate);
         let spread = |pp: f64, pe: f64, ee: f64| pp + 2.0 * rate * pe + rate * rate * ee + noise;
         if innovation * innovation > 4.0 * spread(pp, pe, ee) {
@@ -258,8 +277,9 @@ mod tests {
         let energy = EnergyModel { idle_mw: 4000, step_mj: 20.0, at_clock_hz: 1_000_000_000 };
         let mut power = PowerLoop::new();
         let afforded = |power: &PowerLoop| power.affords(Duration::ZERO, 10_000.0, Some(&energy)).unwrap();
-        assert!((afforded(&power) - 292.5).abs() < 0.1);
+        let whole = (AIM * 10_000.0 - 4000.0) / 20.0;
+        assert!((afforded(&power) - whole).abs() < 0.1);
         power.sample(Duration::ZERO, None, Some(500_000_000));
-        assert!((afforded(&power) - 1170.0).abs() < 0.5);
+        assert!((afforded(&power) - 4.0 * whole).abs() < 0.5);
     }
 }
