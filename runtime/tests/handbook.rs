@@ -60,15 +60,15 @@ fn check(config: &str) -> Evidence {
     said(&["check", file.to_str().unwrap()])
 }
 
-/// A copy of the built-in network whose step graph was changed.
-fn inspect_spoiled(spoil: impl Fn(Vec<u8>) -> Vec<u8>) -> Evidence {
+/// A copy of the built-in network, one graph of which was changed.
+fn inspect_spoiled(graph: &str, spoil: impl Fn(Vec<u8>) -> Vec<u8>) -> Evidence {
     let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo/pathfinder-hgru");
     let folder = tempfile::tempdir().unwrap();
     for file in ["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"] {
         fs::copy(zoo.join(file), folder.path().join(file)).unwrap();
     }
-    let step = folder.path().join("step.onnx");
-    fs::write(&step, spoil(fs::read(&step).unwrap())).unwrap();
+    let graph = folder.path().join(graph);
+    fs::write(&graph, spoil(fs::read(&graph).unwrap())).unwrap();
     said(&["inspect", folder.path().to_str().unwrap()])
 }
 
@@ -176,8 +176,16 @@ fn provoke(message: &str) -> Evidence {
             said(&["run", "--source", STREAM, "--engine", "cpu", "--page", &taken.local_addr().unwrap().to_string()])
         }
         "no network '…': it is neither a folder nor one of the built-in networks" => said(&["inspect", "nothing-of-that-name"]),
-        "is no ONNX graph this runtime can read (…); export it again" => inspect_spoiled(|bytes| bytes[..bytes.len() / 2].to_vec()),
-        "hold a NaN or infinity at element …; the training diverged" => inspect_spoiled(|mut bytes| {
+        "is no ONNX graph this runtime can read (…); export it again" => {
+            inspect_spoiled("step.onnx", |bytes| bytes[..bytes.len() / 2].to_vec())
+        }
+        "is damaged; export it again" => inspect_spoiled("encoder.onnx", |mut bytes| {
+            // The graph's output, by another name where a node writes it: tract panics, and that is caught.
+            let name = bytes.windows(6).position(|name| name == b"\x05drive").unwrap();
+            bytes[name + 5] = b'f';
+            bytes
+        }),
+        "hold a NaN or infinity at element …; the training diverged" => inspect_spoiled("step.onnx", |mut bytes| {
             // Eight bytes of ones hold at least one whole NaN wherever the floats are aligned.
             let middle = bytes.len() / 2;
             bytes[middle..middle + 8].fill(0xff);
