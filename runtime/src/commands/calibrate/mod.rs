@@ -1,7 +1,8 @@
 //! `recslowfast calibrate`: the halting rule of a network, chosen on calibration videos within a wanted loss of accuracy.
 //!
 //! Every criterion is tried over thresholds taken from how the network itself moves on these videos: first on a quarter of them, then, those that
-//! may do, on all. What loses no more IoU against `fixed:6` than wanted, on each source by itself, and takes the fewest steps, is written into model.toml.
+//! may do, on all. What loses no more IoU against `fixed:6` than wanted, on each source by itself, and hardly more where scenes begin, and takes the fewest
+//! steps, is written into model.toml.
 
 mod observe;
 mod search;

@@ -71,6 +71,8 @@ pub struct Found {
     pub loss: Vec<f64>,
     pub worst_loss: f64,
     pub error: f64,
+    /// Points lost on the frames that scenes begin with, on the source where that is most.
+    pub lost_at_first: f64,
     /// On all videos, not on a quarter.
     pub whole: bool,
     /// The best of its criterion.
@@ -85,6 +87,8 @@ pub struct Search<'a> {
     pub loss: f64,
 }
 
+/// Points that may be lost on the frames that scenes begin with; a mean over all frames hardly shows them.
+const LOST_AT_FIRST: f64 = 2.0;
 /// Rules of a criterion that go from the quarter to the whole.
 const FINALISTS: usize = 3;
 /// Steps a carried frame may take at most while thresholds are looked for.
@@ -121,12 +125,17 @@ impl Search<'_> {
     /// The rule that keeps within the loss on every source in the fewest steps, if that is fewer than six.
     pub fn chosen<'a>(&self, tried: &'a [Found]) -> Option<&'a Found> {
         let best = self.best(tried, |found| found.kept)?;
-        Some(&tried[best]).filter(|found| found.worst_loss <= self.loss && found.mean_steps < 6.0)
+        Some(&tried[best]).filter(|found| self.keeps(found) && found.mean_steps < 6.0)
+    }
+
+    /// Whether a rule loses no more than it may.
+    fn keeps(&self, found: &Found) -> bool {
+        found.worst_loss <= self.loss && found.lost_at_first <= LOST_AT_FIRST
     }
 
     /// Of those measured on all videos: the fewest steps within the loss, else the least loss.
     fn best(&self, tried: &[Found], of: impl Fn(&Found) -> bool) -> Option<usize> {
-        let cost = |found: &Found| if found.worst_loss <= self.loss { (false, found.mean_steps) } else { (true, found.worst_loss) };
+        let cost = |found: &Found| if self.keeps(found) { (false, found.mean_steps) } else { (true, found.worst_loss) };
         let own = tried.iter().enumerate().filter(|(_, found)| found.whole && of(found));
         own.min_by(|(_, a), (_, b)| cost(a).partial_cmp(&cost(b)).expect("steps and losses are numbers")).map(|(at, _)| at)
     }
@@ -249,6 +258,7 @@ impl Search<'_> {
         };
         let found = |(name, sources): (&RuleName, &Vec<(Scores, f64)>)| {
             let losses: Vec<(f64, f64)> = sources.iter().zip(six).map(|(own, six)| own.0.loss(&six.0)).collect();
+            let first = sources.iter().zip(six).map(|(own, six)| six.0.scenes_begin_with() - own.0.scenes_begin_with());
             let worst = losses.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or_default();
             Found {
                 criterion: criterion(*name),
@@ -260,6 +270,7 @@ impl Search<'_> {
                 loss: losses.iter().map(|(loss, _)| 100.0 * loss).collect(),
                 worst_loss: 100.0 * worst.0,
                 error: if worst.1.is_finite() { 100.0 * worst.1 } else { 0.0 },
+                lost_at_first: 100.0 * first.fold(f64::NEG_INFINITY, f64::max),
                 whole,
                 kept: false,
             }
@@ -276,12 +287,15 @@ pub fn text(tried: &[Found], sources: &[String]) -> String {
     let heads: String =
         (1..=sources.len()).map(|at| format!(" | {:>6} {:>7} {:>6}", format!("steps{at}"), format!("IoU{at}"), "lost")).collect();
     let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
-    line(format!("  {:<name$} {:>6} {:>12}{heads}", "rule", "steps", "lost at most"));
+    line(format!("  {:<name$} {:>6} {:>12} {:>8}{heads}", "rule", "steps", "lost at most", "at first"));
     for found in shown {
         let sources: String =
             (0..found.iou.len()).map(|at| format!(" | {:>6.2} {:>7.4} {:>6.2}", found.steps[at], found.iou[at], found.loss[at])).collect();
         let mark = if found.kept { '*' } else { ' ' };
-        line(format!("{mark} {:<name$} {:>6.2} {:>6.2} ±{:<4.2}{sources}", found.rule, found.mean_steps, found.worst_loss, found.error));
+        line(format!(
+            "{mark} {:<name$} {:>6.2} {:>6.2} ±{:<4.2} {:>8.2}{sources}",
+            found.rule, found.mean_steps, found.worst_loss, found.error, found.lost_at_first
+        ));
     }
     for (at, source) in sources.iter().enumerate() {
         line(format!("  source {}: {source}", at + 1));

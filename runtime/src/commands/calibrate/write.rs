@@ -80,6 +80,7 @@ mod tests {
             loss: vec![],
             worst_loss: 0.0,
             error: 0.0,
+            lost_at_first: 0.0,
             whole: true,
             kept: true,
         }

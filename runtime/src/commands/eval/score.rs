@@ -111,6 +111,11 @@ impl Scores {
         self.after_cut.iter().take_while(|sum| sum.1 > 0).map(|sum| (sum.mean(), sum.1)).collect()
     }
 
+    /// Mean IoU of the frames that scenes begin with: those at cuts, where there are any, else the videos' first.
+    pub fn scenes_begin_with(&self) -> f64 {
+        if self.after_cut[0].1 > 0 { self.after_cut[0].mean() } else { self.by_frame[0].mean() }
+    }
+
     /// How much IoU was lost against `reference` on the same videos, with its standard error: frames of a video are not independent, videos are.
     pub fn loss(&self, reference: &Scores) -> (f64, f64) {
         let loss = reference.mean().iou - self.mean().iou;
