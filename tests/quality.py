@@ -26,7 +26,7 @@ def main():
     short, long, steps = rows("quality-short.json"), rows("quality-long.json"), rows("quality-steps.json")
     six, model = short["fixed:6"], short["model"]
     results = [
-        check("IoU at six steps", six["iou"], ">= 0.65", six["iou"] >= 0.65),
+        check("IoU at six steps", six["iou"], ">= 0.85", six["iou"] >= 0.85),
         check("mean steps of the model's rule", model["mean_steps"], "< 6", model["mean_steps"] < 6),
         check("IoU lost by the model's rule", six["iou"] - model["iou"], "<= 0.01", six["iou"] - model["iou"] <= 0.01),
     ]
