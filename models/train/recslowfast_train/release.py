@@ -105,7 +105,8 @@ def main() -> None:
     net, runtime = load_network(args.checkpoint), Runtime(args.runtime_binary)
     name, recurrent = name_of(net), bool(state_shapes(net, SIZE))
     # As somebody would type it, without what belongs to one machine.
-    command = shlex.join(["python", "-m", "recslowfast_train.release", f"runs/{name}/last.pt", "--out", f"../zoo/pathfinder-{name}"])
+    loss = [] if args.loss == parser.get_default("loss") else ["--loss", f"{args.loss:g}"]
+    command = shlex.join(["python", "-m", "recslowfast_train.release", f"runs/{name}/last.pt", "--out", f"../zoo/pathfinder-{name}", *loss])
     write_folder(net, args.out, SIZE, args.version)
     if recurrent:
         runtime.calibrate(args.out, args.loss)

@@ -94,7 +94,7 @@ pub fn cameras(root: &Path, who: &Who) -> Vec<Finding> {
         let finding = match &node.camera {
             Ok(_) if usable(node) => Finding::ok(Area::Camera, what),
             // A webcam has a second node for its metadata.
-            Ok(_) | Err(_) if one_is => Finding::note(Area::Camera, format!("{what}: no pictures come from here"), "use the other one"),
+            _ if one_is => Finding::note(Area::Camera, format!("{what}: no pictures come from here"), "use the other one"),
             Ok(_) => {
                 Finding::problem(Area::Camera, format!("{what}: none of its formats is known"), "set another one: v4l2-ctl --list-formats")
             }
