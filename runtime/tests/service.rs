@@ -90,6 +90,38 @@ fn ready_names_the_engine_and_the_watchdog_is_fed() {
 }
 
 #[test]
+fn a_hung_loop_feeds_no_watchdog_whatever_its_other_threads_do() {
+    let mut service = Service::start(&format!("[source]\nuri = \"{STREAM}\"\n"), &["--page", "127.0.0.1:0"]);
+    service.hears("READY=1");
+    service.hears("WATCHDOG=1");
+    let main = service.child.id() as libc::pid_t;
+    // SAFETY: plain system calls on a child of this very thread; no memory is handed over but `stopped`.
+    unsafe {
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, main, nothing, nothing), 0, "{}", std::io::Error::last_os_error());
+        assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, main, nothing, nothing), 0, "{}", std::io::Error::last_os_error());
+        let mut stopped = 0;
+        assert_eq!(libc::waitpid(main, &mut stopped, libc::__WALL), main);
+        assert!(libc::WIFSTOPPED(stopped));
+    }
+    let state = |task: PathBuf| {
+        let stat = std::fs::read_to_string(task.join("stat")).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+    };
+    let tasks = std::fs::read_dir(format!("/proc/{main}/task")).unwrap().map(|task| state(task.unwrap().path()));
+    let (hung, alive): (Vec<char>, Vec<char>) = tasks.partition(|state| *state == 't');
+    assert!(hung.len() == 1 && !alive.is_empty(), "{hung:?} {alive:?}");
+    // What was said before the hang is still heard; after that, nothing for five times the feeding period.
+    service.ear.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+    let mut message = [0; 4096];
+    let mut late = 0;
+    while service.ear.recv(&mut message).is_ok() {
+        late += 1;
+        assert!(late < 10, "the watchdog is fed while the loop hangs");
+    }
+}
+
+#[test]
 fn sigterm_is_obeyed_while_a_reader_is_stuck() {
     // Nobody reads the pipe: 64 KiB of records fill it.
     let mut service = Service::start("[source]\nuri = \"pathfinder:easy?seed=7&size=64\"\n[report]\nto = [\"json\"]\n", &[]);

@@ -38,17 +38,21 @@ check "installed: confined, an exposure of 3.0 at most" systemd-analyze security
 
 began doctor on the bare board
 recslowfast doctor; echo "doctor exit $?"
-# `ails AREA FOUND MEND [USER]`: the doctor, as USER, finds a problem with AREA in these words and names this mend.
-ails() {
-    line=$(runuser -u "${4:-root}" -- recslowfast doctor $1 2>/dev/null | tr -s ' \n' ' ')
+# `tells STATE AREA FOUND MEND [USER]`: the doctor, as USER, says this of AREA and names this mend.
+tells() {
+    as=
+    [ -z "${5:-}" ] || as="setpriv --reuid=$5 --regid=nogroup --clear-groups"
+    line=$($as recslowfast doctor $2 2>&1 | tr -s ' \n' ' ')
     case $line in
-    problem*"$2"*mend:*"$3"*) ok "doctor: $2" ;;
-    *) fail "doctor: '$2' and '$3' are not in: $line" ;;
+    *"$1 "*"$3"*mend:*"$4"*) ok "doctor: $3" ;;
+    *) fail "doctor: '$3' and '$4' are not in: $line" ;;
     esac
 }
 well() { line=$(recslowfast doctor "$1" 2>/dev/null | tr -s ' \n' ' '); case $line in ok*"$2"*) ok "doctor: $2" ;; *) fail "doctor: '$2' is not in: $line" ;; esac; }
-ails camera 'there is no /dev/video*' 'plug one in'
-ails "model --model /nowhere/net" '/nowhere/net' '--model'
+tells problem camera 'there is no /dev/video*' 'plug one in'
+tells problem "model --model /nowhere/net" '/nowhere/net' '--model'
+tells note gpu 'no CUDA driver' "install NVIDIA's driver"
+tells note power 'no power sensor' 'modprobe ina3221'
 well config "$config"
 
 # An emulated processor may need longer for one frame than the watchdog waits.
@@ -82,8 +86,13 @@ check "opens no port" sh -c "[ -z \"\$(ss -tulnH)\" ]"
 began doctor beside the camera
 recslowfast doctor; echo "doctor exit $?"
 well camera '/dev/video0'
-ails camera 'only root and group video may open it' 'usermod -aG video' nobody
-ails groups 'not in video' 'usermod -aG video' nobody
+tells problem camera 'only root and group video may open it' 'usermod -aG video' nobody
+tells problem groups 'not in video' 'usermod -aG video' nobody
+if [ -e /dev/ttyAMA0 ]; then
+    sleep 1000 < /dev/ttyAMA0 & holder=$!
+    tells problem serial "busy, sleep (process $holder)" 'end sleep'
+    kill $holder
+fi
 
 began hang
 restarts=$(show NRestarts)

@@ -246,14 +246,14 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         None => None,
     };
     let mut steering = Steering::new(desk, pacing);
-    let ready = format!("ready on the {} engine, watching {}", pipeline.engine(), info.description);
-    life.notifier().ready(&ready);
+    let watching = format!("watching {}", info.description);
+    life.notifier().ready(pipeline.engine(), &watching);
     let frames = args.frames;
-    let notifier = Notifier::from_environment();
+    let mut notifier = Notifier::from_environment();
     let mut reload = |pipeline: &mut Pipeline, pacing: Option<&mut Pacing>| {
         notifier.reloading();
         reread(&mut configured, &manifest, pipeline, pacing);
-        notifier.ready(&ready);
+        notifier.ready(pipeline.engine(), &watching);
     };
     let result = service::run(&mut *source, &mut pipeline, &mut steering, &outlets, frames, &mut life, &mut reload);
     notifier.stopping(if result.is_ok() { "ending" } else { "failed" });

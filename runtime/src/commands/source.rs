@@ -48,7 +48,7 @@ impl Wanted<'_> {
 
 /// Opens what is wanted. A service waits for its camera; a person without a camera gets the built-in stream.
 /// None when asked to end while waiting.
-pub fn open(wanted: &Wanted, life: &mut Life, engine: &str) -> Result<Option<Box<dyn Source>>, Failure> {
+pub fn open(wanted: &Wanted, life: &mut Life, engine: &'static str) -> Result<Option<Box<dyn Source>>, Failure> {
     let mut told = false;
     let source = loop {
         let refusal = match wanted.try_open() {
@@ -58,7 +58,7 @@ pub fn open(wanted: &Wanted, life: &mut Life, engine: &str) -> Result<Option<Box
         if life.is_service() && wanted.is_camera() {
             if !told {
                 log::warn!("{refusal}; waiting for the camera");
-                life.notifier().ready(&format!("ready on the {engine} engine, waiting for the camera: {refusal}"));
+                life.notifier().ready_without_camera(engine, &refusal.to_string());
                 told = true;
             }
             if !life.goes_on() {

@@ -23,8 +23,8 @@ impl Life {
     }
 
     /// The service manager's ear.
-    pub fn notifier(&self) -> &Notifier {
-        &self.notifier
+    pub fn notifier(&mut self) -> &mut Notifier {
+        &mut self.notifier
     }
 
     /// Whether a service manager started this.

@@ -22,7 +22,9 @@ pub struct Notifier {
     told: Option<Duration>,
     frames: u64,
     steps: u64,
-    camera: Option<CameraState>,
+    engine: &'static str,
+    /// What the camera was doing when the status last said that it is waited for; None once frames are answered again.
+    waiting: Option<CameraState>,
 }
 
 impl Notifier {
@@ -31,7 +33,7 @@ impl Notifier {
         // Three meals per period leave room for one late one.
         let feed_every = sd_notify::watchdog_enabled().map(|period| period / 3);
         let heard = std::env::var_os("NOTIFY_SOCKET").is_some();
-        Notifier { heard, feed_every, fed: None, told: None, frames: 0, steps: 0, camera: None }
+        Notifier { heard, feed_every, fed: None, told: None, frames: 0, steps: 0, engine: "no", waiting: None }
     }
 
     /// Whether a service manager listens.
@@ -47,9 +49,16 @@ impl Notifier {
         }
     }
 
-    /// The engine is warm and frames may come.
-    pub fn ready(&self, status: &str) {
-        self.say(&[NotifyState::Ready, NotifyState::Status(status)]);
+    /// `engine` is warm and `doing` what the status says.
+    pub fn ready(&mut self, engine: &'static str, doing: &str) {
+        self.engine = engine;
+        self.say(&[NotifyState::Ready, NotifyState::Status(&format!("ready on the {engine} engine, {doing}"))]);
+    }
+
+    /// `engine` is open; the camera is not there, because of `refusal`.
+    pub fn ready_without_camera(&mut self, engine: &'static str, refusal: &str) {
+        self.ready(engine, &format!("waiting for the camera: {refusal}"));
+        self.waiting = Some(CameraState::Searching);
     }
 
     /// The first steps may take long (kernels are built): asks for `more` time to start in.
@@ -61,15 +70,16 @@ impl Notifier {
     pub fn answered(&mut self, now: Duration, report: &Report) {
         self.frames += 1;
         self.steps += u64::from(report.trace.steps);
+        self.engine = report.engine;
         self.feed(now);
         let since = self.told.map_or(STATUS_EVERY, |told| now.saturating_sub(told));
-        if self.heard && (since >= STATUS_EVERY || self.camera != Some(report.camera)) {
+        if self.heard && (since >= STATUS_EVERY || self.waiting.is_some()) {
             let rate = self.frames as f64 / since.as_secs_f64().max(1e-3);
             let steps = self.steps as f64 / self.frames as f64;
             let age = report.age.as_secs_f64() * 1e3;
             let figures = if self.told.is_some() { format!(", {rate:.1} frames/s, {steps:.2} steps a frame") } else { String::new() };
             self.say(&[NotifyState::Status(&format!("{} engine{figures}, age {age:.0} ms", report.engine))]);
-            (self.told, self.camera, self.frames, self.steps) = (Some(now), Some(report.camera), 0, 0);
+            (self.told, self.waiting, self.frames, self.steps) = (Some(now), None, 0, 0);
         }
     }
 
@@ -79,10 +89,10 @@ impl Notifier {
             return;
         }
         self.feed(now);
-        if self.heard && self.camera != Some(camera) {
+        if self.heard && self.waiting != Some(camera) {
             let word = format!("{camera:?}").to_lowercase();
-            self.say(&[NotifyState::Status(&format!("waiting for the camera ({word})"))]);
-            self.camera = Some(camera);
+            self.say(&[NotifyState::Status(&format!("{} engine, waiting for the camera ({word})", self.engine))]);
+            self.waiting = Some(camera);
         }
     }
 
