@@ -11,6 +11,9 @@ use crate::network::Network;
 use crate::network::load::Graph;
 use crate::service::exit::Failure;
 
+/// Between two sides: ONNX Runtime's threads spin for some twenty milliseconds after an answer, and keep the other side's from running.
+const REST: Duration = Duration::from_millis(100);
+
 /// What one side took for one graph, in milliseconds.
 #[derive(Serialize)]
 pub struct Took {
@@ -69,7 +72,7 @@ impl Times {
     }
 }
 
-/// Runs both sides on the same frames, one after the other; a row for each graph.
+/// Answers the same frames with both sides, one after the other; a row for each graph.
 pub fn compare(
     network: &Network,
     threads: usize,
@@ -86,19 +89,17 @@ pub fn compare(
         if let Some(theirs) = &mut theirs {
             sides.push((&mut **theirs, &mut peer));
         }
-        for (side, _) in &mut sides {
-            side.input(&frame)?;
-        }
         let mut row: Vec<[Time; 3]> = vec![[Time::default(); 3]; sides.len()];
-        for ((side, _), row) in sides.iter_mut().zip(&mut row) {
+        let alone = sides.len() == 1;
+        for ((side, logits), row) in sides.iter_mut().zip(&mut row) {
+            side.input(&frame)?;
+            if !alone {
+                std::thread::sleep(REST);
+            }
             row[0] = side.encode()?;
-        }
-        if network.step.is_some() {
-            for ((side, _), row) in sides.iter_mut().zip(&mut row) {
+            if network.step.is_some() {
                 row[1] = side.step()?;
             }
-        }
-        for ((side, logits), row) in sides.iter_mut().zip(&mut row) {
             row[2] = side.readout(logits)?;
         }
         drop(sides);

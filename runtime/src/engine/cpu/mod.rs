@@ -17,6 +17,7 @@ pub mod machine;
 #[cfg(test)]
 mod noise;
 mod onnx;
+mod placement;
 pub mod planes;
 pub mod pointwise;
 pub mod pool;

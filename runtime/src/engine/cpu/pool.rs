@@ -8,7 +8,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread::{JoinHandle, Thread};
+
+use super::placement::Placement;
 
 /// Turns of the waiting loop before a worker sleeps; some tens of microseconds.
 const SPINS: u32 = 4000;
@@ -41,6 +44,7 @@ pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     handles: Vec<Thread>,
+    placement: Placement,
 }
 
 impl Pool {
@@ -54,17 +58,24 @@ impl Pool {
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
+        let (named, names) = mpsc::channel();
         let workers: Vec<_> = (1..threads)
             .map_while(|index| {
-                let shared = Arc::clone(&shared);
-                std::thread::Builder::new().name(format!("engine-{index}")).spawn(move || work(&shared, index)).ok()
+                let (shared, named) = (Arc::clone(&shared), named.clone());
+                let work = move || {
+                    let _ = named.send(rustix::thread::gettid());
+                    drop(named);
+                    work(&shared, index);
+                };
+                std::thread::Builder::new().name(format!("engine-{index}")).spawn(work).ok()
             })
             .collect();
+        drop(named);
         if workers.len() + 1 < threads {
             log::warn!("only {} of {threads} engine threads could be started", workers.len() + 1);
         }
         let handles = workers.iter().map(|worker| worker.thread().clone()).collect();
-        Pool { shared, workers, handles }
+        Pool { shared, workers, handles, placement: Placement::of(names.iter().collect()) }
     }
 
     /// Threads that take items, the caller's among them.
@@ -81,6 +92,7 @@ impl Pool {
             (0..items).for_each(|item| job(0, item));
             return;
         }
+        self.placement.keep_away();
         let shared = &*self.shared;
         let mut held: &Job<'_> = job;
         // The workers inside forget the pointer before they leave, and this function returns (or unwinds) only after that.
