@@ -9,18 +9,14 @@ use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_getcpu, sched_setaffi
 /// Where one caller's workers run.
 pub struct Placement {
     workers: Vec<Pid>,
-    /// Processors this process might use when the workers were started.
-    allowed: Vec<usize>,
-    /// The caller's processor when they were last dealt out.
+    /// The caller's processor when the others were last dealt out.
     caller: Option<usize>,
 }
 
 impl Placement {
-    /// For the threads `workers`, nowhere yet.
+    /// For the threads `workers`, which are where the system has put them.
     pub fn of(workers: Vec<Pid>) -> Placement {
-        let set = sched_getaffinity(None).unwrap_or_default();
-        let allowed = (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect();
-        Placement { workers, allowed, caller: None }
+        Placement { workers, caller: None }
     }
 
     /// Keeps the workers away from the calling thread's processor. Costs a look at which that is, unless it has changed.
@@ -30,8 +26,10 @@ impl Placement {
             return;
         }
         self.caller = Some(caller);
+        let Ok(mut others) = sched_getaffinity(None) else { return };
+        others.unset(caller);
         for (at, worker) in self.workers.iter().enumerate() {
-            let Some(set) = share(&self.allowed, caller, at, self.workers.len()) else { return };
+            let Some(set) = share(&others, at, self.workers.len()) else { return };
             if let Err(error) = sched_setaffinity(Some(*worker), &set) {
                 log::debug!("engine thread {at} stays where the system puts it: {error}");
             }
@@ -39,35 +37,39 @@ impl Placement {
     }
 }
 
-/// The processors of worker `at` of `workers`: every `workers`-th of those `allowed` that are not the caller's; None if only that is allowed.
-fn share(allowed: &[usize], caller: usize, at: usize, workers: usize) -> Option<CpuSet> {
-    let others: Vec<usize> = allowed.iter().copied().filter(|&cpu| cpu != caller).collect();
-    let first = at.checked_rem(others.len())?;
+/// The processors of worker `at` of `workers`: every `workers`-th of the `others`; None if there is no other.
+fn share(others: &CpuSet, at: usize, workers: usize) -> Option<CpuSet> {
+    let first = at.checked_rem(others.count() as usize)?;
     let mut set = CpuSet::new();
-    others.iter().skip(first).step_by(workers).for_each(|&cpu| set.set(cpu));
+    processors(others).skip(first).step_by(workers).for_each(|cpu| set.set(cpu));
     Some(set)
+}
+
+fn processors(set: &CpuSet) -> impl Iterator<Item = usize> {
+    (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn shares(allowed: &[usize], caller: usize, workers: usize) -> Vec<Vec<usize>> {
-        let listed = |set: CpuSet| (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect();
-        (0..workers).filter_map(|at| share(allowed, caller, at, workers)).map(listed).collect()
+    fn shares(others: &[usize], workers: usize) -> Vec<Vec<usize>> {
+        let mut set = CpuSet::new();
+        others.iter().for_each(|&cpu| set.set(cpu));
+        (0..workers).filter_map(|at| share(&set, at, workers)).map(|set| processors(&set).collect()).collect()
     }
 
     #[test]
-    fn every_other_processor_is_dealt_to_one_worker_and_the_callers_to_none() {
-        assert_eq!(shares(&[0, 1], 1, 1), [[0]]);
-        assert_eq!(shares(&[0, 1, 2, 3, 4, 5], 2, 5), [[0], [1], [3], [4], [5]]);
-        assert_eq!(shares(&[0, 1, 2, 3, 4, 5], 0, 2), [vec![1, 3, 5], vec![2, 4]]);
+    fn every_other_processor_is_dealt_to_one_worker() {
+        assert_eq!(shares(&[0], 1), [[0]]);
+        assert_eq!(shares(&[0, 1, 3, 4, 5], 5), [[0], [1], [3], [4], [5]]);
+        assert_eq!(shares(&[1, 2, 3, 4, 5], 2), [vec![1, 3, 5], vec![2, 4]]);
     }
 
     #[test]
-    fn more_workers_than_processors_share_them_and_a_single_processor_is_left_to_the_system() {
-        assert_eq!(shares(&[4, 6], 4, 3), [[6], [6], [6]]);
-        assert!(shares(&[3], 3, 2).is_empty());
+    fn more_workers_than_processors_share_them_and_without_another_it_is_left_to_the_system() {
+        assert_eq!(shares(&[6], 3), [[6], [6], [6]]);
+        assert!(shares(&[], 2).is_empty());
     }
 
     #[test]
@@ -82,8 +84,8 @@ mod tests {
         let mut placement = Placement::of(vec![worker_id]);
         placement.keep_away();
         let caller = placement.caller.unwrap();
-        let set = sched_getaffinity(Some(worker_id)).unwrap();
-        assert!(placement.allowed.len() == 1 || !set.is_set(caller), "{caller} {set:?}");
+        let (mine, workers) = (sched_getaffinity(None).unwrap(), sched_getaffinity(Some(worker_id)).unwrap());
+        assert!(mine.count() == 1 || !workers.is_set(caller), "{caller} {workers:?}");
         drop(end);
         worker.join().unwrap();
     }
