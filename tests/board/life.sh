@@ -82,6 +82,9 @@ modprobe vivid n_devs=1 node_types=0x1 input_types=0x00
 within 90 "camera plugged in: results come" status_has ', age '
 pid=$(show MainPID)
 check "runs as its own user" sh -c "[ \$(stat -c %U /proc/$pid) = recslowfast ]"
+# A worker of the engine may not be on its caller's processor; a single processor has no worker.
+apart() { for task in /proc/$pid/task/*; do grep -qx engine-1 $task/comm && grep -q '^Cpus_allowed_list:[[:space:]][0-9]$' $task/status && return; done; return 1; }
+[ "$(nproc)" = 1 ] || check "its engine threads are kept apart, confined as it is" apart
 check "opens no port" sh -c "[ -z \"\$(ss -tulnH)\" ]"
 began doctor beside the camera
 recslowfast doctor; echo "doctor exit $?"
