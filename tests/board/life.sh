@@ -42,9 +42,9 @@ recslowfast doctor; echo "doctor exit $?"
 tells() {
     as=
     [ -z "${5:-}" ] || as="setpriv --reuid=$5 --regid=nogroup --clear-groups"
-    line=$($as recslowfast doctor $2 2>&1 | tr -s ' \n' ' ')
+    line=$($as recslowfast doctor $2 2>/dev/null | tr -s ' \n' ' ')
     case $line in
-    *"$1 "*"$3"*mend:*"$4"*) ok "doctor: $3" ;;
+    "$1 "*"$3"*mend:*"$4"*) ok "doctor: $3" ;;
     *) fail "doctor: '$3' and '$4' are not in: $line" ;;
     esac
 }
@@ -130,7 +130,7 @@ stop=$(date +%s%N)
 systemctl stop recslowfast
 took=$(( ($(date +%s%N) - stop) / 1000000 ))
 echo "stop took $took ms (emulated)"
-check "stop: within a second of a board's" test $took -le $((1000 * slow))
+check "stop: within a second" test $took -le $((slow > 1 ? 1500 : 1000))
 check "stop: a clean end" test "$(show Result)" = success
 
 began a broken configuration
