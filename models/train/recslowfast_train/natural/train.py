@@ -159,12 +159,12 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-        if not self.gpu and not math.isfinite(norm):
-            raise SystemExit("the loss is no longer finite; lower --rate")
-        self.optimiser.step()
+        if math.isfinite(norm):
+            self.optimiser.step()
         self.state = tuple(part.detach() for part in state)
         self.iteration += 1
         with torch.no_grad():
+            # The average starts quickly and slows down.
             keep = min(0.998, (1 + self.iteration) / (20 + self.iteration))
             torch._foreach_lerp_(list(self.average.parameters()), list(net.parameters()), 1 - keep)
 
