@@ -17,7 +17,7 @@ import subprocess
 import sys
 import zlib
 
-import onnx
+from resize import resize
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -59,21 +59,6 @@ On the two Orins the transforms save so many operations that memory and shared m
 1.9 limits together, at either size. The direct form on tensor cores is no way out: 4.7 limits, bound by shared memory, through which `mma.sync` reads its operands. What would
 help, by the same arithmetic: products of spectra on tensor cores (0.45 limits), moments where a convolution ends and 1x1 convolutions within the chain that follows (four launches, 0.3),
 chains compiled instead of interpreted (0.6 at most). Together that is about 1.6. None of it helps a Jetson, for which this engine is made."""
-
-
-def resize(source: pathlib.Path, out: pathlib.Path, size: int) -> None:
-    """The network of `source` for pictures of size x size: only shapes change."""
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    for path in source.glob("*.onnx"):
-        model = onnx.load(path)
-        for value in [*model.graph.input, *model.graph.output, *model.graph.value_info]:
-            for dim in list(value.type.tensor_type.shape.dim)[2:]:
-                dim.dim_value = size
-        onnx.save(model, out / path.name)
-    manifest = (source / "model.toml").read_text()
-    manifest = re.sub(r"^(width|height) = \d+", rf"\1 = {size}", manifest, flags=re.MULTILINE)
-    (out / "model.toml").write_text(re.sub(r"^shape = \[1, (\d+), \d+, \d+\]", rf"shape = [1, \1, {size}, {size}]", manifest, flags=re.MULTILINE))
 
 
 def plan(network: pathlib.Path, board: Board, transforms: str) -> list[dict]:

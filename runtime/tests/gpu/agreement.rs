@@ -10,10 +10,10 @@ use recslowfast::network::engine::{Engine, Order};
 use recslowfast::network::halting::{FLOOR_RISE, HaltingRule, Metric};
 use recslowfast::outcome::{Stop, Trace};
 
-use crate::standin::{self, AMPERE, Build};
+use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// A bright bar that drifts and turns, over a faint texture; now and then the scene jumps.
-fn frame(at: usize, width: usize, height: usize, into: &mut [f32]) {
+pub fn frame(at: usize, width: usize, height: usize, into: &mut [f32]) {
     let scene = at / 23;
     let (angle, shift) = (scene as f32 * 0.9 + at as f32 * 0.01, at as f32 * 0.25);
     let (sin, cos) = angle.sin_cos();
@@ -26,30 +26,64 @@ fn frame(at: usize, width: usize, height: usize, into: &mut [f32]) {
 }
 
 /// Whether the parent test asks for `name`.
-fn set(name: &str) -> bool {
+pub fn set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| value == "1")
 }
 
-struct Tally {
-    frames: usize,
-    same_steps: usize,
-    worst: f32,
-    pixels: usize,
-    same_pixels: usize,
-    steps: u32,
+/// What both engines said of the same frames.
+pub struct Tally {
+    /// Which GPU, which kernels, which arithmetic.
+    pub engine: String,
+    /// Whether the GPU's work was recorded as graphs.
+    pub recorded: bool,
+    pub frames: usize,
+    /// Frames with the same steps, stop and limit.
+    pub same_steps: usize,
+    /// Largest difference of logits, relative to the frame's largest.
+    pub worst: f32,
+    pub pixels: usize,
+    /// Pixels of the same class.
+    pub same_pixels: usize,
+    /// Steps of all frames on the GPU.
+    pub steps: u32,
+    /// The first movement of state or drive the engines measured differently.
+    pub far: Option<String>,
+    /// Convolutions the steps ran, and those of the steps that counted.
+    pub convolutions: [u64; 2],
 }
 
-/// Runs `frames` frames on both engines.
-fn compare(network: &Network, precision: Precision, frames: usize, rule: HaltingRule) -> Tally {
+/// How long the environment lets a frame take, where a tool makes every kernel slow.
+pub fn patience() -> Option<Duration> {
+    Some(Duration::from_secs(std::env::var("TEST_PATIENCE").ok()?.parse().expect("TEST_PATIENCE is a number of seconds")))
+}
+
+/// Runs `frames` frames on both engines, each as `draw` makes it.
+pub fn measure(
+    network: &Network,
+    options: Options,
+    frames: usize,
+    rule: HaltingRule,
+    mut draw: impl FnMut(usize, usize, usize, &mut [f32]),
+) -> Tally {
     let mut cpu = CpuEngine::load(network).expect("the CPU runs every network");
-    let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
-    let mut gpu = CudaEngine::with(network, Options { precision, transforms }).expect("the stand-in runs this network");
+    let mut gpu = CudaEngine::with(network, options).expect("the stand-in runs this network");
     let [_, classes, h, w] = network.logits_shape();
     let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
-    let mut tally = Tally { frames, same_steps: 0, worst: 0.0, pixels: 0, same_pixels: 0, steps: 0 };
+    let mut tally = Tally {
+        engine: gpu.description().to_owned(),
+        recorded: gpu.is_recorded(),
+        frames,
+        same_steps: 0,
+        worst: 0.0,
+        pixels: 0,
+        same_pixels: 0,
+        steps: 0,
+        far: None,
+        convolutions: [0; 2],
+    };
     let order = Order { rule, limit: 64, deadline: None };
     for at in 0..frames {
-        frame(at, width, height, cpu.input());
+        draw(at, width, height, cpu.input());
         gpu.input().copy_from_slice(cpu.input());
         cpu.encode().unwrap();
         gpu.encode().unwrap();
@@ -62,14 +96,14 @@ fn compare(network: &Network, precision: Precision, frames: usize, rule: Halting
         tally.steps += got.steps;
         let near = |a: f32, b: f32| a == b || (a - b).abs() <= 1e-3 + 0.05 * a.abs();
         for (want, got) in want.distances.iter().zip(&got.distances) {
-            assert!(near(*want, *got), "frame {at}: the state moved by {want} and {got}");
+            if !near(*want, *got) {
+                tally.far.get_or_insert_with(|| format!("frame {at}: the state moved by {want} and {got}"));
+            }
         }
-        assert!(
-            near(want.drive_distance, got.drive_distance),
-            "frame {at}: drive moved {} and {}",
-            want.drive_distance,
-            got.drive_distance
-        );
+        if !near(want.drive_distance, got.drive_distance) {
+            let (want, got) = (want.drive_distance, got.drive_distance);
+            tally.far.get_or_insert_with(|| format!("frame {at}: drive moved {want} and {got}"));
+        }
         let (want, got) = (cpu.readout().unwrap(), gpu.readout().unwrap());
         let scale = want.iter().fold(0f32, |most, x| most.max(x.abs()));
         let error = want.iter().zip(got).fold(0f32, |most, (a, b)| if b.is_nan() { f32::INFINITY } else { most.max((a - b).abs()) });
@@ -78,25 +112,30 @@ fn compare(network: &Network, precision: Precision, frames: usize, rule: Halting
         tally.pixels += h * w;
         tally.same_pixels += (0..h * w).filter(|&at| class(want, at) == class(got, at)).count();
     }
-    let convolutions = gpu.convolutions();
-    assert_eq!(convolutions, u64::from(tally.steps) * gpu.convolutions_per_step(), "convolutions ran after the stop");
+    tally.convolutions = [gpu.convolutions(), u64::from(tally.steps) * gpu.convolutions_per_step()];
+    tally
+}
+
+/// As [`measure`], of the drifting bar, and what no network may get wrong is asserted.
+fn compare(network: &Network, precision: Precision, frames: usize, rule: HaltingRule) -> Tally {
+    let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
+    let tally = measure(network, Options { precision, transforms, patience: patience() }, frames, rule, frame);
+    assert!(tally.far.is_none(), "{}", tally.far.as_deref().unwrap_or_default());
+    assert_eq!(tally.convolutions[0], tally.convolutions[1], "convolutions ran after the stop");
     println!(
-        "measured: {} frames, {} steps, {} with the same steps, logits within {:.1e}, {:.3} % of pixels equal, {convolutions} convolutions",
+        "measured: {} frames, {} steps, {} with the same steps, logits within {:.1e}, {:.3} % of pixels equal, {} convolutions",
         frames,
         tally.steps,
         tally.same_steps,
         tally.worst,
-        100.0 * tally.same_pixels as f64 / tally.pixels as f64
+        100.0 * tally.same_pixels as f64 / tally.pixels as f64,
+        tally.convolutions[0]
     );
     tally
 }
 
 /// One small network of each family, and one of everything ordinary networks have besides.
 const FAMILIES: [&str; 6] = ["tiny-hgru", "tiny-lean", "tiny-convlstm", "tiny-convgru", "tiny-feedforward", "tiny-unet"];
-
-fn tiny(name: &str) -> Network {
-    Network::load(&format!("{}/tests/gpu/networks/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there")
-}
 
 fn reference() -> Network {
     let named = std::env::var("STANDIN_NETWORK").unwrap_or_else(|_| "pathfinder-hgru".into());
@@ -369,7 +408,7 @@ fn what_has_no_kernel_is_named() {
 
 /// The networks that come with the project, by folder.
 fn zoo() -> Vec<String> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/zoo");
+    let folder = standin::package().join("../models/zoo");
     let entries = std::fs::read_dir(folder).expect("the zoo is there").flatten();
     let mut found: Vec<String> = entries
         .filter(|entry| entry.path().join("model.toml").exists())

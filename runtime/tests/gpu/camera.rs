@@ -7,17 +7,12 @@ use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::{CudaEngine, Precision};
 use recslowfast::engine::resilient::{Backoff, ResilientEngine};
 use recslowfast::frame::{Bytes, Frame, PixelFormat, Range};
-use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::service::pipeline::Pipeline;
 
 use crate::faults::{LAUNCH_FAILED, fail, live, number};
-use crate::standin::{self, AMPERE, Build};
-
-fn network(name: &str) -> Network {
-    Network::load(&format!("{}/tests/gpu/networks/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there")
-}
+use crate::standin::{self, AMPERE, Build, network};
 
 /// Bytes without a pattern, in rows `padding` bytes longer than they need be; no byte more than the picture needs.
 fn frame(format: PixelFormat, range: Range, (width, height): (u32, u32), padding: u32) -> Frame {

@@ -1,63 +1,253 @@
-//! For `tests/gpu/run.py`: what only a real device can show, and plans that need none. Each prints one line of JSON.
+//! What only a real device can show, for `tests/gpu/run`, and plans that need none. Each prints lines of JSON and judges nothing: the
+//! script does.
 
 use std::time::{Duration, Instant};
 
+use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::plan::{Gpu, plan};
-use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms};
+use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms, doctor};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
 use recslowfast::network::halting::{HaltingRule, Metric};
+use serde_json::json;
+use temporal_pathfinder::{Spec, Split, Stream};
+
+use crate::agreement::{self, measure, patience, set};
 
 fn network() -> Network {
     let named = std::env::var("GPU_NETWORK").unwrap_or_else(|_| "pathfinder-hgru".into());
     Network::load(&named).expect("GPU_NETWORK names a network")
 }
 
-/// Median time of a frame of `network` under `rule`, in microseconds.
-fn frame_us(engine: &mut CudaEngine, rule: HaltingRule) -> f64 {
-    let order = Order { rule, limit: 64, deadline: None };
-    let mut times = Vec::new();
-    for round in 0..60 {
-        for (at, value) in engine.input().iter_mut().enumerate() {
-            *value = ((at * 31 + round) % 97) as f32 / 97.0;
-        }
-        engine.doubt();
-        let began = Instant::now();
-        engine.encode().unwrap();
-        engine.advance(&order).unwrap();
-        times.push(began.elapsed());
-    }
-    times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e6
+fn number(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).ok().map_or(otherwise, |value| value.parse().expect("a number"))
 }
 
-/// Time of a step and of stopping early, on the device that is here.
+fn options() -> Options {
+    let precision = if set("TEST_FULL") { Precision::Full } else { Precision::Auto };
+    let transforms = match std::env::var("TEST_TRANSFORMS").as_deref() {
+        Ok("always") => Transforms::Always,
+        Ok("never") => Transforms::Never,
+        _ => Transforms::Auto,
+    };
+    Options { precision, transforms, patience: patience() }
+}
+
+/// Frames of the generated stream as `network` takes them, where it takes square grey ones.
+fn stream(network: &Network) -> Option<impl FnMut(&mut [f32]) + use<>> {
+    let input = &network.manifest.input;
+    if input.channels != 1 || input.width != input.height {
+        return None;
+    }
+    let spec = Spec { split: Split::Easy, seed: 3, size: input.width, frames: 1 };
+    spec.check().ok()?;
+    let (mut stream, mut luma, mut mask) = (Stream::new(spec), vec![0; spec.pixels()], vec![0; spec.pixels()]);
+    let (mean, std) = (input.mean[0], input.std[0]);
+    Some(move |into: &mut [f32]| {
+        stream.draw_next(&mut luma, &mut mask);
+        for (value, &byte) in into.iter_mut().zip(&luma) {
+            *value = (f32::from(byte) / 255.0 - mean) / std;
+        }
+    })
+}
+
+/// Both engines over carried frames of the stream, or of the drifting bar where the network takes no grey squares.
 #[test]
-#[ignore = "needs a GPU; run by tests/gpu/run.py"]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
+fn agree() {
+    let network = network();
+    let mut frames = stream(&network);
+    let tally =
+        measure(&network, options(), number("TEST_FRAMES", 60), network.manifest.rule(), |at, width, height, into| match &mut frames {
+            Some(draw) => draw(into),
+            None => agreement::frame(at, width, height, into),
+        });
+    let line = json!({
+        "network": network.manifest.name,
+        "engine": tally.engine,
+        "recorded": tally.recorded,
+        "frames": tally.frames,
+        "same_steps": tally.same_steps,
+        "steps": tally.steps,
+        "logits_relative": tally.worst,
+        "pixels": tally.pixels,
+        "same_pixels": tally.same_pixels,
+        "convolutions": tally.convolutions,
+        "far": tally.far,
+    });
+    println!("{line}");
+}
+
+/// Times of a frame of `network` under `rule`, in microseconds, sorted; each after a frame under `before`, where one is asked for.
+fn frame_times(engine: &mut CudaEngine, rule: HaltingRule, before: Option<HaltingRule>) -> Vec<f64> {
+    let mut times = Vec::new();
+    for round in 0..number("GPU_ROUNDS", 60) {
+        for rule in [before, Some(rule)].into_iter().flatten() {
+            for (at, value) in engine.input().iter_mut().enumerate() {
+                *value = ((at * 31 + round) % 97) as f32 / 97.0;
+            }
+            engine.doubt();
+            let began = Instant::now();
+            engine.encode().unwrap();
+            engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap();
+            times.push(began.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    let every = 1 + usize::from(before.is_some());
+    let mut times: Vec<f64> = times.into_iter().skip(every - 1).step_by(every).collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+/// Works until the device runs at the clocks of work: an idle one is several times slower.
+fn warm_up(engine: &mut dyn Engine) {
+    let (began, long) = (Instant::now(), Duration::from_millis(number("GPU_WARM_MS", 500) as u64));
+    while began.elapsed() < long {
+        engine.encode().unwrap();
+        engine.advance(&Order { rule: HaltingRule::fixed(40), limit: 64, deadline: None }).unwrap();
+    }
+}
+
+/// Time of a step, of a frame and of stopping early, on the device that is here.
+#[test]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
 fn time_a_step() {
     let network = network();
-    for (name, options) in [
+    let median = |times: Vec<f64>| times[times.len() / 2];
+    for (name, mut options) in [
         ("fp16, as planned", Options::default()),
         ("fp16, direct", Options { transforms: Transforms::Never, ..Options::default() }),
         ("fp16, spectra", Options { transforms: Transforms::Always, ..Options::default() }),
         ("fp32, as planned", Options { precision: Precision::Full, ..Options::default() }),
     ] {
-        let mut engine = CudaEngine::with(&network, options).expect("a GPU is here");
-        frame_us(&mut engine, HaltingRule::fixed(8));
-        let (short, long) = (frame_us(&mut engine, HaltingRule::fixed(8)), frame_us(&mut engine, HaltingRule::fixed(40)));
-        // Stops after one step by itself, though eight were allowed and the last frame took eight.
-        let one = frame_us(&mut engine, HaltingRule::fixed(1));
-        let stopped = frame_us(&mut engine, HaltingRule::halting(Metric::RelativeL2, 1e9, 8));
-        println!(
-            "{{\"network\":\"{}\",\"engine\":\"{}\",\"options\":\"{name}\",\"step_us\":{:.2},\"frame_overhead_us\":{:.2},\"stopped_extra_us\":{:.2}}}",
-            network.manifest.name,
-            engine.description(),
-            (long - short) / 32.0,
-            short - (long - short) / 4.0,
-            stopped - one
-        );
-        std::thread::sleep(Duration::from_millis(50));
+        options.patience = patience();
+        let mut engine = match CudaEngine::with(&network, options) {
+            Ok(engine) => engine,
+            Err(error) => {
+                println!("{}", json!({"network": network.manifest.name, "options": name, "error": error.to_string()}));
+                continue;
+            }
+        };
+        let steps = engine.convolutions_per_step() > 0;
+        let fixed = |engine: &mut CudaEngine, steps: u32| median(frame_times(engine, HaltingRule::fixed(steps), None));
+        warm_up(&mut engine);
+        let mut line =
+            json!({"network": network.manifest.name, "engine": engine.description(), "options": name, "recorded": engine.is_recorded()});
+        let mut put = |what: &str, us: f64| line[what] = json!((us * 100.0).round() / 100.0);
+        let six = frame_times(&mut engine, HaltingRule::fixed(6), None);
+        put("fixed_6_frame_us", six[six.len() / 2]);
+        put("fixed_6_frame_p90_us", six[six.len() * 9 / 10]);
+        if steps {
+            let (one, short, long) = (fixed(&mut engine, 1), fixed(&mut engine, 8), fixed(&mut engine, 40));
+            put("step_us", (long - short) / 32.0);
+            put("frame_overhead_us", short - (long - short) / 4.0);
+            put("one_step_frame_us", one);
+            // Stops after one step by itself, though eight were allowed: as the frame before did, and after one that took all eight,
+            // which are queued again before the device is asked.
+            let stopping = HaltingRule::halting(Metric::RelativeL2, 1e9, 8);
+            put("stopped_extra_us", median(frame_times(&mut engine, stopping, None)) - one);
+            let running = HaltingRule::halting(Metric::RelativeL2, 0.0, 8);
+            put("stopped_extra_after_eight_us", median(frame_times(&mut engine, stopping, Some(running))) - one);
+        }
+        println!("{line}");
     }
+}
+
+/// Frames a second over the generated stream, under the network's own rule and with six steps each.
+#[test]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
+fn rate() {
+    let network = network();
+    let Some(mut draw) = stream(&network) else { panic!("the generated stream is of grey squares") };
+    let pixels = (network.manifest.input.width * network.manifest.input.height) as usize;
+    let run = |engine: &mut dyn Engine, rule: HaltingRule, frames: &[Vec<f32>]| {
+        engine.reset();
+        let (began, mut steps) = (Instant::now(), 0);
+        for frame in frames {
+            engine.input().copy_from_slice(frame);
+            engine.encode().unwrap();
+            steps += engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap().steps;
+            engine.readout().unwrap();
+        }
+        (frames.len() as f64 / began.elapsed().as_secs_f64(), f64::from(steps) / frames.len() as f64)
+    };
+    let drawn: Vec<Vec<f32>> = (0..number("TEST_FRAMES", 1000))
+        .map(|_| {
+            let mut frame = vec![0.0; pixels];
+            draw(&mut frame);
+            frame
+        })
+        .collect();
+    let engines: [(&str, Box<dyn Engine>, usize); 2] = [
+        ("cuda", Box::new(CudaEngine::with(&network, options()).expect("a GPU is here")), drawn.len()),
+        ("cpu", Box::new(CpuEngine::load(&network).unwrap()), number("GPU_CPU_FRAMES", drawn.len() / 10).min(drawn.len())),
+    ];
+    for (name, mut engine, count) in engines {
+        warm_up(&mut *engine);
+        for (rule, called) in [(network.manifest.rule(), "own"), (HaltingRule::fixed(6), "fixed:6")] {
+            let (fps, steps) = run(&mut *engine, rule, &drawn[..count]);
+            println!(
+                "{}",
+                json!({"network": network.manifest.name, "engine": name, "rule": called, "frames": count, "fps": fps, "steps": steps})
+            );
+        }
+    }
+}
+
+/// Memory of the device and of this process over many frames, and over loading again and again.
+#[test]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
+fn stays_flat() {
+    let network = network();
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok())
+    };
+    let mut engine = CudaEngine::with(&network, options()).expect("a GPU is here");
+    let frames = number("TEST_FRAMES", 10_000);
+    let (mut device, mut host) = (Vec::new(), Vec::new());
+    for round in 0..frames {
+        engine.input()[round % 1000] = (round % 97) as f32 / 97.0;
+        engine.encode().unwrap();
+        engine.advance(&Order { rule: network.manifest.rule(), limit: 64, deadline: None }).unwrap();
+        engine.readout().unwrap();
+        if (round + 1) % frames.div_ceil(10) == 0 {
+            device.push(engine.memory().map(|(free, _)| free));
+            host.push(resident());
+        }
+    }
+    println!("{}", json!({"frames": frames, "device_free": device, "host_kib": host}));
+    let free = |engine: &CudaEngine| engine.memory().map(|(free, _)| free);
+    let (mut loads, count) = (Vec::new(), number("GPU_LOADS", 10));
+    for _ in 0..count {
+        // The other one keeps the context alive: what is lost, stays lost.
+        drop(CudaEngine::with(&network, options()).expect("it loaded before"));
+        loads.push(free(&engine));
+    }
+    println!("{}", json!({"loads": count, "device_free": loads}));
+}
+
+/// A few frames of two steps, for a profiler.
+#[test]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
+fn a_few_steps() {
+    let network = network();
+    let mut engine = CudaEngine::with(&network, options()).expect("a GPU is here");
+    for round in 0..number("TEST_FRAMES", 3) {
+        engine.input().iter_mut().enumerate().for_each(|(at, value)| *value = ((at * 31 + round) % 97) as f32 / 97.0);
+        engine.encode().unwrap();
+        engine.advance(&Order { rule: HaltingRule::fixed(2), limit: 2, deadline: None }).unwrap();
+    }
+    println!("{}", json!({"engine": engine.description(), "recorded": engine.is_recorded()}));
+}
+
+/// What the doctor says of the device that is here.
+#[test]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
+fn examine() {
+    let found = doctor::examine(std::path::Path::new("/"));
+    let facts: serde_json::Map<_, _> = found.facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    println!("{}", json!({"facts": facts, "problems": found.problems, "launch_us": found.launch_us, "node_us": found.node_us}));
 }
 
 /// The kernels of a frame on the GPU `GPU_PLAN` describes: capability,multiprocessors,KiB a block,KiB a multiprocessor,transforms.

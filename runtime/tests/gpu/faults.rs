@@ -13,7 +13,7 @@ use recslowfast::network::engine::{Engine, Order};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::outcome::Trace;
 
-use crate::standin::{self, AMPERE};
+use crate::standin::{self, AMPERE, network as named};
 
 const OUT_OF_MEMORY: i32 = 2;
 pub const LAUNCH_FAILED: i32 = 719;
@@ -38,15 +38,11 @@ pub fn live() -> Option<i64> {
     unsafe { sys::culib().get::<unsafe extern "C" fn() -> i64>(b"standin_live\0").ok().map(|live| live()) }
 }
 
-fn named(name: &str) -> Network {
-    Network::load(&format!("{}/tests/gpu/networks/{name}", env!("CARGO_MANIFEST_DIR"))).expect("the fixture is there")
-}
-
-fn tiny() -> Network {
+pub fn tiny() -> Network {
     named("tiny-hgru")
 }
 
-fn resilient(network: &Network, backoff: Backoff) -> ResilientEngine {
+pub fn resilient(network: &Network, backoff: Backoff) -> ResilientEngine {
     let gpu = CudaEngine::load(network, Precision::Auto).expect("the stand-in works");
     ResilientEngine::new(network, gpu, CpuEngine::load(network).unwrap(), backoff)
 }
@@ -61,20 +57,20 @@ fn input(frame: usize, into: &mut [f32]) {
     }
 }
 
-fn answer(engine: &mut dyn Engine, frame: usize) -> (Trace, Vec<f32>) {
+pub fn answer(engine: &mut dyn Engine, frame: usize) -> (Trace, Vec<f32>) {
     input(frame, engine.input());
     engine.encode().expect("the CPU stands behind the GPU");
     let trace = engine.advance(&order()).expect("the CPU stands behind the GPU");
     (trace, engine.readout().expect("the CPU stands behind the GPU").to_vec())
 }
 
-fn close(want: &[f32], got: &[f32]) -> bool {
+pub fn close(want: &[f32], got: &[f32]) -> bool {
     let scale = want.iter().fold(1e-3f32, |most, x| most.max(x.abs()));
     want.len() == got.len() && want.iter().zip(got).all(|(a, b)| (a - b).abs() <= 2e-2 * scale)
 }
 
 /// What the CPU says of `frames` in a row.
-fn expected(network: &Network, frames: &[usize]) -> (Trace, Vec<f32>) {
+pub fn expected(network: &Network, frames: &[usize]) -> (Trace, Vec<f32>) {
     let mut cpu = CpuEngine::load(network).unwrap();
     frames.iter().map(|&frame| answer(&mut cpu, frame)).last().unwrap()
 }

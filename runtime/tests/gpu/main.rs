@@ -4,5 +4,6 @@ mod agreement;
 mod camera;
 mod device;
 mod faults;
+mod lost;
 mod mutants;
 mod standin;

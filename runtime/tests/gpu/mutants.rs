@@ -1,6 +1,6 @@
 //! Planted mistakes in the kernels: each must make the tests that pass without it fail.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -119,7 +119,7 @@ const MUTANTS: [Mutant; 49] = [
 
 /// A copy of the kernels with the mistake in it.
 fn plant(mutant: &Mutant, at: usize) -> PathBuf {
-    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/cuda/kernels");
+    let kernels = standin::package().join("src/engine/cuda/kernels");
     let copy = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("mutant-{at}"));
     std::fs::create_dir_all(&copy).expect("the target folder can be written");
     for entry in std::fs::read_dir(kernels).expect("the kernels are there").flatten() {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
+use recslowfast::network::Network;
+
 /// A build of the stand-in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Build {
@@ -18,8 +20,19 @@ pub const AMPERE: Build = Build { mma_path: 80, sanitized: false };
 
 static BUILDING: Mutex<()> = Mutex::new(());
 
+/// The package's folder: cargo says where it is, and so does whoever runs this program elsewhere than where it was built.
+pub fn package() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from)
+}
+
+/// A network that comes with these tests.
+pub fn network(name: &str) -> Network {
+    let folder = package().join("tests/gpu/networks").join(name);
+    Network::load(folder.to_str().expect("a plain path")).expect("the fixture is there")
+}
+
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    package().join("..")
 }
 
 /// The folder with `libcuda.so.1`; `None`, with a printed reason, where it cannot be built.

@@ -17,7 +17,7 @@ use crate::network::halting::{Metric, Path};
 use crate::outcome::{Label, MAX_STEPS, Stop, Trace};
 use crate::sampling::Sampling;
 
-/// A frame that has not come back after this long never will.
+/// A frame that has not come back after this long never will, unless [`Options::patience`] says otherwise.
 const HUNG_AFTER: Duration = Duration::from_secs(2);
 
 /// Blocks lent to a source that has not brought one back: more than go round between any camera and the engine. A source that makes new
@@ -41,6 +41,8 @@ pub struct Options {
     pub precision: Precision,
     /// How convolutions with large kernels are computed.
     pub transforms: Transforms,
+    /// How long a frame may take before the GPU counts as hung, where 2 s are too short: under a tool that slows every kernel down.
+    pub patience: Option<Duration>,
 }
 
 /// How pictures came to the device.
@@ -76,6 +78,7 @@ pub struct CudaEngine {
     logits_stale: bool,
     /// The state could not be cleared: no frame may start from it.
     broken: Option<String>,
+    patience: Duration,
 }
 
 impl CudaEngine {
@@ -118,12 +121,23 @@ impl CudaEngine {
             label_threshold: None,
             logits_stale: false,
             broken: None,
+            patience: options.patience.unwrap_or(HUNG_AFTER),
         })
     }
 
     /// Which GPU, which kernels and which arithmetic.
     pub fn description(&self) -> &str {
         &self.name
+    }
+
+    /// Whether every phase of more than one kernel was recorded as a graph, so that a frame is a handful of launches.
+    pub fn is_recorded(&self) -> bool {
+        self.session.is_recorded()
+    }
+
+    /// Bytes of the device's memory not in use by anyone, and how many it has; `None` where the driver cannot say.
+    pub fn memory(&self) -> Option<(usize, usize)> {
+        self.session.context.memory()
     }
 
     /// How pictures came to the device so far.
@@ -214,7 +228,7 @@ impl CudaEngine {
             }
             let answer = if self.label_threshold.is_some() { &self.session.label } else { &self.session.readout };
             answer.queue(&self.session.stream)?;
-            self.session.stream.wait(HUNG_AFTER)?;
+            self.session.stream.wait(self.patience)?;
             let report = self.session.report.read();
             if report.frame != before.wrapping_add(1) {
                 return Err(CudaError { doing: "running a frame", reason: "the GPU returned without an answer".into() });
@@ -331,7 +345,7 @@ impl Engine for CudaEngine {
             let export = || {
                 self.session.context.enter()?;
                 self.session.export.queue(&self.session.stream)?;
-                self.session.stream.wait(HUNG_AFTER)
+                self.session.stream.wait(self.patience)
             };
             export().map_err(|error| self.failed(error))?;
             self.logits_stale = false;

@@ -6,7 +6,7 @@ use super::abi::{
     BUFFERS, BeginArgs, Control, ConvArgs, FftArgs, Instruction, LabelArgs, Plain, PlaneArgs, PointwiseArgs, SpatialArgs, StatsArgs, Taps,
 };
 use super::camera::Input;
-use super::driver::{Buffer, Context, CudaError, Function, Launch, Module, Result, Stream};
+use super::driver::{Buffer, Context, CudaError, Launch, Module, Result, Stream};
 use super::opcode::Opcode;
 use super::program::{
     Conv, Decide, FFT, FREQUENCIES, Gather, Method, Op, Operand, Pointwise, Shape, Spatial, Spectral, Step, TensorId, VectorId,
@@ -169,7 +169,7 @@ impl<'a> Builder<'a> {
         let launch = |name: &str, grid: [usize; 2], shared: usize| -> Result<Launch> {
             let grid = [grid[0] as u32, grid[1] as u32, 1];
             Ok(Launch {
-                function: self.function(&tiles.kernel(name), shared)?,
+                function: self.module.function(&tiles.kernel(name), shared)?,
                 grid,
                 threads: 256,
                 shared: shared as u32,
@@ -230,7 +230,7 @@ impl<'a> Builder<'a> {
         let words: Vec<u8> = conv.weights.iter().flat_map(|word| word.to_ne_bytes()).collect();
         args.weights = self.upload(&words)?;
         args.bias = self.upload(&float_bytes(&conv.bias))?;
-        Ok(Launch { function: self.function(&name, shared)?, grid, threads, shared: shared as u32, args: args.bytes() })
+        Ok(Launch { function: self.module.function(&name, shared)?, grid, threads, shared: shared as u32, args: args.bytes() })
     }
 
     fn spatial(&mut self, spatial: &Spatial, skip: u64) -> Result<Launch> {
@@ -278,13 +278,6 @@ impl<'a> Builder<'a> {
         let args = LabelArgs { logits: tensor.view(false), labels, skip, control: self.control, report: self.report, order: self.order };
         let blocks = (tensor.shape.h * tensor.shape.w).div_ceil(256) as u32;
         Ok(Launch { function: self.module.function("label_pixels", 0)?, grid: [blocks, 1, 1], threads: 256, shared: 0, args: args.bytes() })
-    }
-
-    /// A kernel, allowed the shared memory of the launch that needs most.
-    fn function(&self, name: &str, shared: usize) -> Result<Function> {
-        // The attribute is a property of the kernel, not of the launch: never lower it.
-        let limit = if shared > 48 * 1024 { self.context.info.shared_limit } else { shared };
-        self.module.function(name, limit)
     }
 
     fn stats(&mut self, input: TensorId, mean: VectorId, variance: VectorId, skip: u64) -> Result<Launch> {
@@ -367,7 +360,7 @@ impl<'a> Builder<'a> {
         }
         let shared = program.registers * THREADS as usize * 16 + program.slots * cs * 4;
         Ok(Launch {
-            function: self.function("pointwise", shared)?,
+            function: self.module.function("pointwise", shared)?,
             grid: [blocks as u32, 1, 1],
             threads: THREADS,
             shared: shared as u32,

@@ -32,6 +32,11 @@ impl Phase {
         Phase { launches, graph }
     }
 
+    /// Recorded, or too short to be.
+    fn is_recorded(&self) -> bool {
+        self.graph.is_some() || self.launches.len() < 2
+    }
+
     /// Queues all kernels.
     pub fn queue(&self, stream: &Stream) -> Result<()> {
         match &self.graph {
@@ -157,6 +162,12 @@ impl Session {
         };
         session.stream.wait(Duration::from_secs(10))?;
         Ok(session)
+    }
+
+    /// Whether every phase is a graph, or too short to be one.
+    pub fn is_recorded(&self) -> bool {
+        let phases = [&self.import, &self.encode, &self.begin, &self.step, &self.chunk, &self.readout, &self.label, &self.export];
+        phases.into_iter().all(Phase::is_recorded)
     }
 
     /// Takes a camera's picture as the network's next input, unless the device cannot convert it.

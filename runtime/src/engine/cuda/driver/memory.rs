@@ -32,9 +32,11 @@ impl Buffer {
     /// A copy of `data`.
     pub fn holding(context: &Arc<Context>, stream: &Stream, data: &[u8]) -> Result<Buffer> {
         let buffer = Buffer::zeroed(context, stream, data.len())?;
+        // On the stream whose kernels read it: a copy without a stream may return before the last bytes are there, and a stream that
+        // does not synchronise with the default one would not wait for them.
+        // SAFETY: the buffer is at least as long as `data`, which lives until the wait is over.
+        check("copying to the GPU", unsafe { sys::cuMemcpyHtoDAsync_v2(buffer.address, data.as_ptr().cast(), data.len(), stream.stream) })?;
         stream.wait(Duration::from_secs(10))?;
-        // SAFETY: the buffer is at least as long as `data`.
-        check("copying to the GPU", unsafe { sys::cuMemcpyHtoD_v2(buffer.address, data.as_ptr().cast(), data.len()) })?;
         Ok(buffer)
     }
 

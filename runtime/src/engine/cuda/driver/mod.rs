@@ -45,7 +45,7 @@ fn describe(error: &DriverError) -> String {
 }
 
 /// Symbols without which nothing works. All exist since CUDA 10.2.
-const NEEDED: [&str; 34] = [
+const NEEDED: [&str; 35] = [
     "cuInit",
     "cuDriverGetVersion",
     "cuDeviceGetCount",
@@ -71,12 +71,13 @@ const NEEDED: [&str; 34] = [
     "cuMemHostAlloc",
     "cuMemFreeHost",
     "cuMemHostGetDevicePointer_v2",
-    "cuMemcpyHtoD_v2",
+    "cuMemcpyHtoDAsync_v2",
     "cuMemsetD8Async",
     "cuModuleLoadData",
     "cuModuleUnload",
     "cuModuleGetFunction",
     "cuFuncSetAttribute",
+    "cuFuncGetAttribute",
     "cuLaunchKernel",
     "cuGetErrorName",
     "cuGetErrorString",
@@ -195,6 +196,17 @@ impl Context {
     pub fn enter(&self) -> Result<()> {
         // SAFETY: the context is retained until drop.
         check("entering the GPU context", unsafe { sys::cuCtxSetCurrent(self.context) })
+    }
+
+    /// Bytes of memory not in use, and in all; `None` where the driver cannot say.
+    pub fn memory(&self) -> Option<(usize, usize)> {
+        let (mut free, mut total) = (0, 0);
+        if !has("cuMemGetInfo_v2") || self.enter().is_err() {
+            return None;
+        }
+        // SAFETY: the symbol exists; live locals; a context is current.
+        unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) }.result().ok()?;
+        Some((free, total))
     }
 
     /// The device does not answer: leave everything as it is.

@@ -54,10 +54,18 @@ impl Module {
         let mut function = std::ptr::null_mut();
         // SAFETY: a live module, a terminated string, a live local.
         check(doing, unsafe { sys::cuModuleGetFunction(&mut function, self.module, text.as_ptr()) })?;
-        if shared > 48 * 1024 {
+        // Drivers since CUDA 11.7 load a kernel when it is first needed, which may not be while a graph is recorded: asking loads it.
+        let mut fixed = 0;
+        let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+        // SAFETY: a live local and a live function.
+        check(doing, unsafe { sys::cuFuncGetAttribute(&mut fixed, attribute, function) })?;
+        // What the kernel declares for itself counts towards the same limits. The attribute is a property of the kernel, not of the
+        // launch: all there is, so that no later launch finds it lowered.
+        if shared as i32 + fixed > 48 * 1024 {
+            let most = self.context.info.shared_limit as i32 - fixed;
             let attribute = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
             // SAFETY: a live function.
-            check("asking for shared memory", unsafe { sys::cuFuncSetAttribute(function, attribute, shared as i32) })?;
+            check("asking for shared memory", unsafe { sys::cuFuncSetAttribute(function, attribute, most) })?;
         }
         Ok(Function(function))
     }

@@ -1,0 +1,195 @@
+"""How fast others take the same steps on this GPU, each at its best: PyTorch and ONNX Runtime.
+
+    python3 tests/gpu/rivals.py plain --network hgru:150 --network hgru:64     eager and CUDA graph
+    python3 tests/gpu/rivals.py compile --network hgru:150                     torch.compile, tuned, in a CUDA graph
+    python3 tests/gpu/rivals.py onnxruntime --folder DIR                       a network's step.onnx
+
+fp16, cudnn.benchmark, NCHW and channels-last memory: the better of the two counts. Steps are chained, 40 of them less 8; a frame is an
+upload, the encoder, six steps, the readout and a download. Prints one line of JSON for each figure as soon as it is known.
+"""
+
+import argparse
+import json
+import pathlib
+import statistics
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+FEW, MANY, FRAME_STEPS = 8, 40, 6
+
+
+def say(**line) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def median_us(work, sync, rounds: int) -> float:
+    for _ in range(3):
+        work()
+    sync()
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        sync()
+        times.append(time.perf_counter() - began)
+    return round(statistics.median(times) * 1e6, 2)
+
+
+class Rival:
+    """A network in fp16 on the device, in one memory format."""
+
+    def __init__(self, torch, name: str, size: int, layout: str, device: str):
+        from recslowfast_train.networks import NETWORKS
+
+        self.torch, self.size, self.device = torch, size, device
+        kind = torch.half if device == "cuda" else torch.float32
+        memory = {"channels_last": torch.channels_last, "NCHW": torch.contiguous_format}[layout]
+        self.net = NETWORKS[name]().to(device, kind).eval()
+        with torch.no_grad():
+            for parameter in self.net.parameters():
+                if parameter.dim() == 4:
+                    parameter.data = parameter.data.contiguous(memory_format=memory)
+        self.host = torch.rand(1, 1, size, size).to(kind)
+        if device == "cuda":
+            self.host = self.host.pin_memory()
+        self.frame = self.host.to(device).contiguous(memory_format=memory)
+        self.x = self.net.drive(self.frame).contiguous(memory_format=memory)
+        # A network with several states carries them as one tensor.
+        states = 2 if name == "convlstm" else 1
+        channels = self.net.channels * states
+        self.h = torch.zeros(1, channels, *self.x.shape[2:], device=device, dtype=kind).contiguous(memory_format=memory)
+        self.step = self.net.step
+        self.answer = self.frame_of(self.h).to("cpu")
+        if device == "cuda":
+            self.answer = self.answer.pin_memory()
+
+    def sync(self) -> None:
+        if self.device == "cuda":
+            self.torch.cuda.synchronize()
+
+    def steps(self, count: int):
+        h = self.h
+        for _ in range(count):
+            h = self.step(self.x, h)
+        return h
+
+    def frame_of(self, h):
+        x = self.net.drive(self.frame)
+        for _ in range(FRAME_STEPS):
+            h = self.step(x, h)
+        return self.net.readout(x, h)
+
+    def eager(self, rounds: int) -> dict:
+        few, many = (median_us(lambda: self.steps(count), self.sync, rounds) for count in (FEW, MANY))
+
+        def frame():
+            self.frame.copy_(self.host, non_blocking=True)
+            self.answer.copy_(self.frame_of(self.h), non_blocking=True)
+
+        return {"step_us": round((many - few) / (MANY - FEW), 2), "fixed_6_frame_us": median_us(frame, self.sync, rounds)}
+
+    def record(self, work):
+        torch = self.torch
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                work()
+        self.sync()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+        return graph
+
+    def recorded(self, rounds: int) -> dict:
+        few, many = (median_us(self.record(lambda count=count: self.steps(count)).replay, self.sync, rounds) for count in (FEW, MANY))
+
+        def frame():
+            self.frame.copy_(self.host, non_blocking=True)
+            self.answer.copy_(self.frame_of(self.h), non_blocking=True)
+
+        return {"step_us": round((many - few) / (MANY - FEW), 2), "fixed_6_frame_us": median_us(self.record(frame).replay, self.sync, rounds)}
+
+
+def torch_module(device: str):
+    import torch
+
+    sys.path.insert(0, str(ROOT / "models/train"))
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    say(versions={"torch": torch.__version__, "cudnn": torch.backends.cudnn.version(), "device": torch.cuda.get_device_name(0) if device == "cuda" else device})
+    return torch
+
+
+def each(args, measure) -> None:
+    torch = torch_module(args.device)
+    with torch.inference_mode():
+        for wanted in args.network:
+            name, size = wanted.split(":")
+            for layout in ("channels_last", "NCHW"):
+                known = {"network": name, "size": int(size), "layout": layout}
+                try:
+                    measure(torch, Rival(torch, name, int(size), layout, args.device), known)
+                except Exception as error:  # one that fails must not keep the others from being measured
+                    say(**known, error=f"{type(error).__name__}: {error}"[:600])
+
+
+def plain(args) -> None:
+    def measure(torch, rival, known):
+        say(rival="PyTorch eager", **known, **rival.eager(args.rounds))
+        if args.device == "cuda":
+            say(rival="PyTorch CUDA graph", **known, **rival.recorded(args.rounds))
+
+    each(args, measure)
+
+
+def compiled(args) -> None:
+    def measure(torch, rival, known):
+        if known["layout"] == "NCHW":
+            return  # Inductor chooses the layout of convolutions itself
+        began = time.perf_counter()
+        rival.step = torch.compile(rival.net.step, mode="max-autotune-no-cudagraphs", fullgraph=True, dynamic=False)
+        rival.steps(2)
+        rival.sync()
+        took = round(time.perf_counter() - began, 1)
+        figures = rival.recorded(args.rounds) if args.device == "cuda" else rival.eager(args.rounds)
+        say(rival="torch.compile max-autotune in a CUDA graph", **known, compile_s=took, **figures)
+
+    each(args, measure)
+
+
+def onnxruntime(args) -> None:
+    import numpy
+    import onnxruntime as ort
+
+    known = {"rival": "ONNX Runtime CUDA"}
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        say(**known, missing=f"this onnxruntime {ort.__version__} has {ort.get_available_providers()}")
+        return
+    for folder in args.folder:
+        try:
+            session = ort.InferenceSession(str(folder / "step.onnx"), providers=[("CUDAExecutionProvider", {"cudnn_conv_algo_search": "EXHAUSTIVE"})])
+            binding = session.io_binding()
+            for value in session.get_inputs():
+                binding.bind_ortvalue_input(value.name, ort.OrtValue.ortvalue_from_numpy(numpy.random.rand(*value.shape).astype(numpy.float32), "cuda", 0))
+            for value in session.get_outputs():
+                binding.bind_ortvalue_output(value.name, ort.OrtValue.ortvalue_from_shape_and_type(value.shape, numpy.float32, "cuda", 0))
+            us = median_us(lambda: session.run_with_iobinding(binding), lambda: None, args.rounds)
+            say(**known, network=folder.name, precision="fp32", step_us=us, with_wait=True)
+        except Exception as error:
+            say(**known, network=folder.name, error=f"{type(error).__name__}: {error}"[:600])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=["plain", "compile", "onnxruntime"])
+    parser.add_argument("--network", action="append", default=[], metavar="NAME:SIZE")
+    parser.add_argument("--folder", action="append", default=[], type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--device", default="cuda", help="cpu: only to see that this script works")
+    args = parser.parse_args()
+    {"plain": plain, "compile": compiled, "onnxruntime": onnxruntime}[args.part](args)
+
+
+if __name__ == "__main__":
+    main()
