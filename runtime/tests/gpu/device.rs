@@ -15,6 +15,8 @@ use temporal_pathfinder::{Spec, Split, Stream};
 use crate::agreement::{self, measure, patience, set};
 
 fn network() -> Network {
+    // What the engine warns of explains what is measured.
+    let _ = env_logger::try_init();
     let named = std::env::var("GPU_NETWORK").unwrap_or_else(|_| "pathfinder-hgru".into());
     Network::load(&named).expect("GPU_NETWORK names a network")
 }
@@ -137,6 +139,18 @@ fn time_a_step() {
         let six = frame_times(&mut engine, HaltingRule::fixed(6), None);
         put("fixed_6_frame_us", six[six.len() / 2]);
         put("fixed_6_frame_p90_us", six[six.len() * 9 / 10]);
+        // Of a frame, what passes before the host has queued its picture and its encoder.
+        let mut queued: Vec<f64> = (0..number("GPU_ROUNDS", 60))
+            .map(|_| {
+                let began = Instant::now();
+                engine.encode().unwrap();
+                let took = began.elapsed().as_secs_f64() * 1e6;
+                engine.advance(&Order { rule: HaltingRule::fixed(1), limit: 64, deadline: None }).unwrap();
+                took
+            })
+            .collect();
+        queued.sort_by(f64::total_cmp);
+        put("encode_call_us", median(queued));
         if steps {
             let (one, short, long) = (fixed(&mut engine, 1), fixed(&mut engine, 8), fixed(&mut engine, 40));
             put("step_us", (long - short) / 32.0);
@@ -149,6 +163,9 @@ fn time_a_step() {
             let running = HaltingRule::halting(Metric::RelativeL2, 0.0, 8);
             put("stopped_extra_after_eight_us", median(frame_times(&mut engine, stopping, Some(running))) - one);
         }
+        // Last, for logits come on demand alone from here on.
+        engine.want_labels(0.5);
+        line["fixed_6_labels_frame_us"] = json!((fixed(&mut engine, 6) * 100.0).round() / 100.0);
         println!("{line}");
     }
 }

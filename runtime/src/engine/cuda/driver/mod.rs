@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cudarc::driver::{DriverError, sys};
 
 pub use memory::{Buffer, Mapped, Pool, Reading};
-pub use module::{Function, Launch, Module};
+pub use module::{Launch, Module};
 pub use queue::{Graph, Stream};
 
 /// A driver call failed.
