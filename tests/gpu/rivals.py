@@ -15,7 +15,8 @@ import statistics
 import sys
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 FEW, MANY, FRAME_STEPS = 8, 40, 6
 
 
@@ -112,6 +113,8 @@ class Rival:
 
 
 def torch_module(device: str):
+    # Not from this folder, whose build.py and others have names that libraries use too.
+    sys.path[:] = [folder for folder in sys.path if pathlib.Path(folder).resolve() != HERE]
     import torch
 
     sys.path.insert(0, str(ROOT / "models/train"))
