@@ -62,11 +62,27 @@ fn telegrams_change_the_picture_the_way_a_host_would_fill_it() {
 }
 
 #[test]
+fn a_track_is_shown_by_its_number_where_there_is_room() {
+    let plain = reading(Some(working()), Some(("person", 934)));
+    let mut tracked = plain.clone();
+    if let Some(top) = &mut tracked.top {
+        top.track = 7;
+    }
+    let differ = pictures(&plain).iter().zip(&pictures(&tracked)).filter(|(plain, tracked)| plain.raw != tracked.raw).count();
+    assert!(differ > 0, "no panel shows the track");
+    if let Some(top) = &mut tracked.top {
+        top.track = u32::MAX;
+    }
+    // A number without room leaves the name and the figure as they are; drawing it does not fail.
+    assert!(pictures(&tracked).iter().zip(&pictures(&plain)).any(|(tracked, plain)| tracked.raw == plain.raw));
+}
+
+#[test]
 fn a_class_without_a_name_is_shown_by_number_and_gone_with_the_camera() {
     let mut reading = Reading::default();
     let items = [Detection { class: 65_535, score: 500, ..Detection::default() }].into_iter().collect();
     reading.absorb(&Telemetry::Detections(Detections { found: 1, items, ..Detections::default() }));
-    assert_eq!(reading.top, Some(Top { name: text("class 65535"), score: 500 }));
+    assert_eq!(reading.top, Some(Top { name: text("class 65535"), score: 500, track: 0 }));
     reading.absorb(&Telemetry::Status(Status { camera: CameraState::Lost, ..working() }));
     assert_eq!(reading.top, None);
 }

@@ -55,7 +55,7 @@ pub struct Region {
 }
 
 /// Something the network saw.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detection {
     /// Index into the model's class names.
     pub class: u8,
@@ -64,16 +64,20 @@ pub struct Detection {
     pub region: Region,
     /// Pixels of the source's picture that belong to it.
     pub area: f32,
-    /// Mean probability over those pixels, 0 to 1.
+    /// Mean probability over those pixels, or the box's score, 0 to 1.
     pub score: f32,
-    /// Stays the same from frame to frame for the same object; 0 where objects are not followed.
+    /// Stays the same from frame to frame for the same object; 0 where objects are not followed, and on an object's first frame as a box.
     pub track: u32,
+    /// Frames since the track's object was seen first; 0 without a track.
+    pub track_frames: u32,
+    /// How fast the track moves to the right and down, in pixels of the source's picture per second, where times are known.
+    pub speed_px_s: Option<[f32; 2]>,
 }
 
-/// The most detections one report carries; the largest are kept.
-pub const MAX_DETECTIONS: usize = 32;
+/// The most detections one report carries; the largest regions or the surest boxes are kept.
+pub const MAX_DETECTIONS: usize = 128;
 
-/// A bounded list of detections, largest first.
+/// A bounded list of detections: regions with the largest first, boxes with the surest first.
 pub type Detections = heapless::Vec<Detection, MAX_DETECTIONS>;
 
 /// Time spent on one frame, stage by stage.
@@ -148,6 +152,6 @@ pub struct Picture {
     pub height: u32,
     /// What the network saw, 8-bit luma, row by row.
     pub luma: Vec<u8>,
-    /// Class index of every pixel (0 is background), same size as `luma`.
+    /// What to draw over every pixel: 0 for nothing, else the class index (one more where class 0 is something to show), same size as `luma`.
     pub mask: Vec<u8>,
 }

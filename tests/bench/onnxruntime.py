@@ -62,8 +62,8 @@ def main() -> None:
     step = Graph(folder / "step.onnx", options) if states else None
 
     frame_info, drive_info = encoder.session.get_inputs()[0], encoder.session.get_outputs()[0]
-    logits_info = readout.session.get_outputs()[0]
-    frame, drive, logits = value(frame_info.shape), value(drive_info.shape), value(logits_info.shape)
+    frame, drive = value(frame_info.shape), value(drive_info.shape)
+    outputs = {tensor.name: value(tensor.shape) for tensor in readout.session.get_outputs()}
     sets = [{name: value(shape) for name, shape in states.items()} for _ in range(2)]
     encoding = encoder.bind({frame_info.name: frame, drive_info.name: drive})
     steps, readouts = [], []
@@ -71,7 +71,7 @@ def main() -> None:
         after = {f"{name}_next": array for name, array in sets[following].items()}
         if step:
             steps.append(step.bind({"drive": drive, **sets[now], **after}))
-        readouts.append(readout.bind({"drive": drive, **sets[now], logits_info.name: logits}))
+        readouts.append(readout.bind({"drive": drive, **sets[now], **outputs}))
 
     commands, answers = sys.stdin.buffer, sys.stdout.buffer
     answers.write(f"onnxruntime {ort.__version__}\n".encode())
@@ -94,7 +94,8 @@ def main() -> None:
             now = 1 - now
         elif command == "readout":
             answers.write((readout.run(readouts[now]) + "\n").encode())
-            answers.write(logits.numpy().astype("<f4").tobytes())
+            for output in outputs.values():
+                answers.write(output.numpy().astype("<f4").tobytes())
         answers.flush()
 
 

@@ -14,6 +14,8 @@ pub struct Top {
     pub name: Text<24>,
     /// Confidence, thousandths.
     pub score: u16,
+    /// Number of its track, 0 without one.
+    pub track: u32,
 }
 
 /// Everything one picture shows. A host fills it from its own report, a device lets it [`absorb`](Reading::absorb) telegrams.
@@ -49,7 +51,7 @@ impl Reading {
                 self.status = Some(status.clone());
             }
             Telemetry::Detections(detections) => {
-                let top = detections.items.first().map(|best| Top { name: self.name(best.class), score: best.score });
+                let top = detections.items.first().map(|best| Top { name: self.name(best.class), score: best.score, track: best.track });
                 changed |= self.top != top;
                 self.top = top;
             }

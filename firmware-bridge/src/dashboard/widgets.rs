@@ -121,8 +121,14 @@ where
             Some(top) => {
                 // The name gives way, never the figure.
                 let chars = (line.area.size.width / line.font.character_size.width) as usize;
+                let percent = top.score.saturating_add(5) / 10;
+                // A track's number is shown where the whole name has room beside it.
+                let digits = top.track.checked_ilog10().map_or(0, |tens| tens as usize + 1);
+                if digits > 0 && top.name.chars().count() + digits + 7 <= chars {
+                    return self.text(line, D::Color::TEXT, format_args!("{} #{} {percent}%", top.name, top.track));
+                }
                 let name = fitting(&top.name, chars.saturating_sub(5));
-                self.text(line, D::Color::TEXT, format_args!("{name} {}%", top.score.saturating_add(5) / 10))
+                self.text(line, D::Color::TEXT, format_args!("{name} {percent}%"))
             }
             None if self.live().is_some() => self.text(line, D::Color::FAINT, format_args!("nothing seen")),
             None => Ok(()),

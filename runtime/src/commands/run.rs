@@ -16,8 +16,8 @@ use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::network::Network;
 use crate::network::halting::RuleName;
-use crate::network::load::DEFAULT;
-use crate::network::manifest::Manifest;
+use crate::network::load::default_for;
+use crate::network::manifest::{Manifest, TaskKind};
 use crate::pace::sensors::Board;
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::report::{
@@ -46,9 +46,9 @@ pub struct Args {
     /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's), a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder
     #[arg(long, value_name = "URI")]
     source: Option<String>,
-    /// A built-in network, or a folder with model.toml and its graphs
-    #[arg(long, default_value = DEFAULT, value_name = "NAME|DIR")]
-    model: String,
+    /// A built-in network, or a folder with model.toml and its graphs; without it the one for what is watched: cameras and films, or the built-in stream
+    #[arg(long, value_name = "NAME|DIR")]
+    model: Option<String>,
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
     engine: Choice,
@@ -154,9 +154,9 @@ impl std::str::FromStr for ReportTo {
 }
 
 impl Args {
-    /// The network asked for.
+    /// The network asked for, or the one for the source asked for.
     pub(super) fn model(&self) -> &str {
-        &self.model
+        self.model.as_deref().unwrap_or_else(|| default_for(self.source.as_deref().is_none_or(source::is_natural)))
     }
 
     /// The places results go to, as given.
@@ -211,14 +211,18 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let mut life = Life::begin(configured.file.is_some())?;
     let args = &configured.args;
     life.notifier().starting("loading the network", START);
-    let network = Network::load(&args.model)?;
+    let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0 };
+    let (natural, opened) = wanted.is_natural(life.is_service());
+    let network = Network::load(args.model.as_deref().unwrap_or_else(|| default_for(natural)))?;
+    wanted.canvas = network.manifest.input.width;
     let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
-    let wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: network.manifest.input.width };
-    let Some(mut source) = source::open(&wanted, &mut life, engine.name())? else { return Ok(()) };
+    let Some(mut source) = source::open(&wanted, opened, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();
+    tell_what_is_seen(&network.manifest, natural);
     let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
     log::info!("watching {} with {} {} on {}", info.description, network.manifest.name, network.manifest.version, engine.name());
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(args.halt), args.fit, info.timed);
+    pipeline.set_rate(info.fps.filter(|_| !info.timed));
     let manifest = network.into_manifest();
     let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
     let desk = Desk::new();
@@ -281,6 +285,19 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Says what the network sees, and warns where it was not made for what is watched.
+fn tell_what_is_seen(manifest: &Manifest, natural: bool) {
+    let task = &manifest.task;
+    log::info!("{} sees: {}", manifest.name, task.sees().collect::<Vec<_>>().join(", "));
+    if natural && task.kind == TaskKind::Contour {
+        log::warn!(
+            "{} finds the longest contour of generated streams and knows no people or things: what it reports of a camera or a film means little; \
+             choose another network with --model",
+            manifest.name
+        );
+    }
+}
+
 /// Reads the configuration again, takes up what can be taken up while running, and says what cannot.
 fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
     let names = |keys: &[&Key]| keys.iter().map(|key| format!("{}.{}", key.table, key.key)).collect::<Vec<_>>().join(", ");
@@ -339,7 +356,7 @@ fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> 
                 ("link", Box::new(link), Overflow::DropOldest)
             }
             ReportTo::Mavlink(spec) => {
-                let mavlink = Mavlink::new(spec, desk.clone());
+                let mavlink = Mavlink::new(spec, desk.clone(), classes);
                 let ear = mavlink.text_ear();
                 // A full queue means that lines come faster than the port takes them.
                 logging::listen(move |level, words| drop(ear.try_send((level, words.to_owned()))));

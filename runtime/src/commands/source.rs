@@ -30,6 +30,18 @@ impl Wanted<'_> {
         self.uri.is_none_or(|uri| uri.starts_with("/dev/") || uri.starts_with("v4l2:"))
     }
 
+    /// Whether what will be watched is the real world, and not the built-in stream; with what was opened to find out.
+    pub fn is_natural(&self, service: bool) -> (bool, Option<Box<dyn Source>>) {
+        match self.uri {
+            Some(uri) => (is_natural(uri), None),
+            None if service => (true, None),
+            None => {
+                let camera = self.try_open().ok();
+                (camera.is_some(), camera)
+            }
+        }
+    }
+
     /// The source asked for; without one, the first camera that opens.
     fn try_open(&self) -> Result<Box<dyn Source>, CaptureError> {
         if let Some(uri) = self.uri {
@@ -46,12 +58,22 @@ impl Wanted<'_> {
     }
 }
 
-/// Opens what is wanted. A service waits for its camera; a person without a camera gets the built-in stream.
+/// Whether `uri` names something other than the built-in stream.
+pub fn is_natural(uri: &str) -> bool {
+    !uri.starts_with("pathfinder")
+}
+
+/// Opens what is wanted, unless it is `opened` already. A service waits for its camera; a person without a camera gets the built-in stream.
 /// None when asked to end while waiting.
-pub fn open(wanted: &Wanted, life: &mut Life, engine: &'static str) -> Result<Option<Box<dyn Source>>, Failure> {
-    let mut told = false;
+pub fn open(
+    wanted: &Wanted,
+    opened: Option<Box<dyn Source>>,
+    life: &mut Life,
+    engine: &'static str,
+) -> Result<Option<Box<dyn Source>>, Failure> {
+    let (mut told, mut opened) = (false, opened.map(Ok));
     let source = loop {
-        let refusal = match wanted.try_open() {
+        let refusal = match opened.take().unwrap_or_else(|| wanted.try_open()) {
             Ok(source) => break source,
             Err(refusal) => refusal,
         };

@@ -79,10 +79,11 @@ pub trait Engine: Send {
     /// Applies the recurrent cell until `order` says stop; once for each encoded frame.
     fn advance(&mut self, order: &Order) -> Result<Trace, EngineError>;
 
-    /// Reads the answer out of the hidden state: logits, NCHW f32.
+    /// Reads the answer out of the hidden state: the readout's outputs one behind the other, in the order and the shapes of
+    /// [`Network::answers`](super::Network::answers), f32; for most tasks that is one, the logits.
     fn readout(&mut self) -> Result<&[f32], EngineError>;
 
-    /// From the next frame on, [`Engine::labels`] is asked for: a pixel shows the likeliest class other than background (0) where that is
+    /// From the next frame on, [`Engine::labels`] is asked for, of a network whose only output is logits: a pixel shows the likeliest class other than background (0) where that is
     /// likelier than `threshold`.
     fn want_labels(&mut self, _threshold: f32) {}
 

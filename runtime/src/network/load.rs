@@ -5,6 +5,7 @@ use std::path::Path;
 
 use tract_onnx::prelude::*;
 
+use super::answers;
 use super::manifest::{Manifest, ManifestError};
 
 /// File names inside a network's folder.
@@ -13,7 +14,7 @@ pub const MANIFEST: &str = "model.toml";
 pub const ENCODER: &str = "encoder.onnx";
 /// Drive and states to the next states.
 pub const STEP: &str = "step.onnx";
-/// States (or, without states, the drive) to logits.
+/// States (or, without states, the drive) to the answer.
 pub const READOUT: &str = "readout.onnx";
 
 /// One graph with its inputs and outputs named.
@@ -42,7 +43,7 @@ pub struct Network {
     pub encoder: Graph,
     /// `drive` and every state to every `NAME_next`; absent for a feed-forward network.
     pub step: Option<Graph>,
-    /// States to `logits [1, classes, h, w]`.
+    /// States to the answer: `logits [1, classes, h, w]`, or the `scores` and `boxes` that model.toml describes.
     pub readout: Graph,
 }
 
@@ -50,7 +51,7 @@ pub struct Network {
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// No such network.
-    #[error("no network '{name}': it is neither a folder nor one of the built-in networks ({})", BUILT_IN.map(|(name, _)| name).join(", "))]
+    #[error("no network '{name}': it is neither a folder nor one of the built-in networks ({})", built_in().collect::<Vec<_>>().join(", "))]
     Unknown {
         /// What was asked for.
         name: String,
@@ -103,11 +104,24 @@ macro_rules! zoo {
     };
 }
 
-/// The network used when none is named.
+/// The network for the built-in stream, and wherever else none is named.
 pub const DEFAULT: &str = "pathfinder-hgru";
 
+/// The network for cameras and films, where the binary carries it.
+const NATURAL: &str = "street";
+
 /// Networks that travel inside the binary.
-const BUILT_IN: [(&str, Files); 1] = [(DEFAULT, zoo!("pathfinder-hgru"))];
+const BUILT_IN: &[(&str, Files)] = &[(DEFAULT, zoo!("pathfinder-hgru"))];
+
+/// Names of the networks that travel inside the binary.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name)
+}
+
+/// The network for pictures that are (`natural`) or are not taken in the real world.
+pub fn default_for(natural: bool) -> &'static str {
+    built_in().find(|name| natural && *name == NATURAL).unwrap_or(DEFAULT)
+}
 
 impl Network {
     /// Loads a built-in network by name, or a folder by path.
@@ -199,20 +213,10 @@ impl Network {
                 return refuse(readout, format!("input '{name}' is {:?}, but {shape:?} arrives there", readout.input_shape(at)));
             }
         }
-        let logits = if readout.outputs.len() == 1 { readout.output_shape(0) } else { Vec::new() };
-        let classes = self.manifest.task.classes.len();
-        if logits.len() != 4 || logits[0] != 1 || logits[1] != classes {
-            return refuse(
-                readout,
-                format!("gives {logits:?}, but model.toml names {classes} classes: [1, {classes}, height, width] is needed"),
-            );
+        match answers::check(&self.manifest, &self.answers()) {
+            Ok(()) => Ok(()),
+            Err(reason) => refuse(readout, reason),
         }
-        Ok(())
-    }
-
-    /// Shape of the logits, `[1, classes, height, width]`.
-    pub fn logits_shape(&self) -> [usize; 4] {
-        self.readout.output_shape(0).try_into().expect("checked when the network was read")
     }
 
     /// Shape of the drive.

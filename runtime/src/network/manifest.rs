@@ -1,11 +1,14 @@
 //! `model.toml`: what a network's folder says about itself.
 
+mod task;
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use super::halting::{Base, Changes, HaltingRule, Metric, RuleName};
 use crate::outcome::MAX_STEPS;
+pub use task::{BoxFormat, BoxesSection, Distance, ScoreForm, TaskKind, TaskSection, Unit};
 
 /// The whole of `model.toml`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -23,7 +26,7 @@ pub struct Manifest {
     pub origin: String,
     /// What goes in.
     pub input: InputSection,
-    /// What the logits mean.
+    /// What the readout's numbers mean.
     pub task: TaskSection,
     /// The tensors carried from step to step and from frame to frame; empty for a feed-forward network.
     #[serde(default, rename = "state")]
@@ -53,31 +56,6 @@ pub struct InputSection {
     pub mean: Vec<f32>,
     /// Per channel; see `mean`.
     pub std: Vec<f32>,
-}
-
-/// What the logits mean.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskSection {
-    /// The kind of answer.
-    pub kind: TaskKind,
-    /// Class names, one per logit channel; the first is background.
-    pub classes: Vec<String>,
-    /// Probability above which a pixel belongs to a class other than background.
-    #[serde(default = "half")]
-    pub threshold: f32,
-}
-
-/// The kind of answer a network gives.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum TaskKind {
-    /// One contour, reported as one region.
-    Contour,
-    /// A class for every pixel.
-    Classes,
-    /// Separate objects, followed from frame to frame.
-    Detections,
 }
 
 /// One carried tensor.
@@ -136,10 +114,6 @@ pub struct HaltingSection {
     pub zero: Option<f32>,
 }
 
-fn half() -> f32 {
-    0.5
-}
-
 /// Something in `model.toml` is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -186,12 +160,7 @@ impl Manifest {
         if input.std.contains(&0.0) {
             return value("input", "std", "0 would divide by zero".into());
         }
-        if self.task.classes.len() < 2 || self.task.classes.len() > 255 {
-            return value("task", "classes", "2 to 255 names are needed, background first".into());
-        }
-        if !(self.task.threshold > 0.0 && self.task.threshold < 1.0) {
-            return value("task", "threshold", format!("{} is no probability between 0 and 1", self.task.threshold));
-        }
+        self.task.check()?;
         for state in &self.states {
             if state.shape.len() != 4 || state.shape[0] != 1 || state.shape.contains(&0) {
                 return value("state", "shape", format!("{:?} of '{}' is no [1, channels, height, width]", state.shape, state.name));

@@ -1,5 +1,6 @@
 //! What a network is: a manifest, three graphs, hidden state, and the engine that runs them.
 
+pub mod answers;
 pub mod engine;
 pub mod halting;
 pub mod load;

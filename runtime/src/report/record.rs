@@ -43,6 +43,12 @@ struct Seen<'a> {
     score: f32,
     #[serde(skip_serializing_if = "is_zero")]
     track: u32,
+    /// Frames since the track's object was seen first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    track_frames: Option<u32>,
+    /// To the right and down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed_px_s: Option<[f32; 2]>,
 }
 
 #[derive(Serialize)]
@@ -67,6 +73,8 @@ impl<'a> Record<'a> {
             area: detection.area,
             score: detection.score,
             track: detection.track,
+            track_frames: (detection.track > 0).then_some(detection.track_frames),
+            speed_px_s: detection.speed_px_s.map(|speed| speed.map(|axis| (axis * 10.0).round() / 10.0)),
         });
         let drive = report.trace.drive_distance;
         Record {

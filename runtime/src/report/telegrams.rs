@@ -208,7 +208,7 @@ pub(super) mod tests {
     /// A report of frame `sequence`, captured at 25 frames a second, with one detection.
     pub fn report(sequence: u64) -> Report {
         let region = Region { x: 160.0, y: 60.0, width: 320.0, height: 120.0 };
-        let detection = crate::telemetry::Detection { class: 1, region, area: 19_200.0, score: 0.934, track: 7 };
+        let detection = crate::telemetry::Detection { class: 1, region, area: 19_200.0, score: 0.934, track: 7, ..Default::default() };
         Report {
             sequence,
             captured: Duration::from_millis(40 * sequence),

@@ -10,7 +10,7 @@ use crossterm::{cursor, execute, terminal};
 
 use super::colour::overlay;
 use super::{Sink, SinkError};
-use crate::telemetry::{Picture, Region, Report};
+use crate::telemetry::{Detection, Picture, Region, Report};
 
 const HISTORY: usize = 60;
 const REDRAW: Duration = Duration::from_millis(66);
@@ -74,17 +74,28 @@ impl Terminal {
         let camera =
             format!("camera {:?}, dropped {}, skipped {}, corrupt {}", report.camera, report.dropped, report.skipped, report.corrupt);
         line(&mut self.screen, &camera, columns);
-        let seen = report.detections.first().map_or("nothing seen".to_owned(), |detection| {
-            let class = self.classes.get(usize::from(detection.class)).map_or("?", String::as_str);
-            let Region { x, y, width, height } = detection.region;
-            format!(
-                "{class} {:.0} % at {x:.0},{y:.0} size {width:.0}x{height:.0}, {} regions",
-                detection.score * 100.0,
-                report.detections.len()
-            )
-        });
+        let seen = self.seen(report);
         line(&mut self.screen, &format!("sees   {seen}"), columns);
         line(&mut self.screen, "Ctrl-C ends", columns);
+    }
+}
+
+impl Terminal {
+    /// What was seen: one thing with its place, of several each one's name, track and score.
+    fn seen(&self, report: &Report) -> String {
+        let name = |detection: &Detection| {
+            let class = self.classes.get(usize::from(detection.class)).map_or("?", String::as_str);
+            let track = if detection.track > 0 { format!(" #{}", detection.track) } else { String::new() };
+            format!("{class}{track} {:.0} %", detection.score * 100.0)
+        };
+        match &report.detections[..] {
+            [] => "nothing seen".to_owned(),
+            [one] => {
+                let Region { x, y, width, height } = one.region;
+                format!("{} at {x:.0},{y:.0} size {width:.0}x{height:.0}", name(one))
+            }
+            several => format!("{}: {}", several.len(), several.iter().map(name).collect::<Vec<_>>().join(", ")),
+        }
     }
 }
 

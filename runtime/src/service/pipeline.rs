@@ -11,7 +11,7 @@ use crate::network::engine::{Engine, EngineError, Order};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
 use crate::outcome::Trace;
-use crate::task::{Mask, Task};
+use crate::task::{Candidate, Mask, Scene, Task};
 use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Stages};
 
 /// A gap between two frames of a timed source after which the carried state is doubted.
@@ -63,6 +63,10 @@ pub struct Pipeline {
     rule: HaltingRule,
     input: InputSection,
     timed: bool,
+    /// Frames per second of a source that is not timed, where they are known: tracks have a speed then.
+    fps: Option<f64>,
+    /// The part of the last frame's picture that the network saw.
+    view: Region,
     last: Option<(u32, u32, Duration)>,
     /// The engine took the last picture as it was: its input tensor does not show it.
     taken: bool,
@@ -80,9 +84,12 @@ impl Pipeline {
             mean: channel(&input.mean),
             std: channel(&input.std),
         };
-        let task = Task::new(&network.manifest.task, network.logits_shape());
-        engine.want_labels(task.threshold());
-        Pipeline { engine, fitter: Fitter::new(spec, mode), task, rule, input, timed, last: None, taken: false }
+        let task = Task::new(network);
+        if let Some(threshold) = task.packing() {
+            engine.want_labels(threshold);
+        }
+        let (fitter, view) = (Fitter::new(spec, mode), Region::default());
+        Pipeline { engine, fitter, task, rule, input, timed, fps: None, view, last: None, taken: false }
     }
 
     /// The engine's name.
@@ -95,7 +102,32 @@ impl Pipeline {
         self.rule = rule;
     }
 
-    /// The mask of the last frame answered.
+    /// Takes frames of a source that is not timed as so many a second, by their sequence numbers.
+    pub fn set_rate(&mut self, fps: Option<f64>) {
+        self.fps = fps.filter(|fps| *fps > 0.0);
+    }
+
+    /// Keeps boxes of at least this score for [`Pipeline::boxes`]; what is reported stays the same.
+    pub fn keep_boxes_from(&mut self, score: f32) {
+        self.task.keep_boxes_from(score);
+    }
+
+    /// What was reported of the last frame answered.
+    pub fn detections(&self) -> &Detections {
+        self.task.detections()
+    }
+
+    /// All boxes of the last frame answered, unsure ones too, the surest first.
+    pub fn boxes(&self) -> &[Candidate] {
+        self.task.boxes()
+    }
+
+    /// The part of the last frame's picture that the network saw.
+    pub fn view(&self) -> Region {
+        self.view
+    }
+
+    /// The mask of the last frame answered; empty where boxes are seen.
     pub fn mask(&self) -> &Mask {
         self.task.mask()
     }
@@ -131,10 +163,13 @@ impl Pipeline {
             }
             stepped => stepped?,
         };
-        let view = view(&self.fitter);
+        self.view = view(&self.fitter);
+        let by_number = || self.fps.map(|fps| Duration::from_secs_f64(frame.sequence as f64 / fps));
+        let size = [frame.width as f32, frame.height as f32];
+        let scene = Scene { view: self.view, size, time: if self.timed { Some(frame.captured) } else { by_number() } };
         let detections = match self.engine.labels()? {
-            Some(labels) => self.task.take(labels, view),
-            None => self.task.read(self.engine.readout()?, view),
+            Some(labels) => self.task.take(labels, &scene),
+            None => self.task.read(self.engine.readout()?, &scene),
         };
         let done = clock::now();
         let stages = Stages { fit: fitted - began, encode: encoded - fitted, steps: stepped - encoded, readout: done - stepped };
@@ -188,15 +223,45 @@ impl Pipeline {
             self.fitter.fit(frame, self.engine.input())?;
         }
         let (width, height) = (self.input.width as usize, self.input.height as usize);
-        let (mean, std) = (self.input.mean[0], self.input.std[0]);
-        let luma = self.engine.input()[..width * height].iter().map(|x| ((x * std + mean) * 255.0).round().clamp(0.0, 255.0) as u8);
-        let luma = luma.collect();
+        let pixels = width * height;
+        let levels = self.engine.input();
+        // As the fitter makes luma of RGB, where the network takes colour.
+        let weights: &[f32] = if self.input.channels == 3 { &[0.299, 0.587, 0.114] } else { &[1.0] };
+        let luma = |at: usize| {
+            let level = |channel: usize| levels[channel * pixels + at] * self.input.std[channel] + self.input.mean[channel];
+            let luma: f32 = weights.iter().enumerate().map(|(channel, weight)| weight * level(channel)).sum();
+            (luma * 255.0).round().clamp(0.0, 255.0) as u8
+        };
+        let luma = (0..pixels).map(luma).collect();
         let mask = self.task.mask();
         let class = |at: usize| {
             let (x, y) = (at % width * mask.width / width, at / width * mask.height / height);
-            mask.classes[y * mask.width + x]
+            mask.shown(mask.classes[y * mask.width + x])
         };
-        Ok(Arc::new(Picture { width: width as u32, height: height as u32, luma, mask: (0..width * height).map(class).collect() }))
+        let mut mask: Vec<u8> = if mask.width > 0 { (0..pixels).map(class).collect() } else { vec![0; pixels] };
+        if self.task.mask().width == 0 {
+            let (sx, sy) = (width as f32 / self.view.width, height as f32 / self.view.height);
+            // The surest last, so that they lie on top.
+            for seen in self.task.detections().iter().rev() {
+                let Region { x, y, width: w, height: h } = seen.region;
+                let (left, top) = ((x - self.view.x) * sx, (y - self.view.y) * sy);
+                outline(&mut mask, [width, height], [left, top, left + w * sx, top + h * sy], seen.class.saturating_add(1));
+            }
+        }
+        Ok(Arc::new(Picture { width: width as u32, height: height as u32, luma, mask }))
+    }
+}
+
+/// Draws a box's edges, one pixel wide, into a plane of `width` by `height`.
+fn outline(plane: &mut [u8], [width, height]: [usize; 2], [left, top, right, bottom]: [f32; 4], colour: u8) {
+    let inside = |edge: f32, size: usize| (edge.round().max(0.0) as usize).min(size - 1);
+    let (left, right) = (inside(left, width), inside(right - 1.0, width));
+    let (top, bottom) = (inside(top, height), inside(bottom - 1.0, height));
+    for x in left..=right.max(left) {
+        (plane[top * width + x], plane[bottom * width + x]) = (colour, colour);
+    }
+    for y in top..=bottom.max(top) {
+        (plane[y * width + left], plane[y * width + right]) = (colour, colour);
     }
 }
 

@@ -1,71 +1,141 @@
-//! What the logits mean: a mask, and the regions in it.
+//! What the readout's numbers mean: a mask and the regions in it, or boxes; and which object is which from frame to frame.
 
+mod boxes;
 mod mask;
 mod regions;
 mod tracks;
 
+use std::time::Duration;
+
+pub use boxes::Candidate;
 pub use mask::Mask;
 
-use crate::network::manifest::{TaskKind, TaskSection};
+use crate::network::Network;
+use crate::network::manifest::TaskKind;
 use crate::outcome::Label;
-use crate::telemetry::{Detections, Region};
+use crate::telemetry::{Detection, Detections, Region};
+use boxes::Boxes;
 use regions::Regions;
 use tracks::Tracks;
 
-/// Turns logits into a mask and detections; keeps its buffers from frame to frame.
+/// Where and when an answer was seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scene {
+    /// The part of the source's picture that the network's input covers; more than the picture where it was given borders.
+    pub view: Region,
+    /// Width and height of the source's picture.
+    pub size: [f32; 2],
+    /// When the picture was taken, on whatever clock, where that is known: tracks have a speed then.
+    pub time: Option<Duration>,
+}
+
+/// Turns a readout's answer into a mask or boxes and into detections; keeps its buffers from frame to frame.
 pub struct Task {
     kind: TaskKind,
     mask: Mask,
     regions: Regions,
+    boxes: Option<Boxes>,
+    unsure: Vec<Candidate>,
     tracks: Tracks,
     detections: Detections,
 }
 
 impl Task {
-    /// A task for logits of shape `[1, classes, height, width]`.
-    pub fn new(section: &TaskSection, logits_shape: [usize; 4]) -> Task {
-        let [_, classes, height, width] = logits_shape;
-        Task {
-            kind: section.kind,
-            mask: Mask::new(classes, width, height, section.threshold),
-            regions: Regions::default(),
-            tracks: Tracks::default(),
-            detections: Detections::new(),
+    /// The task of `network`.
+    pub fn new(network: &Network) -> Task {
+        let (section, input, answers) = (&network.manifest.task, &network.manifest.input, network.answers());
+        let boxes = Boxes::new(section, &answers, [input.width as f32, input.height as f32]);
+        let mask = match answers[0].shape[..] {
+            [_, channels, height, width] if boxes.is_none() => Mask::new(section, [channels, height, width]),
+            _ => Mask::default(),
+        };
+        let tracks = Tracks::new(if boxes.is_some() { tracks::BOXES } else { tracks::BLOBS });
+        Task { kind: section.kind, mask, regions: Regions::default(), boxes, unsure: Vec::new(), tracks, detections: Detections::new() }
+    }
+
+    /// Reads one frame's answer, as [`Engine::readout`](crate::network::engine::Engine::readout) gives it.
+    pub fn read(&mut self, answer: &[f32], scene: &Scene) -> &Detections {
+        match &mut self.boxes {
+            Some(boxes) => {
+                self.detections.clear();
+                self.unsure.clear();
+                boxes.read(answer, scene.view, scene.size);
+                for candidate in boxes.kept() {
+                    if boxes.sure(candidate) {
+                        self.detections.push(candidate.into()).expect("a manifest allows no more boxes than there is room for");
+                    } else if boxes.may_continue(candidate) {
+                        self.unsure.push(*candidate);
+                    }
+                }
+                self.tracks.follow(&mut self.detections, &self.unsure, scene.time);
+                &self.detections
+            }
+            None => {
+                self.mask.read(answer);
+                self.detect(scene)
+            }
         }
     }
 
-    /// Reads one frame's logits. `view` is the part of the source's picture that the logits cover.
-    pub fn read(&mut self, logits: &[f32], view: Region) -> &Detections {
-        self.mask.read(logits);
-        self.detect(view)
-    }
-
-    /// Reads one frame's labels, packed with [`Task::threshold`]; `view` as in [`Task::read`].
-    pub fn take(&mut self, labels: &[Label], view: Region) -> &Detections {
+    /// Reads one frame's labels, packed with [`Task::packing`].
+    pub fn take(&mut self, labels: &[Label], scene: &Scene) -> &Detections {
         self.mask.take(labels);
-        self.detect(view)
+        self.detect(scene)
     }
 
-    /// What a pixel's class must be likelier than.
-    pub fn threshold(&self) -> f32 {
-        self.mask.threshold()
+    /// What a pixel's class must be likelier than, where engines can pack labels by that alone; None where the answer itself has to be read.
+    pub fn packing(&self) -> Option<f32> {
+        if self.boxes.is_none() { self.mask.packing() } else { None }
     }
 
-    fn detect(&mut self, view: Region) -> &Detections {
-        self.regions.find(&self.mask, self.kind == TaskKind::Detections, view, &mut self.detections);
+    fn detect(&mut self, scene: &Scene) -> &Detections {
+        self.regions.find(&self.mask, self.kind == TaskKind::Detections, scene.view, &mut self.detections);
         if self.kind == TaskKind::Detections {
-            self.tracks.follow(&mut self.detections);
+            self.tracks.follow(&mut self.detections, &[], scene.time);
         }
         &self.detections
     }
 
-    /// The mask of the last frame read.
+    /// The mask of the last frame read; empty where boxes are seen.
     pub fn mask(&self) -> &Mask {
         &self.mask
     }
 
+    /// What was reported of the last frame.
+    pub fn detections(&self) -> &Detections {
+        &self.detections
+    }
+
+    /// All boxes of the last frame down to [`Task::keep_boxes_from`], the surest first, as the network alone saw them.
+    pub fn boxes(&self) -> &[Candidate] {
+        self.boxes.as_ref().map_or(&[], Boxes::kept)
+    }
+
+    /// Keeps boxes of at least this score for [`Task::boxes`]; what is reported stays the same.
+    pub fn keep_boxes_from(&mut self, score: f32) {
+        if let Some(boxes) = &mut self.boxes {
+            boxes.keep_from(score);
+        }
+    }
+
     /// Forgets the tracks, after a cut.
     pub fn reset(&mut self) {
-        self.tracks = Tracks::default();
+        self.tracks.forget();
     }
+}
+
+impl From<&Candidate> for Detection {
+    fn from(candidate: &Candidate) -> Detection {
+        let Candidate { class, score, region } = *candidate;
+        Detection { class, region, area: region.width * region.height, score, ..Detection::default() }
+    }
+}
+
+/// Which share of their union two regions have in common.
+pub fn overlap(a: &Region, b: &Region) -> f32 {
+    let width = (a.x + a.width).min(b.x + b.width) - a.x.max(b.x);
+    let height = (a.y + a.height).min(b.y + b.height) - a.y.max(b.y);
+    let shared = width.max(0.0) * height.max(0.0);
+    let union = a.width * a.height + b.width * b.height - shared;
+    if union > 0.0 { shared / union } else { 0.0 }
 }

@@ -30,9 +30,9 @@ impl Regions {
             self.connect(mask);
         } else {
             self.labels.clear();
-            self.labels.extend(mask.classes.iter().map(|&class| u32::from(class)));
+            self.labels.extend(mask.classes.iter().map(|&class| if mask.nothing == Some(class) { 0 } else { 1 + u32::from(class) }));
             self.parents.clear();
-            self.parents.extend(0..=255);
+            self.parents.extend(0..=256);
         }
         self.measure(mask);
         found.clear();
@@ -50,7 +50,7 @@ impl Regions {
                 },
                 area: blob.pixels as f32 * sx * sy,
                 score: blob.score / blob.pixels as f32,
-                track: 0,
+                ..Detection::default()
             };
             if found.push(detection).is_err() {
                 break;
@@ -67,7 +67,7 @@ impl Regions {
         self.parents.push(0);
         for at in 0..mask.classes.len() {
             let class = mask.classes[at];
-            if class == 0 {
+            if mask.nothing == Some(class) {
                 continue;
             }
             let (x, y) = (at % width, at / width);
@@ -126,16 +126,17 @@ fn root(parents: &mut [u32], mut label: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::mask;
 
-    fn mask(rows: &[&str]) -> Mask {
-        let mut mask = Mask::new(3, rows[0].len(), rows.len(), 0.5);
+    fn drawn(rows: &[&str]) -> Mask {
+        let mut mask = mask::tests::mask("detections", 3, "", [rows.len(), rows[0].len()]);
         mask.classes = rows.concat().bytes().map(|byte| byte - b'0').collect();
         mask.scores.fill(0.75);
         mask
     }
 
     fn found(rows: &[&str], separate: bool) -> Detections {
-        let mask = mask(rows);
+        let mask = drawn(rows);
         let view = Region { x: 10.0, y: 0.0, width: 2.0 * mask.width as f32, height: mask.height as f32 };
         let mut found = Detections::new();
         Regions::default().find(&mask, separate, view, &mut found);
@@ -154,6 +155,15 @@ mod tests {
     fn blobs_that_meet_late_are_one_and_blobs_apart_are_two() {
         let found = found(&["10101", "11100", "00002"], true);
         assert_eq!(found.iter().map(|d| (d.class, d.area)).collect::<Vec<_>>(), [(1, 10.0), (1, 2.0), (2, 2.0)]);
+    }
+
+    #[test]
+    fn without_a_background_class_0_is_a_region_as_well() {
+        let mut mask = drawn(&["001", "111"]);
+        mask.nothing = None;
+        let mut found = Detections::new();
+        Regions::default().find(&mask, false, Region { width: 3.0, height: 2.0, ..Region::default() }, &mut found);
+        assert_eq!(found.iter().map(|d| (d.class, d.area)).collect::<Vec<_>>(), [(1, 4.0), (0, 2.0)]);
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub fn measure(
 ) -> Tally {
     let mut cpu = CpuEngine::load(network).expect("the CPU runs every network");
     let mut gpu = CudaEngine::with(network, options).expect("the stand-in runs this network");
-    let [_, classes, h, w] = network.logits_shape();
+    let [_, classes, h, w] = network.answers()[0].shape[..] else { panic!("logits") };
     let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
     let mut tally = Tally {
         engine: gpu.description().to_owned(),
@@ -351,7 +351,7 @@ fn child_labels() {
     let (mut pixels, mut shown) = (0, 0);
     for (name, threshold) in [("tiny-lean", 0.5), ("passthrough-colour", 0.4), ("passthrough-colour", 0.1)] {
         let network = tiny(name);
-        let [_, classes, h, w] = network.logits_shape();
+        let [_, classes, h, w] = network.answers()[0].shape[..] else { panic!("logits") };
         let (mut gpu, mut plain) =
             (CudaEngine::load(&network, Precision::Auto).unwrap(), CudaEngine::load(&network, Precision::Auto).unwrap());
         gpu.want_labels(threshold);

@@ -79,6 +79,18 @@ pub enum ReadError {
         #[source]
         cause: image::ImageError,
     },
+    /// A mask's pixels are no grey levels.
+    #[error(
+        "{} holds no grey brighter than {brightest}, and {values} values in all: these are class indices, not a mask in black and white; \
+         evaluate them with `recslowfast eval --data PICTURES --labels MASKS`", .path.display())]
+    Indices {
+        /// The file.
+        path: PathBuf,
+        /// Its largest value.
+        brightest: u8,
+        /// How many values it holds.
+        values: usize,
+    },
     /// A frame or mask is not of the size of the video's first frame.
     #[error("{} is {} x {} pixels where the video's first frame is {} x {}: all pictures of a video must have one size", .path.display(), .found.0, .found.1, .expected.0, .expected.1)]
     Size {
@@ -177,6 +189,10 @@ impl Dataset {
         for &frame in frames {
             video.frames.push(picture(frames_dir(&self.dir), frame)?);
             let mut mask = picture(masks_dir(&self.dir), frame)?;
+            if let Some((brightest, values)) = indices(&mask) {
+                let path = masks_dir(&self.dir).join(file_name(*number, frame));
+                return Err(ReadError::Indices { path, brightest, values });
+            }
             mask.iter_mut().for_each(|grey| *grey = if *grey > FIFTH { 255 } else { 0 });
             video.masks.push(mask);
         }
@@ -188,6 +204,15 @@ impl Dataset {
     pub fn videos(&self) -> impl Iterator<Item = Result<DatasetVideo, ReadError>> + '_ {
         (0..self.len()).map(|index| self.read(index))
     }
+}
+
+/// The brightest value and how many values there are, where all that is not black is too dark to be inside: drawn in black and white, even
+/// smoothed, a mask is not like that.
+fn indices(mask: &[u8]) -> Option<(u8, usize)> {
+    let mut seen = [false; 256];
+    mask.iter().for_each(|grey| seen[usize::from(*grey)] = true);
+    let brightest = seen.iter().rposition(|seen| *seen).unwrap_or(0) as u8;
+    (brightest > 0 && brightest <= FIFTH).then(|| (brightest, seen.iter().filter(|seen| **seen).count()))
 }
 
 /// The videos with a frame in `dir`, and their frames, both in order of their numbers.

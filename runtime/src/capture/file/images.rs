@@ -28,20 +28,7 @@ pub(in crate::capture) struct Images {
 impl Images {
     /// Opens a folder.
     pub fn open(uri: &str, folder: &Path) -> Result<Images, CaptureError> {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(|error| cannot_open(folder, &error))? {
-            let path = entry.map_err(|error| cannot_open(folder, &error))?.path();
-            let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-            if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file() {
-                files.push(path);
-            }
-        }
-        if files.is_empty() {
-            let reason = format!("the folder holds no images; read are .{}", ENDINGS.join(", ."));
-            return Err(CaptureError::Open { path: folder.display().to_string(), reason });
-        }
-        files.sort_by_cached_key(|path| natural(path));
-        Images::of(uri, folder, files)
+        Images::of(uri, folder, listed(folder)?)
     }
 
     /// One picture as a video of one frame.
@@ -63,6 +50,24 @@ impl Images {
         let info = SourceInfo { uri: uri.to_owned(), description, width, height, fps: None, live: false, timed: false, notes: Vec::new() };
         Ok(Images { files: files.into_iter(), info, sequence: 0 })
     }
+}
+
+/// The images of a folder in the order of their names; there is at least one.
+pub fn listed(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| cannot_open(folder, &error))? {
+        let path = entry.map_err(|error| cannot_open(folder, &error))?.path();
+        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+        if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        let reason = format!("the folder holds no images; read are .{}", ENDINGS.join(", ."));
+        return Err(CaptureError::Open { path: folder.display().to_string(), reason });
+    }
+    files.sort_by_cached_key(|path| natural(path));
+    Ok(files)
 }
 
 /// Whether a file begins like an image we read.

@@ -112,9 +112,14 @@ pub fn compare(
         if theirs.is_some() {
             let scale = peer.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs()));
             worst = mine.iter().zip(&peer).fold(worst, |most, (a, b)| most.max((a - b).abs() / scale));
-            let plane = mine.len() / network.manifest.task.classes.len().max(1);
-            let contour = |logits: &[f32], i: usize| logits.get(plane + i).is_some_and(|x| *x > logits[i]);
-            differing += (0..plane).filter(|&i| contour(&mine, i) != contour(&peer, i)).count();
+            // What several outputs say, such as boxes, is compared number by number: on which side of zero it lies.
+            let classes = if network.readout.outputs.len() == 1 { network.manifest.task.classes.len().max(1) } else { 1 };
+            let plane = mine.len() / classes;
+            let class = |logits: &[f32], i: usize| match classes {
+                1 => usize::from(logits[i] > 0.0),
+                _ => (1..classes).fold(0, |best, c| if logits[c * plane + i] > logits[best * plane + i] { c } else { best }),
+            };
+            differing += (0..plane).filter(|&i| class(&mine, i) != class(&peer, i)).count();
             pixels += plane;
         }
     }

@@ -15,6 +15,7 @@ use crate::engine::cpu::simd::Isa;
 use crate::engine::cpu::threads::Threads;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::network::Network;
+use crate::network::answers::Answer;
 use crate::network::engine::Engine;
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
@@ -103,7 +104,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             None => None,
             Some(Peer::Tract) => Some(Box::new(Ours::new(&network, options(true))?)),
             Some(Peer::Onnxruntime) => {
-                let answer = network.logits_shape().iter().product();
+                let answer = network.answers().iter().map(Answer::len).sum();
                 Some(Box::new(Theirs::new(&args.script, model, threads, answer)?))
             }
         };

@@ -4,6 +4,7 @@
 //! may do, on all. What loses no more IoU against `fixed:6` than wanted, on each source by itself, and hardly more where scenes begin, and takes the fewest
 //! steps, is written into model.toml.
 
+mod footage;
 mod observe;
 mod search;
 mod write;
@@ -14,7 +15,8 @@ use clap::Args as ClapArgs;
 use serde::Serialize;
 
 use super::eval::create;
-use super::eval::videos::{Clip, TEST_SEED, Videos};
+use super::eval::data::Labels;
+use super::eval::videos::{self, Clip, TEST_SEED, Videos};
 use super::plot::{Plot, Point, Series};
 use super::progress;
 use crate::network::Network;
@@ -28,10 +30,12 @@ pub struct Args {
     /// The network's folder; its model.toml is changed
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
-    /// Calibration videos, as for `eval`; may be given several times, and the loss is kept on each. Without it six-frame videos and endless streams of seed 3
-    #[arg(long, value_name = "URI")]
+    /// For contours: calibration videos, as for `eval`; may be given several times, and the loss is kept on each. Without it six-frame videos and endless streams of seed 3
+    #[arg(long, value_name = "URI", conflicts_with = "data")]
     source: Vec<String>,
-    /// Points of IoU that may be lost against fixed:6
+    #[command(flatten)]
+    labels: Labels,
+    /// Points of IoU that may be lost against fixed:6; with --data points of how well boxes or pixels fit the labels, or without labels what fixed:6 sees
     #[arg(long, default_value_t = 0.5, value_name = "POINTS")]
     loss: f64,
     /// Only this criterion: slow-fast, relative-l2, relative-l1, cosine or floor; may be given several times
@@ -43,7 +47,7 @@ pub struct Args {
     /// Frames of each
     #[arg(long, default_value_t = 6)]
     frames: u32,
-    /// Streams: how many
+    /// Streams, or pieces of --data: how many
     #[arg(long, default_value_t = 12)]
     streams: u64,
     /// Frames of each
@@ -89,11 +93,21 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::new(Cause::Usage, format!("--loss {}: a number of points, 0 or more, is needed", args.loss)));
     }
     let usual = || ["pathfinder:easy?seed=3", "pathfinder:easy?seed=3&stream"].map(str::to_owned).to_vec();
-    let sources = if args.source.is_empty() { usual() } else { args.source.clone() };
-    let clips = sources.iter().map(|uri| clips(&args, uri, &network)).collect::<Result<Vec<_>, _>>()?;
+    let (sources, clips) = match &args.labels.data {
+        Some(data) => {
+            let pieces = footage::Pieces { many: args.streams as usize, frames: args.stream_frames as usize };
+            (vec![data.display().to_string()], vec![footage::clips(&args.labels, &network, pieces)?])
+        }
+        None => {
+            videos::made_for(&network)?;
+            let sources = if args.source.is_empty() { usual() } else { args.source.clone() };
+            let clips: Vec<_> = sources.iter().map(|uri| clips(&args, uri, &network)).collect::<Result<_, _>>()?;
+            (sources, clips)
+        }
+    };
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
 
-    let habits = observe::habits(&network, &clips)?;
+    let habits = observe::habits(&network, &clips, args.labels.data.is_some())?;
     println!("{}", habits.text());
     let search = Search { network: &network, clips: &clips, habits: &habits, loss: args.loss };
     let criteria = if args.criterion.is_empty() { Criterion::ALL.to_vec() } else { args.criterion.clone() };

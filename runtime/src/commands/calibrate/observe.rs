@@ -35,8 +35,9 @@ pub fn rounded(x: f32) -> f32 {
     format!("{x:.2e}").parse().unwrap_or(x)
 }
 
-/// Watches a quarter of the videos with one step on every carried frame, being told of cuts.
-pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failure> {
+/// Watches a quarter of the videos with one step on every carried frame, being told of cuts. Where all of them are of `one_scene`, what a cut is
+/// cannot be seen, and stays as model.toml says.
+pub fn habits(network: &Network, sources: &[Vec<Clip>], one_scene: bool) -> Result<Habits, Failure> {
     let clips = || sources.iter().flat_map(|clips| clips.iter().step_by(4));
     let mut lane = lane(network, HaltingRule::fixed(1))?;
     let (mut inside, mut at_cuts, mut noise) = (Vec::new(), Vec::new(), Vec::new());
@@ -64,14 +65,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
     scenes.retain(|scene| !scene.is_empty());
     lane.begin(HaltingRule::fixed(1), 2);
     let mut pair = |before: &[u8], after: Vec<u8>, clip: &Clip| -> Result<f32, Failure> {
-        let mask = || vec![0; before.len()];
-        let pair = Clip {
-            width: clip.width,
-            height: clip.height,
-            frames: vec![before.to_vec(), after],
-            masks: vec![mask(), mask()],
-            cuts: vec![true, false],
-        };
+        let pair = Clip { frames: vec![before.to_vec(), after], ..clip.still(0) };
         let mut moved = 0.0;
         lane.watch(&pair, 0, 0..2, Told::Videos, false, |at, trace, _| moved = if at == 1 { trace.drive_distance } else { moved })?;
         Ok(moved)
@@ -83,7 +77,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
         noise.push(pair(&clip.frames[0], shaken(&clip.frames[0]), clip)?);
     }
     // From the end of one video to the beginning of another is a cut, too.
-    for clips in sources {
+    for clips in sources.iter().filter(|_| !one_scene) {
         let chosen: Vec<&Clip> = clips.iter().step_by(4).collect();
         for two in chosen.windows(2).filter(|two| (two[0].width, two[0].height) == (two[1].width, two[1].height)) {
             at_cuts.push(pair(two[0].frames.last().expect("a video has frames"), two[1].frames[0].clone(), two[1])?);
@@ -93,7 +87,8 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>]) -> Result<Habits, Failur
         values.sort_by(f32::total_cmp);
     }
     let (still, most) = (quantile(&inside, 0.01), inside.last().copied().unwrap_or(0.0));
-    let cut = at_cuts.first().filter(|least| **least > most).map(|least| rounded((least * most).sqrt()));
+    let seen = at_cuts.first().filter(|least| **least > most).map(|least| rounded((least * most).sqrt()));
+    let cut = if one_scene { network.manifest.halting.as_ref().and_then(|halting| halting.cut) } else { seen };
     let noise = quantile(&noise, 0.99);
     let zero = Some(rounded((noise * still).sqrt().min(still / 5.0))).filter(|zero| *zero > 0.0 && zero.is_finite());
     Ok(Habits { first, scenes, cut, zero })

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::data::{as_truth, fits};
 use super::score::Scores;
-use super::videos::Clip;
+use super::videos::{Clip, Truth};
 use crate::capture::fit::Mode;
 use crate::commands::stopwatch::Time;
 use crate::engine::cpu::threads::Threads;
@@ -84,9 +85,10 @@ impl Lane {
     ) -> Result<(), Failure> {
         for at in frames {
             let frame = Frame {
+                format: clip.format,
                 width: clip.width,
                 height: clip.height,
-                stride: clip.width,
+                stride: clip.format.row_bytes(clip.width),
                 data: clip.frames[at].clone().into(),
                 sequence: at as u64,
                 captured: crate::clock::now(),
@@ -115,9 +117,20 @@ impl Lane {
             }
             let classes = &self.pipeline.mask().classes;
             seen(at, &trace, classes);
-            self.scores.add(video, at, clip.cuts[at], classes, &clip.masks[at]);
+            match &clip.truths[at] {
+                Truth::Contour(mask) => self.scores.add(video, at, clip.cuts[at], classes, mask),
+                Truth::Labelled(truth) => {
+                    let fits = fits(&self.pipeline, truth, [clip.width, clip.height]);
+                    self.scores.add_share(video, at, clip.cuts[at], fits);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// What was seen in the last frame watched, as something to compare with.
+    pub fn seen(&self) -> Truth {
+        Truth::Labelled(as_truth(&self.pipeline))
     }
 
     /// Steps a frame.

@@ -1,6 +1,8 @@
 //! `recslowfast eval`: networks and halting rules side by side, accuracy beside speed, on the same videos in one run.
 
+pub(super) mod data;
 pub(super) mod lane;
+mod measure;
 pub(super) mod score;
 mod stability;
 mod table;
@@ -19,6 +21,7 @@ use crate::network::Network;
 use crate::network::halting::{Base, HaltingRule, RuleName};
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
+use data::Labels;
 use lane::{Lane, Told};
 use score::AFTER_CUT;
 use stability::Steps;
@@ -31,26 +34,28 @@ pub struct Args {
     /// A built-in network, or a folder with model.toml and its graphs; may be given several times
     #[arg(long, default_value = DEFAULT, value_name = "NAME|DIR")]
     model: Vec<String>,
-    /// pathfinder:easy?seed=11 (hard, and &size=PX; &stream for endless streams with scene cuts) or a folder in Temporal Pathfinder's public layout
+    /// For contours: pathfinder:easy?seed=11 (hard, and &size=PX; &stream for endless streams with scene cuts) or a folder in Temporal Pathfinder's public layout
     #[arg(long, default_value = "pathfinder:easy?seed=11", value_name = "URI")]
     source: String,
+    #[command(flatten)]
+    labels: Labels,
     /// How many videos, or streams
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, conflicts_with = "data")]
     videos: u64,
-    /// Frames of each
-    #[arg(long, default_value_t = 6)]
-    frames: u32,
+    /// Frames of each [default: 6; of --data all that are labelled]
+    #[arg(long, value_name = "N")]
+    frames: Option<u32>,
     /// A halting rule; give it once per row. Without it: fixed:6, slow-fast:6,1 and the model's own
     #[arg(long, value_name = "RULE")]
     halt: Vec<RuleName>,
     /// Start every frame from a cleared state: what each frame scores on its own
     #[arg(long, conflicts_with = "tell_cuts")]
     cold: bool,
-    /// Tell the runtime of every cut inside a stream, as `run` is told by the built-in stream; without it the runtime has to notice
+    /// Tell the runtime of every cut inside a stream, as `run` is told by the built-in stream; without it the runtime has to notice. Of index PNGs: a name that differs before its last number begins a scene
     #[arg(long)]
     tell_cuts: bool,
     /// Also: IoU of first frames after 1 to 50 steps, and over frames 1-10, 51-60, 291-300 and 591-600, as far as there are so many
-    #[arg(long)]
+    #[arg(long, conflicts_with = "data")]
     stability: bool,
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
@@ -68,9 +73,12 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     plot: Vec<PathBuf>,
     /// Write what was decided, to compare machines: per rule and frame a byte of steps, then a byte of class per pixel
-    #[arg(long, value_name = "FILE", hide = true)]
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "data")]
     masks: Option<PathBuf>,
 }
+
+/// Frames of a generated video, where nothing else is said.
+const FRAMES: u32 = 6;
 
 /// Frames that one rule watches before the next one has its turn: few, so that what else the machine does meets all of them alike.
 const TURN: usize = 20;
@@ -92,7 +100,13 @@ struct Beside {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let networks = args.model.iter().map(|model| Network::load(model).map_err(Failure::from)).collect::<Result<Vec<_>, _>>()?;
-    let source = Videos::open(&args.source, networks[0].manifest.input.width, args.frames)?;
+    if args.labels.data.is_some() {
+        return data::run(&args, &networks);
+    }
+    networks.iter().try_for_each(videos::made_for)?;
+    let frames = args.frames.unwrap_or(FRAMES);
+    let source = Videos::open(&args.source, networks[0].manifest.input.width, frames)?;
+    source.takes(&networks)?;
     let count = source.count().map_or(args.videos, |there| there.min(args.videos));
     // Opened before the work, so that an unwritable file costs no evaluation.
     let (json, csv) = (create(args.json.as_deref())?, create(args.csv.as_deref())?);
@@ -121,7 +135,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         engine,
         source: &args.source,
         videos: count,
-        frames: args.frames,
+        frames,
         told_of_cuts: args.tell_cuts,
         rows,
         after_cut: Vec::new(),
@@ -144,7 +158,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let lanes: Vec<(usize, &Lane)> = entries.iter().map(|entry| (entry.model, &entry.lane)).collect();
     print!("{}", table::ceiling_text(&table.models, &lanes));
-    let subtitle = format!("{}, {count} videos of {} frames, {engine}", args.source, args.frames);
+    let subtitle = format!("{}, {count} videos of {frames} frames, {engine}", args.source);
     for (path, file) in plots {
         let plot = table::plot(&table.rows, "Accuracy over speed".into(), subtitle.clone());
         let mut file = file.expect("created above");
@@ -168,21 +182,26 @@ pub(super) fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
 
 /// A lane for every network and rule; a network without a state has one, as it has nothing to halt.
 fn entries(args: &Args, networks: &[Network]) -> Result<Vec<Entry>, Failure> {
-    let usual = [RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL];
-    let rules = if args.halt.is_empty() { &usual[..] } else { &args.halt };
     let mut entries = Vec::new();
     for (model, network) in networks.iter().enumerate() {
-        let recurrent = network.step.is_some();
-        for rule in if recurrent { rules } else { &rules[..1] } {
-            let lane = open(args, network, network.manifest.rule_named(*rule))?;
-            entries.push(Entry { model, rule: if recurrent { rule.to_string() } else { "(no state)".into() }, lane });
+        for (rule, halting) in rules(&args.halt, network) {
+            entries.push(Entry { model, rule, lane: open(args, network, halting)? });
         }
     }
     Ok(entries)
 }
 
+/// The rules asked for, or the usual ones, by name; a network without a state has one, as it has nothing to halt.
+fn rules(asked: &[RuleName], network: &Network) -> Vec<(String, HaltingRule)> {
+    let usual = [RuleName::plain(Base::Fixed(6)), RuleName::plain(Base::SlowFast(6, 1)), RuleName::MODEL];
+    let rules = if asked.is_empty() { &usual[..] } else { asked };
+    let recurrent = network.step.is_some();
+    let named = |rule: &RuleName| (if recurrent { rule.to_string() } else { "(no state)".into() }, network.manifest.rule_named(*rule));
+    (if recurrent { rules } else { &rules[..1] }).iter().map(named).collect()
+}
+
 fn open(args: &Args, network: &Network, rule: HaltingRule) -> Result<Lane, Failure> {
-    Lane::open(network, rule, args.frames as usize, args.engine, args.threads.unwrap_or_default())
+    Lane::open(network, rule, args.frames.unwrap_or(FRAMES) as usize, args.engine, args.threads.unwrap_or_default())
 }
 
 fn companions(args: &Args, network: &Network, cuts: bool) -> Result<Beside, Failure> {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::lane::{Lane, Told};
 use super::score::Score;
 use super::table::{Model, Row};
-use super::videos::Clip;
+use super::videos::{Clip, Truth};
 use crate::network::halting::HaltingRule;
 use crate::service::exit::Failure;
 
@@ -44,18 +44,13 @@ impl Steps {
     /// Takes the most steps on the first frame of `clip`, one at a time: the same picture, with the state carried.
     pub fn watch(&mut self, clip: &Clip) -> Result<(), Failure> {
         let most = STEPS[STEPS.len() - 1];
-        let still = Clip {
-            width: clip.width,
-            height: clip.height,
-            frames: vec![clip.frames[0].clone(); 2],
-            masks: vec![clip.masks[0].clone(); 2],
-            cuts: vec![true, false],
-        };
+        let still = clip.still(0);
+        let Truth::Contour(mask) = &still.truths[0] else { return Ok(()) };
         self.lane.begin(HaltingRule::fixed(1), 2);
         for step in 1..=most {
             let at = usize::from(step > 1);
             let mut iou = 0.0;
-            self.lane.watch(&still, 0, at..at + 1, Told::Videos, false, |_, _, classes| iou = Score::of(classes, &still.masks[at]).iou)?;
+            self.lane.watch(&still, 0, at..at + 1, Told::Videos, false, |_, _, classes| iou = Score::of(classes, mask).iou)?;
             if let Some(sum) = STEPS.iter().position(|wanted| *wanted == step) {
                 self.sums[sum] += iou;
             }

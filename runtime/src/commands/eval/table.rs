@@ -238,17 +238,19 @@ pub fn ceiling_text(models: &[Model], lanes: &[(usize, &Lane)]) -> String {
         let seconds = |pick: fn(&Lane) -> f64| own().map(pick).sum::<f64>();
         let (stepping, steps) = (seconds(|lane| lane.stages.steps.as_secs_f64()), seconds(|lane| lane.timed_steps as f64));
         let (whole, frames) = (seconds(|lane| lane.time.wall.as_secs_f64()), seconds(|lane| lane.timed as f64));
-        let (step, rest) = (1e3 * stepping / steps, 1e3 * (whole - stepping) / frames);
-        writeln!(
-            out,
-            "{}: a step takes {step:.2} ms, the rest of a frame {rest:.2} ms: one step a frame is {:.2}x fixed:6, six and then five times one {:.2}x",
-            model.name,
-            (rest + 6.0 * step) / (rest + step),
-            (rest + 6.0 * step) / (rest + 11.0 / 6.0 * step),
-        )
-        .expect("writing to a string cannot fail");
+        out += &ceiling(&model.name, stepping, steps, whole, frames);
     }
     out
+}
+
+/// One network's line of it, from seconds spent stepping, steps, seconds spent at all, and frames.
+pub fn ceiling(name: &str, stepping: f64, steps: f64, whole: f64, frames: f64) -> String {
+    let (step, rest) = (1e3 * stepping / steps, 1e3 * (whole - stepping) / frames);
+    format!(
+        "{name}: a step takes {step:.2} ms, the rest of a frame {rest:.2} ms: one step a frame is {:.2}x fixed:6, six and then five times one {:.2}x\n",
+        (rest + 6.0 * step) / (rest + step),
+        (rest + 6.0 * step) / (rest + 11.0 / 6.0 * step),
+    )
 }
 
 /// The table of rows, for spreadsheets.

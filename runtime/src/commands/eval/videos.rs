@@ -4,19 +4,63 @@ use std::path::Path;
 
 use temporal_pathfinder::{Dataset, Spec, Split, Stream};
 
+use super::data;
+use crate::frame::PixelFormat;
+use crate::network::Network;
+use crate::network::manifest::TaskKind;
 use crate::service::exit::{Cause, Failure};
 
 /// The seed that evaluation uses, and calibration must not.
 pub const TEST_SEED: u64 = 11;
 
-/// One video with the mask of its longest contour in every frame.
+/// Refuses a network that was not made for these videos: what it is told, and what its answer is compared with, would mean nothing.
+pub fn made_for(network: &Network) -> Result<(), Failure> {
+    let (name, kind) = (&network.manifest.name, network.manifest.task.kind);
+    if kind == TaskKind::Contour {
+        return Ok(());
+    }
+    let why = format!("{name}: kind {kind:?} is not about contours, which is all that these videos hold; give labelled data with --data");
+    Err(Failure::new(Cause::Usage, why))
+}
+
+/// One video with what there is to be seen in every frame.
 pub struct Clip {
     pub width: u32,
     pub height: u32,
+    pub format: PixelFormat,
     pub frames: Vec<Vec<u8>>,
-    pub masks: Vec<Vec<u8>>,
+    pub truths: Vec<Truth>,
     /// Whether a new scene begins with a frame; with the first one always does.
     pub cuts: Vec<bool>,
+}
+
+/// What there is to be seen in a frame.
+#[derive(Clone)]
+pub enum Truth {
+    /// The longest contour: any value other than 0 is inside.
+    Contour(Vec<u8>),
+    /// What is labelled in own data, or what another rule saw there.
+    Labelled(data::Truth),
+}
+
+impl Clip {
+    /// A video of grey frames with a mask each.
+    pub fn grey((width, height): (u32, u32), frames: Vec<Vec<u8>>, masks: Vec<Vec<u8>>, cuts: Vec<bool>) -> Clip {
+        Clip { width, height, format: PixelFormat::Grey, frames, truths: masks.into_iter().map(Truth::Contour).collect(), cuts }
+    }
+
+    /// The same picture twice.
+    pub fn still(&self, at: usize) -> Clip {
+        let twice = [at; 2];
+        Clip {
+            width: self.width,
+            height: self.height,
+            format: self.format,
+            frames: twice.map(|at| self.frames[at].clone()).to_vec(),
+            truths: twice.map(|at| self.truths[at].clone()).to_vec(),
+            cuts: vec![true, false],
+        }
+    }
 }
 
 /// Generated videos, pieces of generated streams, or a folder of videos.
@@ -55,6 +99,15 @@ impl Videos {
         Ok(if stream { Videos::Streams(spec) } else { Videos::Generated(spec) })
     }
 
+    /// Refuses networks that want colours where pictures are read as grey.
+    pub fn takes(&self, networks: &[Network]) -> Result<(), Failure> {
+        let colour = networks.iter().find(|network| network.manifest.input.channels == 3);
+        let (Videos::Folder(..), Some(network)) = (self, colour) else { return Ok(()) };
+        let why =
+            format!("{} takes colours, but folders of videos are read as grey; give --data PICTURES --labels MASKS", network.manifest.name);
+        Err(Failure::new(Cause::Usage, why))
+    }
+
     /// How many there are, where that is bounded.
     pub fn count(&self) -> Option<u64> {
         match self {
@@ -83,16 +136,16 @@ impl Videos {
             Videos::Generated(spec) => {
                 let video = temporal_pathfinder::video(*spec, index);
                 let cuts = whole(video.frames.len());
-                Ok(Clip { width: spec.size, height: spec.size, frames: video.frames, masks: video.masks, cuts })
+                Ok(Clip::grey((spec.size, spec.size), video.frames, video.masks, cuts))
             }
             Videos::Streams(spec) => {
-                let mut clip = Clip { width: spec.size, height: spec.size, frames: Vec::new(), masks: Vec::new(), cuts: Vec::new() };
+                let (mut frames, mut masks, mut cuts) = (Vec::new(), Vec::new(), Vec::new());
                 for next in Stream::numbered(*spec, index as u32).take(spec.frames as usize) {
-                    clip.frames.push(next.frame);
-                    clip.masks.push(next.mask);
-                    clip.cuts.push(next.cut);
+                    frames.push(next.frame);
+                    masks.push(next.mask);
+                    cuts.push(next.cut);
                 }
-                Ok(clip)
+                Ok(Clip::grey((spec.size, spec.size), frames, masks, cuts))
             }
             Videos::Folder(dataset, frames) => {
                 let read = dataset.read(index as usize).map_err(|error| Failure::new(Cause::Source, error))?;
@@ -100,7 +153,7 @@ impl Videos {
                 frames_read.truncate(*frames);
                 masks.truncate(*frames);
                 let cuts = whole(frames_read.len());
-                Ok(Clip { width: read.width, height: read.height, frames: frames_read, masks, cuts })
+                Ok(Clip::grey((read.width, read.height), frames_read, masks, cuts))
             }
         }
     }

@@ -90,13 +90,15 @@ pub struct CpuEngine {
     drive: State,
     driven: bool,
     states: Vec<State>,
-    answer: Buffer,
-    logits: Vec<f32>,
+    /// The readout's outputs, with how many numbers each holds.
+    answers: Vec<(Buffer, usize)>,
+    /// Those numbers, one output behind the other.
+    answer: Vec<f32>,
     path: Path,
     drive_distance: f32,
     /// What [`HaltingRule::floor_after_first`](crate::network::halting::HaltingRule::floor_after_first) gave for the last stepped frame.
     floor: f32,
-    /// `logits` are those of the states as they are.
+    /// `answer` is that of the states as they are.
     read: bool,
 }
 
@@ -113,13 +115,12 @@ impl CpuEngine {
             [1, channels, h, w] => layout.lasting(channels, h * w),
             _ => layout.lasting(1, shape.iter().product()),
         };
-        let (frame_shape, drive_shape, logits_shape) =
-            (network.encoder.input_shape(0), network.drive_shape(), network.logits_shape().to_vec());
+        let (frame_shape, drive_shape) = (network.encoder.input_shape(0), network.drive_shape());
         let frame = lasting(&frame_shape);
         let drive = State { now: lasting(&drive_shape), next: lasting(&drive_shape) };
         let states: Vec<State> =
             network.manifest.states.iter().map(|state| State { now: lasting(&state.shape), next: lasting(&state.shape) }).collect();
-        let answer = lasting(&logits_shape);
+        let answers: Vec<(Buffer, usize)> = network.answers().iter().map(|answer| (lasting(&answer.shape), answer.len())).collect();
         let bound =
             |name: &str, buffer, shape: &[usize], moved_from| Bound { name: name.to_owned(), buffer, shape: shape.to_vec(), moved_from };
         // What a graph's input is, by name: a state, or else the drive.
@@ -145,7 +146,9 @@ impl CpuEngine {
             };
             (arriving(graph), graph.outputs.iter().enumerate().map(leaves).collect())
         });
-        let readout_ends = (arriving(&network.readout), vec![bound(&network.readout.outputs[0], answer, &logits_shape, None)]);
+        let read =
+            network.answers().into_iter().zip(&answers).map(|(answer, (buffer, _))| bound(&answer.name, *buffer, &answer.shape, None));
+        let readout_ends = (arriving(&network.readout), read.collect());
 
         let mut stage = |graph: &Graph, inputs: Vec<Bound>, outputs: Vec<Bound>| -> Result<Stage, EngineError> {
             let lowered = if options.plain {
@@ -196,8 +199,8 @@ impl CpuEngine {
             drive,
             driven: false,
             states,
-            answer,
-            logits: vec![0.0; logits_shape.iter().product()],
+            answer: vec![0.0; answers.iter().map(|(_, numbers)| numbers).sum()],
+            answers,
             path: Path::Slow,
             drive_distance: f32::INFINITY,
             floor: 1.0,
@@ -327,10 +330,15 @@ impl Engine for CpuEngine {
         // A frame of no steps leaves the state, and so the answer, as it was.
         if !self.read {
             self.readout.run(&mut self.machine)?;
-            self.machine.read(self.answer, &mut self.logits);
+            let mut rest = &mut self.answer[..];
+            for (buffer, numbers) in &self.answers {
+                let (answer, behind) = rest.split_at_mut(*numbers);
+                self.machine.read(*buffer, answer);
+                rest = behind;
+            }
             self.read = true;
         }
-        Ok(&self.logits)
+        Ok(&self.answer)
     }
 
     fn reset(&mut self) {

@@ -74,8 +74,8 @@ pub struct CudaEngine {
     convolutions_per_step: u64,
     /// Labels are asked for, with this threshold: logits come on demand alone.
     label_threshold: Option<f32>,
-    /// `session.logits` are not those of the last frame.
-    logits_stale: bool,
+    /// `session.answers` are not those of the last frame.
+    answers_stale: bool,
     /// The state could not be cleared: no frame may start from it.
     broken: Option<String>,
     patience: Duration,
@@ -119,7 +119,7 @@ impl CudaEngine {
             convolutions: 0,
             convolutions_per_step: program.step.iter().filter(|op| matches!(op, Op::Conv(_))).count() as u64,
             label_threshold: None,
-            logits_stale: false,
+            answers_stale: false,
             broken: None,
             patience: options.patience.unwrap_or(HUNG_AFTER),
         })
@@ -316,7 +316,7 @@ impl Engine for CudaEngine {
         let path = std::mem::replace(&mut self.path, Path::Fast);
         let began = clock::now();
         let report = self.run(path, order).map_err(|error| self.failed(error))?;
-        self.logits_stale = self.label_threshold.is_some();
+        self.answers_stale = self.label_threshold.is_some();
         let steps = (report.steps.max(0) as u32).min(MAX_STEPS as u32);
         if steps > 0 {
             let took = (clock::now() - began) / steps;
@@ -341,16 +341,16 @@ impl Engine for CudaEngine {
     }
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
-        if self.logits_stale {
+        if self.answers_stale {
             let export = || {
                 self.session.context.enter()?;
                 self.session.export.queue(&self.session.stream)?;
                 self.session.stream.wait(self.patience)
             };
             export().map_err(|error| self.failed(error))?;
-            self.logits_stale = false;
+            self.answers_stale = false;
         }
-        Ok(self.session.logits.as_slice())
+        Ok(self.session.answers.as_slice())
     }
 
     fn want_labels(&mut self, threshold: f32) {

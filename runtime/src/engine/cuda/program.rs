@@ -301,12 +301,12 @@ pub struct Program {
     pub accept: Vec<Op>,
     /// One step; empty for a feed-forward network.
     pub step: Vec<Op>,
-    /// States to logits.
+    /// States to the answers.
     pub readout: Vec<Op>,
     /// The network's input.
     pub frame: TensorId,
     /// Hidden state, in the manifest's order.
     pub states: Vec<TensorId>,
-    /// The answer.
-    pub logits: TensorId,
+    /// The readout's outputs.
+    pub answers: Vec<TensorId>,
 }

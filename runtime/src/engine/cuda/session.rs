@@ -61,16 +61,16 @@ pub struct Session {
     pub step: Phase,
     /// [`CHUNK`] steps.
     pub chunk: Phase,
-    /// State to `logits`.
+    /// State to `answers`.
     pub readout: Phase,
     /// State to `labels`.
     pub label: Phase,
-    /// What the last readout left on the device to `logits`.
+    /// What the last readout left on the device to `answers`.
     pub export: Phase,
     /// The network's input, `[c][h][w]` fp32.
     pub input: Mapped<f32>,
-    /// The answer, `[c][h][w]` fp32.
-    pub logits: Mapped<f32>,
+    /// The readout's outputs one behind the other, each `[c][h][w]` fp32.
+    pub answers: Mapped<f32>,
     /// The answer as a class and a score for each pixel.
     pub labels: Mapped<Label>,
     /// What the host orders.
@@ -111,8 +111,10 @@ impl Session {
             program.vectors.iter().map(|c| Buffer::zeroed(context, &stream, c.next_multiple_of(2) * 4)).collect::<Result<Vec<_>>>()?;
         let size = |tensor: TensorId| program.tensors[tensor].shape.c * program.tensors[tensor].shape.h * program.tensors[tensor].shape.w;
         let input = Mapped::new(context, size(program.frame), 0f32)?;
-        let logits = Mapped::new(context, size(program.logits), 0f32)?;
-        let shape = program.tensors[program.logits].shape;
+        let answers = Mapped::new(context, program.answers.iter().map(|answer| size(*answer)).sum(), 0f32)?;
+        // Asked for of logits only, which come alone.
+        let logits = program.answers[0];
+        let shape = program.tensors[logits].shape;
         let labels = Mapped::new(context, shape.h * shape.w, Label::default())?;
         let order = Mapped::new(context, 1, Order::default())?;
         let report =
@@ -129,9 +131,13 @@ impl Session {
         begin.extend(builder.ops(&program.accept, stop)?);
         let one = builder.ops(&program.step, stop)?;
         let answer = builder.ops(&program.readout, pending)?;
-        let ended_by = |last: &Launch| answer.iter().chain([last]).cloned().collect();
-        let export = builder.planes("export_planes", program.logits, logits.address, pending)?;
-        let label = ended_by(&builder.labels(program.logits, labels.address, pending)?);
+        let ended_by = |last: &[Launch]| answer.iter().chain(last).cloned().collect();
+        let (mut export, mut address) = (Vec::new(), answers.address);
+        for tensor in &program.answers {
+            export.push(builder.planes("export_planes", *tensor, address, pending)?);
+            address += (size(*tensor) * size_of::<f32>()) as u64;
+        }
+        let label = ended_by(&[builder.labels(logits, labels.address, pending)?]);
         let readout = ended_by(&export);
         let many: Vec<Launch> = (0..CHUNK).flat_map(|_| one.iter().cloned()).collect();
         let scratch = builder.scratch;
@@ -143,9 +149,9 @@ impl Session {
             chunk: Phase::new(&stream, many),
             readout: Phase::new(&stream, readout),
             label: Phase::new(&stream, label),
-            export: Phase::new(&stream, vec![export]),
+            export: Phase::new(&stream, export),
             input,
-            logits,
+            answers,
             labels,
             order,
             report,

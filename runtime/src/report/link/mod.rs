@@ -18,7 +18,7 @@ mod voice;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use firmware_bridge::Telemetry;
+use firmware_bridge::{MAX_DETECTIONS, Telemetry};
 
 use super::port::PortSpec;
 use super::telegrams::{self, About, Follower};
@@ -54,6 +54,8 @@ impl Shared {
 pub struct Link {
     shared: Arc<Shared>,
     listed: Option<Instant>,
+    /// It was said that a telegram does not hold all of a frame's detections.
+    cut_told: bool,
 }
 
 /// Where log lines for the other end are left.
@@ -71,7 +73,7 @@ impl Link {
             voice::live(port, &theirs);
             theirs.outbox.has_ended();
         })?;
-        Ok(Link { shared, listed: None })
+        Ok(Link { shared, listed: None, cut_told: false })
     }
 
     /// Where log lines for the other end are left.
@@ -100,6 +102,11 @@ impl Sink for Link {
         let now = Instant::now();
         if self.listed.is_none_or(|listed| now.duration_since(listed) >= every) {
             self.listed = Some(now);
+            if report.detections.len() > MAX_DETECTIONS && !std::mem::replace(&mut self.cut_told, true) {
+                log::warn!(
+                    "link: a telegram holds {MAX_DETECTIONS} detections; of more the surest are sent, and `found` tells how many there were"
+                );
+            }
             self.shared.outbox.news(Telemetry::Detections(telegrams::detections(report)));
         }
         Ok(())

@@ -58,9 +58,14 @@ pub(super) fn computer(uptime: Duration, temp_c: Option<f32>) -> MavMessage {
     })
 }
 
+/// The detection with the highest score; of equal ones the first.
+pub(super) fn surest(report: &Report) -> Option<&Detection> {
+    report.detections.iter().rev().max_by(|a, b| a.score.total_cmp(&b.score))
+}
+
 /// The surest detection; None when nothing is seen.
 pub(super) fn landing_target(report: &Report, spec: &MavlinkSpec) -> Option<MavMessage> {
-    let best = report.detections.iter().max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let best = surest(report)?;
     let (left, right) = across(best, report, spec.fov_deg);
     // Pixels are square: the angle down the picture is measured with the same focal length.
     let focal = focal_px(report, spec.fov_deg);

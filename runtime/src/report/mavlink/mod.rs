@@ -6,15 +6,17 @@
 //! | ONBOARD_COMPUTER_STATUS | every second | uptime, memory, hottest zone |
 //! | LANDING_TARGET | 10 times a second at most | the surest detection as angles from the picture's centre |
 //! | OBSTACLE_DISTANCE | the same, with `object=METRES` | bearings of what is seen, far away by its apparent size |
-//! | STATUSTEXT | when it happens | the camera's comings and goings, warnings |
+//! | STATUSTEXT | when it happens, tracks once a second at most | the camera's comings and goings, warnings, class and track of the target when it is another one |
 //!
 //! One camera measures no distance. LANDING_TARGET leaves it 0 (unknown), and OBSTACLE_DISTANCE is only sent when `object=` says how wide the things are
-//! that the network knows; bearings where nothing is seen are *unknown*, never *free*.
+//! that the network knows; bearings where nothing is seen are *unknown*, never *free*. Of many detections LANDING_TARGET tells the surest alone, and
+//! says so once in a STATUSTEXT; OBSTACLE_DISTANCE tells all.
 
 mod messages;
 mod spec;
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -48,6 +50,11 @@ pub struct Mavlink {
     told: Option<Instant>,
     camera: Option<CameraState>,
     temp_c: Option<f32>,
+    classes: Arc<[String]>,
+    /// The target's track as it was told last, and when.
+    named: Option<(u32, Instant)>,
+    /// It was said that not everything seen is a target.
+    cut_told: bool,
     lines: (TextEar, Receiver<Line>),
     bytes: Vec<u8>,
 }
@@ -59,8 +66,8 @@ type Line = (log::Level, String);
 pub type TextEar = SyncSender<Line>;
 
 impl Mavlink {
-    /// A sink for the port of `spec`, which need not be there yet; `desk` says how the service stands.
-    pub fn new(spec: MavlinkSpec, desk: Desk) -> Mavlink {
+    /// A sink for the port of `spec`, which need not be there yet; `desk` says how the service stands, `classes` what things are called.
+    pub fn new(spec: MavlinkSpec, desk: Desk, classes: Arc<[String]>) -> Mavlink {
         Mavlink {
             reopening: Reopening::new(spec.port.clone()),
             header: MavHeader { system_id: spec.system, component_id: COMPONENT, sequence: 0 },
@@ -72,6 +79,9 @@ impl Mavlink {
             told: None,
             camera: None,
             temp_c: None,
+            classes,
+            named: None,
+            cut_told: false,
             lines: sync_channel(LINES),
             bytes: Vec::with_capacity(280),
         }
@@ -94,6 +104,21 @@ impl Mavlink {
             self.port = None;
             self.reopening.lost(&error.to_string());
         }
+    }
+
+    /// Tells what the target is, when it is another one than before.
+    fn name_target(&mut self, report: &Report) {
+        let Some(best) = messages::surest(report) else { return };
+        if report.detections.len() > 1 && !std::mem::replace(&mut self.cut_told, true) {
+            self.say(&messages::text(log::Level::Info, "LANDING_TARGET is the surest of several"));
+        }
+        if best.track == 0 || self.named.is_some_and(|(track, told)| track == best.track || told.elapsed() < HEARTBEAT) {
+            return;
+        }
+        self.named = Some((best.track, Instant::now()));
+        let class = self.classes.get(usize::from(best.class)).map_or("?", String::as_str);
+        let line = format!("target {class} {:.0} % track {}", 100.0 * best.score, best.track);
+        self.say(&messages::text(log::Level::Info, &line));
     }
 
     /// What is due by the clock.
@@ -124,6 +149,7 @@ impl Sink for Mavlink {
             self.told = Some(Instant::now());
             if let Some(target) = messages::landing_target(report, &self.spec) {
                 self.say(&target);
+                self.name_target(report);
             }
             if let Some(width) = self.spec.object_m {
                 self.say(&messages::obstacles(report, &self.spec, width));

@@ -47,7 +47,7 @@ function show(head) {
   text("heat", last.temp_c == null ? "no sensor" : `${last.temp_c.toFixed(1)} °C`);
   text("camera", `${head.camera}; dropped ${last.dropped}, skipped ${last.skipped}, corrupt ${last.corrupt}`);
   text("engine", last.engine);
-  text("seen", last.detections.map(seen => `${seen.class} ${(100 * seen.score).toFixed(0)} %, ${seen.area.toFixed(0)} px`).join(" · ") || "nothing seen");
+  text("seen", last.detections.map(seen => `${seen.class}${seen.track ? ` #${seen.track}` : ""} ${(100 * seen.score).toFixed(0)} %, ${seen.area.toFixed(0)} px`).join(" · ") || "nothing seen");
 }
 
 async function turn() {

@@ -63,7 +63,10 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     for state in &network.manifest.states {
         states.push(lowering.tensor(shape_of(&state.shape)?, true, false));
     }
-    let logits = lowering.tensor(shape_of(&network.logits_shape())?, true, false);
+    let mut answers = Vec::new();
+    for answer in network.answers() {
+        answers.push(lowering.tensor(shape_of(&answer.shape)?, true, false));
+    }
     let find = |name: &str| match network.manifest.states.iter().position(|state| state.name == name) {
         Some(at) => states[at],
         None => drive,
@@ -94,12 +97,14 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     };
     let readout = {
         let mut graph = GraphLowering::new(&mut lowering, &network.readout, find)?;
-        let value = graph.output(0)?;
-        graph.store(value, logits, None, Decide::No)?;
+        for (at, answer) in answers.iter().enumerate() {
+            let value = graph.output(at)?;
+            graph.store(value, *answer, None, Decide::No)?;
+        }
         graph.ops
     };
     let Lowering { tensors, vectors, .. } = lowering;
-    Ok(Program { tensors, vectors, encode, accept, step, readout, frame, states, logits })
+    Ok(Program { tensors, vectors, encode, accept, step, readout, frame, states, answers })
 }
 
 struct Lowering {

@@ -1,0 +1,136 @@
+//! The readout's outputs: which there are, how large, and whether the task can read them.
+
+use super::Network;
+use super::manifest::{BoxesSection, Manifest, TaskKind};
+
+/// One output of the readout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its name in readout.onnx.
+    pub name: String,
+    /// Its shape, N = 1 first.
+    pub shape: Vec<usize>,
+}
+
+impl Answer {
+    /// How many numbers it holds.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Network {
+    /// The readout's outputs in the order in which engines hand them over: one behind the other.
+    pub fn answers(&self) -> Vec<Answer> {
+        let readout = &self.readout;
+        readout.outputs.iter().enumerate().map(|(at, name)| Answer { name: name.clone(), shape: readout.output_shape(at) }).collect()
+    }
+}
+
+/// Why the task of `manifest` cannot read these outputs, if it cannot.
+pub(super) fn check(manifest: &Manifest, answers: &[Answer]) -> Result<(), String> {
+    match (manifest.task.kind, &manifest.task.boxes) {
+        (TaskKind::Boxes, Some(boxes)) => check_boxes(manifest, boxes, answers),
+        _ => check_logits(manifest.task.classes.len(), answers),
+    }
+}
+
+fn check_logits(classes: usize, answers: &[Answer]) -> Result<(), String> {
+    match answers {
+        [logits] if logits.shape.len() == 4 && logits.shape[0] == 1 && logits.shape[1] == classes => Ok(()),
+        _ => {
+            let shapes: Vec<_> = answers.iter().map(|answer| format!("{:?}", answer.shape)).collect();
+            Err(format!(
+                "gives {}, but model.toml names {classes} classes: [1, {classes}, height, width] is needed",
+                if shapes.is_empty() { "[]".to_owned() } else { shapes.join(" and ") }
+            ))
+        }
+    }
+}
+
+fn check_boxes(manifest: &Manifest, boxes: &BoxesSection, answers: &[Answer]) -> Result<(), String> {
+    let classes = manifest.task.classes.len();
+    let outputs = boxes.outputs();
+    let shape = |name: &String| {
+        let found = answers.iter().find(|answer| answer.name == *name);
+        let names = || answers.iter().map(|answer| answer.name.as_str()).collect::<Vec<_>>().join(", ");
+        found
+            .map(|answer| &answer.shape)
+            .ok_or_else(|| format!("has no output '{name}', which [task.boxes] of model.toml needs; it gives {}", names()))
+    };
+    if let Some(stray) = answers.iter().find(|answer| !outputs.iter().any(|(scores, of)| *scores == answer.name || *of == answer.name)) {
+        return Err(format!("output '{}' is read by nothing in [task.boxes] of model.toml", stray.name));
+    }
+    for (at, (scores, of)) in outputs.iter().enumerate() {
+        let (given, given_boxes) = (shape(scores)?, shape(of)?);
+        let (wanted, wanted_boxes) = match boxes.strides.get(at) {
+            Some(stride) => {
+                let cells = |pixels: u32| pixels.div_ceil(*stride) as usize;
+                let (h, w) = (cells(manifest.input.height), cells(manifest.input.width));
+                (vec![1, classes, h, w], vec![1, 4 * boxes.distance.channels(), h, w])
+            }
+            None => {
+                let n = given.get(1).copied().unwrap_or(0);
+                (vec![1, n, classes], vec![1, n, 4])
+            }
+        };
+        for (name, given, wanted) in [(scores, given, wanted), (of, given_boxes, wanted_boxes)] {
+            if *given != wanted {
+                return Err(format!(
+                    "output '{name}' is {given:?}, but with {classes} classes and [task.boxes] of model.toml it is {wanted:?}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(boxes: &str) -> Manifest {
+        let text = format!(
+            "format = 1\nname = \"a\"\nversion = \"1\"\nlicence = \"MIT\"\norigin = \"a test\"\n[input]\nwidth = 36\nheight = 16\nchannels = 1\n\
+             mean = [0.0]\nstd = [1.0]\n[task]\nkind = \"boxes\"\nclasses = [\"person\", \"car\"]\n[task.boxes]\n{boxes}"
+        );
+        Manifest::parse(&text).unwrap()
+    }
+
+    fn answers(list: &[(&str, &[usize])]) -> Vec<Answer> {
+        list.iter().map(|(name, shape)| Answer { name: (*name).to_owned(), shape: shape.to_vec() }).collect()
+    }
+
+    #[test]
+    fn heads_have_a_cell_for_every_stride() {
+        let manifest = manifest("format = \"ltrb\"\nstrides = [8]");
+        check(&manifest, &answers(&[("boxes", &[1, 4, 2, 5]), ("scores", &[1, 2, 2, 5])])).unwrap();
+        for (list, words) in [
+            (answers(&[("scores", &[1, 2, 2, 5])]), "no output 'boxes'"),
+            (answers(&[("scores", &[1, 3, 2, 5]), ("boxes", &[1, 4, 2, 5])]), "'scores' is [1, 3, 2, 5]"),
+            (answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 4, 2, 4])]), "it is [1, 4, 2, 5]"),
+            (answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 4, 2, 5]), ("extra", &[1, 1])]), "'extra' is read by nothing"),
+        ] {
+            let refused = check(&manifest, &list).unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_distribution_has_a_channel_for_each_of_its_values() {
+        let manifest = manifest("format = \"ltrb\"\nstrides = [8]\ndistance = \"dfl:8\"");
+        check(&manifest, &answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 32, 2, 5])])).unwrap();
+    }
+
+    #[test]
+    fn ready_boxes_are_a_list() {
+        let manifest = manifest("format = \"xyxy\"\nunit = \"normalised\"");
+        check(&manifest, &answers(&[("boxes", &[1, 50, 4]), ("scores", &[1, 50, 2])])).unwrap();
+        assert!(check(&manifest, &answers(&[("boxes", &[1, 50, 4]), ("scores", &[1, 40, 2])])).is_err());
+    }
+}
