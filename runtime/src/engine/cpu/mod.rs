@@ -5,13 +5,19 @@
 //! for every instruction set of [`simd`] and spread over a fixed [`pool`] of threads. A graph with a node that is not covered
 //! runs on tract instead, whole, and the log says which node it was. What all this costs and what was tried is in `README.md` beside this file.
 
+pub mod across;
 #[cfg(test)]
 mod against_tract;
 pub mod conv_direct;
 pub mod conv_fft;
 pub mod conv_transposed;
+pub mod conv_winograd;
+mod depthwise;
 mod fallback;
 pub mod fft;
+pub mod gather;
+pub mod interpolate;
+mod lay_out;
 mod lower;
 pub mod machine;
 #[cfg(test)]

@@ -1,10 +1,20 @@
 //! How tensors lie in the engine's memory: every channel plane is one run of pixels, padded so that whole vectors may pass its end.
 
+use super::pool::Pool;
 use super::simd::MAX_LANES;
 
 /// Floats from one channel plane to the next.
 pub fn plane_stride(pixels: usize) -> usize {
     pixels.next_multiple_of(MAX_LANES)
+}
+
+/// Pixels of a work item that passes over them once.
+const ITEM: usize = 4096;
+
+/// Calls `work` for each of `channels` planes of `pixels`: planes that are too small for a work item of their own go several at a time.
+pub fn plane_items(pool: &mut Pool, channels: usize, pixels: usize, work: &(dyn Fn(usize) + Sync)) {
+    let each = (ITEM / pixels.max(1)).max(1);
+    pool.run(channels.div_ceil(each), &|_, item| (item * each..channels.min((item + 1) * each)).for_each(work));
 }
 
 /// A pointer the threads of one pool share. Each operator says which parts of what it points to a work item touches.

@@ -95,6 +95,23 @@ pub fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
     s.with_sign(s.where_less(magnitude, s.splat(0.625), small, large), x)
 }
 
+/// The error function.
+#[inline(always)]
+pub fn erf<S: Simd>(s: S, x: S::V) -> S::V {
+    let magnitude = s.abs(x);
+    let square = s.mul(x, x);
+    let small =
+        horner(s, square, [1.128_379_1, -0.376_126_26, 0.112_835_854, -0.026_853_813, 0.005_188_328_7, -0.000_801_020_13, 7.853_884e-5]);
+    // ln(1 - erf x) from 0.98 to 4.05, beyond which the nearest float to erf x is 1.
+    let log = horner(
+        s,
+        s.min(magnitude, s.splat(4.05)),
+        [-0.000_312_47, -1.127_202_3, -0.637_965, -0.103_256_2, 0.021_906_475, -0.002_964_005_6, 0.000_187_971_64],
+    );
+    let large = s.sub(s.splat(1.0), exp_negative(s, log));
+    s.with_sign(s.where_less(magnitude, s.splat(1.0), s.mul(magnitude, small), large), x)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -104,6 +121,7 @@ mod tests {
 
     #[derive(Clone, Copy, Debug)]
     enum Function {
+        Erf,
         Exp,
         Softplus,
         Sigmoid,
@@ -113,6 +131,7 @@ mod tests {
     impl Function {
         fn exact(self, x: f64) -> f64 {
             match self {
+                Function::Erf => exact_erf(x),
                 Function::Exp => x.exp(),
                 Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
                 Function::Sigmoid if x < 0.0 => x.exp() / (1.0 + x.exp()),
@@ -122,7 +141,20 @@ mod tests {
         }
     }
 
-    const ALL: [Function; 4] = [Function::Exp, Function::Softplus, Function::Sigmoid, Function::Tanh];
+    const ALL: [Function; 5] = [Function::Erf, Function::Exp, Function::Softplus, Function::Sigmoid, Function::Tanh];
+
+    /// The error function by its series, all of whose terms have one sign.
+    fn exact_erf(x: f64) -> f64 {
+        if x.abs() > 6.0 {
+            return x.signum();
+        }
+        let (mut term, mut sum) = (x, x);
+        for n in 1..200 {
+            term *= 2.0 * x * x / f64::from(2 * n + 1);
+            sum += term;
+        }
+        2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
+    }
 
     struct Apply(Function, f32);
 
@@ -132,6 +164,7 @@ mod tests {
         fn run<S: Simd>(self, s: S) -> f32 {
             let x = s.splat(self.1);
             let y = match self.0 {
+                Function::Erf => erf(s, x),
                 Function::Exp => exp(s, x),
                 Function::Softplus => softplus(s, x),
                 Function::Sigmoid => sigmoid(s, x),

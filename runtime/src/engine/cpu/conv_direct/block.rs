@@ -4,7 +4,7 @@ use crate::engine::cpu::planes::Shared;
 use crate::engine::cpu::simd::{Kernel, Simd};
 
 /// Most output channels of one register block.
-pub(super) const MOST: usize = 8;
+pub(in crate::engine::cpu) const MOST: usize = 8;
 
 /// Pixel vectors that go with `M` output channels.
 const fn vectors(registers: usize, m: usize) -> usize {
@@ -15,6 +15,7 @@ const fn vectors(registers: usize, m: usize) -> usize {
 pub(super) struct Block<'a> {
     pub weights: &'a [f32],
     pub bias: &'a [f32],
+    pub bounds: [f32; 2],
     pub taps: &'a [usize],
     /// The input channels' planes where they are read in place.
     pub planes: &'a [Shared],
@@ -25,8 +26,10 @@ pub(super) struct Block<'a> {
     pub start: usize,
     pub flat: usize,
     pub limit: usize,
-    pub strip: *mut f32,
-    pub strip_stride: usize,
+    /// Where each output channel's first pixel goes.
+    pub to: [Shared; MOST],
+    /// Planes that are added, if any.
+    pub added: &'a [Shared],
 }
 
 impl Kernel for Block<'_> {
@@ -55,11 +58,15 @@ impl Block<'_> {
         let mut done = 0;
         while done < self.flat {
             let left = self.flat - done;
-            // SAFETY: the group's pixels lie in the padded layout, and the strip has room past `flat` for whole groups.
+            // SAFETY: the group's pixels lie in the padded layout, and the target has room past `flat` for a vector.
             unsafe {
-                if left > (N - 1) * S::LANES && self.start + done + N * S::LANES <= self.limit {
+                let inside = |vectors: usize| left > (vectors - 1) * S::LANES && self.start + done + vectors * S::LANES <= self.limit;
+                if inside(N) {
                     self.group::<S, M, N>(s, done);
                     done += N * S::LANES;
+                } else if N > 2 && inside(2) {
+                    self.group::<S, M, 2>(s, done);
+                    done += 2 * S::LANES;
                 } else {
                     self.group::<S, M, 1>(s, done);
                     done += S::LANES;
@@ -99,10 +106,19 @@ impl Block<'_> {
                 }
             }
         }
-        for (m, sums) in sums.iter().enumerate() {
-            for (n, sum) in sums.iter().enumerate() {
-                // SAFETY: the strip holds `MOST` rows of `strip_stride`, which is the longest flat run and a group's slack.
-                unsafe { s.store(self.strip.add(m * self.strip_stride + done + n * S::LANES), *sum) };
+        for (added, sums) in self.added.iter().zip(&mut sums) {
+            for (n, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: a plane, padded to whole vectors.
+                *sum = s.add(*sum, unsafe { s.load(added.at(self.start + done + n * S::LANES)) });
+            }
+        }
+        let [low, high] = self.bounds.map(|x| s.splat(x));
+        for (to, sums) in self.to.iter().zip(&sums) {
+            for (n, &sum) in sums.iter().enumerate() {
+                // A NaN, in the second place, stays one.
+                let sum = s.min(high, s.max(low, sum));
+                // SAFETY: the target is a strip with slack for whole groups, or a plane padded to whole vectors.
+                unsafe { s.store(to.at(done + n * S::LANES), sum) };
             }
         }
     }

@@ -10,14 +10,17 @@
 mod block;
 mod geometry;
 
+use super::lay_out::LayOut;
 use super::planes::Shared;
 use super::pool::Pool;
-use super::simd::{Isa, MAX_LANES};
-use block::{Block, MOST};
+use super::simd::{Isa, Kernel, MAX_LANES, Simd};
+use block::Block;
+pub(super) use block::MOST;
 pub use geometry::Geometry;
 
-/// Flat pixels a work item computes, about.
+/// Flat pixels a work item computes, about; whole vectors of every register block.
 const ITEM: usize = 768;
+
 /// A convolution with its weights packed.
 pub struct ConvDirect {
     geometry: Geometry,
@@ -35,8 +38,12 @@ pub struct ConvDirect {
     channel: usize,
     /// Output rows of a work item.
     rows: usize,
-    /// Floats of a thread's own outputs, per channel.
+    /// Floats of a thread's own outputs, per channel; none where they are written in place.
     strip: usize,
+    /// Bounds of the outputs.
+    bounds: [f32; 2],
+    /// Other planes are added to the outputs.
+    adds: bool,
 }
 
 impl ConvDirect {
@@ -97,7 +104,9 @@ impl ConvDirect {
             phase,
             channel,
             rows,
-            strip: (rows * phase[1] + slack).next_multiple_of(MAX_LANES),
+            strip: if geometry.plain() { 0 } else { (rows * phase[1] + slack).next_multiple_of(MAX_LANES) },
+            bounds: [f32::NEG_INFINITY, f32::INFINITY],
+            adds: false,
         }
     }
 
@@ -106,47 +115,65 @@ impl ConvDirect {
         &self.geometry
     }
 
+    /// Keeps the outputs between two bounds.
+    pub fn bound(&mut self, bounds: [f32; 2]) {
+        self.bounds = bounds;
+    }
+
+    /// Whether it does.
+    pub fn bounded(&self) -> bool {
+        self.bounds != [f32::NEG_INFINITY, f32::INFINITY]
+    }
+
+    /// Adds other planes to the outputs, before they are bounded: `cout` more inputs. False where that is not to be had.
+    pub fn add(&mut self) -> bool {
+        self.adds = self.geometry.plain();
+        self.adds
+    }
+
     /// Floats of working space that [`ConvDirect::run`] needs with so many threads.
     pub fn scratch_floats(&self, threads: usize) -> usize {
         self.geometry.cin * self.channel + threads * MOST * self.strip
     }
 
-    /// Convolves `input` (one pointer per channel plane) into `output`, rows of the exact widths.
+    /// Convolves `input` (one pointer per channel plane, then those that are added) into `output`, rows of the exact widths.
     ///
     /// # Safety
-    /// The planes hold `input` and `output` pixels of the geometry (16 more floats can be read after each input), outputs overlap
-    /// nothing, and `scratch` points to [`ConvDirect::scratch_floats`] for this pool.
+    /// The planes hold `input` and `output` pixels of the geometry, padded to whole vectors (16 more floats can be read after each input),
+    /// outputs overlap nothing but what is added to them, and `scratch` points to [`ConvDirect::scratch_floats`] for this pool.
     pub unsafe fn run(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared]) {
         let Geometry { cin, cout, groups, .. } = self.geometry;
-        assert!(input.len() == cin && output.len() == cout, "{} and {} planes for {:?}", input.len(), output.len(), self.geometry);
+        let planes = cin + if self.adds { cout } else { 0 };
+        assert!(input.len() == planes && output.len() == cout, "{} and {} planes for {:?}", input.len(), output.len(), self.geometry);
+        if self.geometry.plain() {
+            self.run_in_place(pool, input, output);
+            return;
+        }
         let [oh, ow] = self.geometry.output();
         let strips = Shared(scratch.at(cin * self.channel));
-        if self.channel > 0 {
-            // SAFETY: each item lays out its own channel.
-            pool.run(cin, &|_, ci| unsafe { self.lay_out(input[ci].0, scratch.at(ci * self.channel)) });
-        }
+        // SAFETY: each item lays out its own channel.
+        pool.run(cin, &|_, ci| self.isa.run(Channel { conv: self, plane: input[ci].0, to: scratch.at(ci * self.channel) }));
         let parts = oh.div_ceil(self.rows);
         pool.run(self.blocks.len() * parts, &|thread, item| {
             let (block, part) = (item % self.blocks.len(), item / self.blocks.len());
             let (first, count) = self.blocks[block];
             let (top, bottom) = (part * self.rows, oh.min((part + 1) * self.rows));
             let group = first / (cout / groups);
-            let flat = (bottom - top - 1) * self.phase[1] + ow;
             let strip = strips.at(thread * MOST * self.strip);
             self.isa.run(Block {
                 weights: &self.weights[block],
                 bias: &self.bias[first..first + count],
+                bounds: self.bounds,
                 taps: &self.taps,
-                planes: if self.channel == 0 { &input[group * (cin / groups)..] } else { &[] },
+                planes: &[],
                 laid_out: scratch.at(group * (cin / groups) * self.channel),
                 channel: self.channel,
                 cin: cin / groups,
                 start: top * self.phase[1],
-                // In place, nothing past the padded plane may be read: the last vectors start earlier (never before the plane).
-                limit: if self.channel == 0 { self.phase[0] * self.phase[1] } else { usize::MAX },
-                flat,
-                strip,
-                strip_stride: self.strip,
+                limit: usize::MAX,
+                flat: (bottom - top - 1) * self.phase[1] + ow,
+                to: std::array::from_fn(|m| Shared(strip.wrapping_add(m * self.strip))),
+                added: &[],
             });
             for m in 0..count {
                 for y in top..bottom {
@@ -160,37 +187,80 @@ impl ConvDirect {
         });
     }
 
-    /// Lays one input plane out: phases of rows and columns, with the zero border.
-    ///
-    /// # Safety
-    /// `plane` holds the input, `to` one laid-out channel.
-    unsafe fn lay_out(&self, plane: *const f32, to: *mut f32) {
-        let Geometry { input: [h, w], begin, stride, .. } = self.geometry;
-        // SAFETY: the caller's promise.
-        let (plane, to) = unsafe { (std::slice::from_raw_parts(plane, h * w), std::slice::from_raw_parts_mut(to, self.channel)) };
-        let mut rows = to.chunks_exact_mut(self.phase[1]);
-        for py in 0..stride[0] {
-            for px in 0..stride[1] {
-                for r in 0..self.phase[0] {
-                    let row = rows.next().expect("a channel holds all phases");
-                    row.fill(0.0);
-                    let Some(y) = (r * stride[0] + py).checked_sub(begin[0]).filter(|&y| y < h) else { continue };
-                    let pixels = &plane[y * w..][..w];
-                    // Column c of the phase is input column c * stride + px - begin.
-                    let first = begin[1].saturating_sub(px).div_ceil(stride[1]).min(row.len());
-                    let from = first * stride[1] + px - begin[1].min(first * stride[1] + px);
-                    if stride[1] == 1 {
-                        let n = w.saturating_sub(from).min(row.len() - first);
-                        row[first..first + n].copy_from_slice(&pixels[from..from + n]);
-                    } else {
-                        for (to, pixel) in row[first..].iter_mut().zip(pixels.get(from..).unwrap_or(&[]).iter().step_by(stride[1])) {
-                            *to = *pixel;
-                        }
-                    }
-                }
+    /// A product over pixels, from plane to plane.
+    fn run_in_place(&self, pool: &mut Pool, input: &[Shared], output: &[Shared]) {
+        let Geometry { cin, cout, groups, input: [h, w], .. } = self.geometry;
+        let pixels = h * w;
+        pool.run(self.blocks.len() * pixels.div_ceil(ITEM), &|_, item| {
+            let (block, start) = (item % self.blocks.len(), item / self.blocks.len() * ITEM);
+            let (first, count) = self.blocks[block];
+            let group = first / (cout / groups);
+            self.isa.run(Block {
+                weights: &self.weights[block],
+                bias: &self.bias[first..first + count],
+                bounds: self.bounds,
+                taps: &self.taps,
+                planes: &input[group * (cin / groups)..][..cin / groups],
+                laid_out: std::ptr::null(),
+                channel: 0,
+                cin: cin / groups,
+                start,
+                // Nothing past the padded plane may be read: the last vectors are taken one by one.
+                limit: pixels,
+                flat: ITEM.min(pixels - start),
+                to: std::array::from_fn(|m| Shared(output[first + m.min(count - 1)].at(start))),
+                added: if self.adds { &input[cin + first..][..count] } else { &[] },
+            });
+        });
+    }
+}
+
+/// `m` rows of sums over `cin` rows of `from`, `stride` floats apart, each with its `weights` (`[ci][m]`): whole vectors that cover `count`
+/// floats, `stride` floats apart in `to`.
+#[expect(clippy::too_many_arguments)]
+pub(super) fn product(isa: Isa, weights: &[f32], m: usize, from: *const f32, stride: usize, cin: usize, count: usize, to: *mut f32) {
+    isa.run(Block {
+        weights,
+        bias: &[0.0; MOST][..m],
+        bounds: [f32::NEG_INFINITY, f32::INFINITY],
+        taps: &[0],
+        planes: &[],
+        laid_out: from,
+        channel: stride,
+        cin,
+        start: 0,
+        limit: usize::MAX,
+        flat: count,
+        to: std::array::from_fn(|at| Shared(to.wrapping_add(at * stride))),
+        added: &[],
+    });
+}
+
+/// Lays one input plane out: phases of rows and columns, with the zero border.
+struct Channel<'a> {
+    conv: &'a ConvDirect,
+    plane: *const f32,
+    to: *mut f32,
+}
+
+impl Kernel for Channel<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Geometry { input: [h, w], begin, stride, .. } = self.conv.geometry;
+        let [high, wide] = self.conv.phase;
+        let row = LayOut { wide: w, begin: begin[1], stride: stride[1], phase: wide, border: 0.0 };
+        for (at, (py, px)) in (0..stride[0]).flat_map(|py| (0..stride[1]).map(move |px| (py, px))).enumerate() {
+            let phase = row.phase(px);
+            for r in 0..high {
+                let from = (r * stride[0] + py).checked_sub(begin[0]).filter(|&y| y < h).map(|y| self.plane.wrapping_add(y * w));
+                // SAFETY: a channel holds all phases and more than a vector behind them, and is written front to back.
+                unsafe { phase.row(s, from, self.to.wrapping_add((at * high + r) * wide)) };
             }
         }
-        rows.into_remainder().fill(0.0);
+        let done = stride[0] * stride[1] * high * wide;
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.to.wrapping_add(done), self.conv.channel - done) }.fill(0.0);
     }
 }
 

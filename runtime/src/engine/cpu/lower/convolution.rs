@@ -6,6 +6,8 @@ use super::{Lowering, Size, Source, Value, size_of, whole};
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
 use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
 use crate::engine::cpu::conv_transposed::Transposed;
+use crate::engine::cpu::conv_winograd::{self, ConvWinograd};
+use crate::engine::cpu::depthwise::{Depthwise, Window};
 use crate::engine::cpu::machine::{Operation, View};
 use crate::engine::cpu::onnx::{Attributes, Constant};
 use crate::engine::cpu::rates::Rates;
@@ -16,11 +18,19 @@ const SPECTRA_BYTES: usize = 96 << 20;
 impl Lowering<'_> {
     pub(super) fn convolution(&mut self, node: &NodeProto) -> Result<Value, String> {
         let attributes = Attributes(node);
-        let (id, size) = self.tensor(node, 0)?;
+        // A border that was laid before it is its own.
+        let (id, size, border) = match *self.get(node, 0)? {
+            Value::Padded(id, size, border) => (id, size, border),
+            _ => {
+                let (id, size) = self.tensor(node, 0)?;
+                (id, size, [0; 4])
+            }
+        };
         let (weights, bias) = self.parameters(node)?;
         let [cout, per_group, kh, kw] = weights.shape[..] else { return Err(format!("weights of {:?}", weights.shape)) };
         let groups = attributes.int("group", 1);
-        let [top, left, bottom, right] = attributes.ints("pads", [0; 4])?;
+        let pads = attributes.ints("pads", [0; 4])?;
+        let [top, left, bottom, right] = [0, 1, 2, 3].map(|at| pads[at] + border[at]);
         let geometry = Geometry {
             cin: size.channels,
             cout,
@@ -92,7 +102,7 @@ impl Lowering<'_> {
         let weights = self.constants(node, 1)?.clone();
         let bias = match self.optional(node, 2) {
             Some(Value::Constant(bias)) => bias.values.clone(),
-            Some(Value::Tensor(..)) => return Err("the bias is not constant".into()),
+            Some(_) => return Err("the bias is not constant".into()),
             None => Vec::new(),
         };
         match Attributes(node).text("auto_pad") {
@@ -101,28 +111,39 @@ impl Lowering<'_> {
         }
     }
 
-    /// Adds a convolution in the cheaper form.
+    /// Adds a convolution in the cheapest form.
     fn convolve(&mut self, geometry: Geometry, weights: &[f32], bias: &[f32], input: View, output: View) {
-        let operation = match self.tiling(&geometry) {
-            Some((shape, tiling)) => Operation::Fourier { conv: ConvFft::new(shape, tiling, self.isa, weights, bias), input, output },
-            None => Operation::Direct { conv: ConvDirect::new(geometry, self.isa, weights, bias), input, output },
+        let rates = Rates::of(self.isa);
+        let direct = geometry.macs() as f64 * rates.direct_ns;
+        let transforms = self.tiling(&geometry, &rates).filter(|(_, tiling)| tiling.cost_ns < direct);
+        let filtering = conv_winograd::cost_ns(&geometry, &rates).filter(|&cost| cost < direct);
+        let operation = match (transforms, filtering) {
+            (Some((shape, tiling)), filtering) if filtering.is_none_or(|cost| tiling.cost_ns < cost) => {
+                Operation::Fourier { conv: ConvFft::new(shape, tiling, self.isa, weights, bias), input, output }
+            }
+            (_, Some(_)) => Operation::Winograd { conv: ConvWinograd::new(geometry, self.isa, weights, bias), input, output },
+            _ if geometry.groups == geometry.cin && geometry.groups == geometry.cout && geometry.groups > 1 => {
+                let bias = if bias.is_empty() { vec![0.0; geometry.cout] } else { bias.to_vec() };
+                let window = Window::Sum { weights: weights.to_vec(), bias };
+                Operation::Depthwise { conv: Depthwise::new(geometry, self.isa, window), input, output }
+            }
+            _ => Operation::Direct { conv: ConvDirect::new(geometry, self.isa, weights, bias), input, output },
         };
         self.operations.push(operation);
     }
 
-    /// A tiling where transforms are cheaper than the direct form.
-    fn tiling(&self, g: &Geometry) -> Option<(Shape, Tiling)> {
+    /// The best tiling for transforms.
+    fn tiling(&self, g: &Geometry, rates: &Rates) -> Option<(Shape, Tiling)> {
         if g.groups != 1 || g.stride != [1, 1] || g.dilation != [1, 1] {
             return None;
         }
         let shape = Shape { cin: g.cin, cout: g.cout, input: g.input, kernel: g.kernel, begin: g.begin, end: g.end };
-        let rates = Rates::of(self.isa);
-        let tiling = Tiling::choose(&shape, &rates, SPECTRA_BYTES)?;
-        (tiling.cost_ns < g.macs() as f64 * rates.direct_ns).then_some((shape, tiling))
+        let tiling = Tiling::choose(&shape, rates, SPECTRA_BYTES)?;
+        Some((shape, tiling))
     }
 
     /// Where a node writes: the buffer of the graph's output that it makes, or a new one.
-    fn destination(&mut self, node: &NodeProto, size: Size) -> (Value, View) {
+    pub(super) fn destination(&mut self, node: &NodeProto, size: Size) -> (Value, View) {
         let bound = self.outputs.iter().find(|bound| bound.name == node.output[0] && size_of(&bound.shape) == Some(size));
         let buffer = bound.map_or_else(|| self.layout.buffer(size.channels, size.pixels()), |bound| bound.buffer);
         let view = whole(buffer, size.channels);

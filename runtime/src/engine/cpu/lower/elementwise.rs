@@ -3,7 +3,7 @@
 use tract_onnx::pb::NodeProto;
 
 use super::{Id, Lowering, Size, Source, Value};
-use crate::engine::cpu::machine::Plane;
+use crate::engine::cpu::machine::{Operation, Plane, View};
 use crate::engine::cpu::pointwise::Op;
 
 impl Lowering<'_> {
@@ -20,27 +20,43 @@ impl Lowering<'_> {
     }
 
     pub(super) fn binary(&mut self, node: &NodeProto, op: Op) -> Result<Value, String> {
+        if let (Value::Constant(a), Value::Constant(b)) = (self.get(node, 0)?, self.get(node, 1)?) {
+            scalar(op, 0.0, 1.0).ok_or("of constants it is not covered")?;
+            return Ok(Value::Constant(a.zip(b, |x, y| scalar(op, x, y).unwrap_or(x))?));
+        }
+        let size = self.common(node, &[0, 1])?;
         let (a, b) = (self.get(node, 0)?.clone(), self.get(node, 1)?.clone());
-        let size = match (&a, &b) {
-            (Value::Constant(a), Value::Constant(b)) => return Ok(Value::Constant(a.zip(b, |x, y| scalar(op, x, y))?)),
-            (Value::Tensor(_, a), Value::Tensor(_, b)) => {
-                let wide = |a: usize, b: usize| if a == 1 { b } else { a };
-                Size { channels: wide(a.channels, b.channels), rows: wide(a.rows, b.rows), columns: wide(a.columns, b.columns) }
-            }
-            (Value::Tensor(_, size), Value::Constant(_)) | (Value::Constant(_), Value::Tensor(_, size)) => *size,
-        };
-        let operands = [a, b].into_iter().map(|value| self.operand(value, size)).collect::<Result<_, _>>()?;
-        Ok(self.apply(op, operands, size))
+        let a = self.operand(a, size)?;
+        // One division for each pixel, not one for each pixel of each channel.
+        if let (Op::Div, &Value::Tensor(b, own)) = (op, &b)
+            && own.channels < size.channels
+        {
+            let one = self.number(1.0);
+            let inverse = self.apply(Op::Div, vec![one, b], own);
+            let inverse = self.operand(inverse, size)?;
+            return Ok(self.apply(Op::Mul, vec![a, inverse], size));
+        }
+        let b = self.operand(b, size)?;
+        Ok(self.apply(op, vec![a, b], size))
     }
 
     /// A value as an operand of an expression of this size.
-    fn operand(&mut self, value: Value, size: Size) -> Result<Id, String> {
+    pub(super) fn operand(&mut self, value: Value, size: Size) -> Result<Id, String> {
         match value {
             Value::Tensor(id, own) if own == size => Ok(id),
             Value::Tensor(id, own) if own.channels == 1 && own.pixels() == size.pixels() && own.rows == size.rows => {
                 let plane = self.evaluate(id, own, None)[0];
                 Ok(self.source(Source::View(vec![plane; size.channels])))
             }
+            Value::Tensor(id, own) if own.pixels() == 1 && (own.channels == size.channels || own.channels == 1) => {
+                // One number for each channel, or one for all.
+                let input = self.evaluate(id, own, None);
+                let input: View = (0..size.channels).map(|channel| input[channel % own.channels]).collect();
+                let table = self.layout.table(&vec![0.0; size.channels]);
+                self.operations.push(Operation::Spread { input, table });
+                Ok(self.source(Source::Table(table)))
+            }
+            Value::Padded(..) => Err("a border is not in memory".into()),
             Value::Tensor(_, own) => Err(format!("{own:?} cannot be combined with {size:?}")),
             Value::Constant(constant) => {
                 if let Some(x) = constant.number() {
@@ -63,9 +79,10 @@ impl Lowering<'_> {
     }
 }
 
-/// An operator on numbers known at load: the exactness of the standard library costs nothing.
-pub(super) fn scalar(op: Op, a: f32, b: f32) -> f32 {
-    match op {
+/// An operator of two operands at most on numbers known at load, by the standard library; None where that has none.
+pub(super) fn scalar(op: Op, a: f32, b: f32) -> Option<f32> {
+    Some(match op {
+        Op::Copy => a,
         Op::Add => a + b,
         Op::Sub => a - b,
         Op::Mul => a * b,
@@ -78,13 +95,9 @@ pub(super) fn scalar(op: Op, a: f32, b: f32) -> f32 {
         Op::Exp => a.exp(),
         Op::Abs => a.abs(),
         Op::Sqrt => a.sqrt(),
-        Op::Leak => {
-            if a < 0.0 {
-                a * b
-            } else {
-                a
-            }
-        }
-        Op::Copy | Op::MulAdd | Op::SubMul | Op::Moments => a,
-    }
+        Op::Leak if a < 0.0 => a * b,
+        Op::Leak => a,
+        Op::Less => f32::from(u8::from(a < b)),
+        Op::Erf | Op::MulAdd | Op::SubMul | Op::Select | Op::Moments => return None,
+    })
 }

@@ -3,11 +3,16 @@
 //! Element-wise nodes become expressions that are only evaluated where something needs their values in memory: a convolution, a
 //! norm's statistics, or an output of the graph. So a whole chain, up to the new hidden state and how far it moved, is one pass.
 
+mod activations;
 mod chain;
 mod channels;
 mod convolution;
 mod elementwise;
+mod fuse;
 mod norm;
+mod pooling;
+mod reduce;
+mod spatial;
 
 use std::collections::HashMap;
 
@@ -17,7 +22,7 @@ use super::machine::{Buffer, Layout, Operation, Plane, Table, View};
 use super::onnx::{Attributes, Constant, constant};
 use super::pointwise::Op;
 use super::simd::Isa;
-use elementwise::scalar;
+use reduce::Reduction;
 
 /// An expression's number.
 type Id = usize;
@@ -52,6 +57,8 @@ enum Source {
 enum Value {
     /// An expression and its size.
     Tensor(Id, Size),
+    /// An expression, its size, and zeros above, left, below and right of it: what a convolution takes as it is.
+    Padded(Id, Size, [usize; 4]),
     /// Known when the graph is loaded.
     Constant(Constant),
 }
@@ -104,7 +111,7 @@ pub fn lower(graph: &GraphProto, isa: Isa, layout: &mut Layout, inputs: &[Bound]
     if let Some(missing) = outputs.iter().find(|output| !lowering.values.contains_key(&output.name)) {
         return Err(format!("no node computes output '{}'", missing.name));
     }
-    Ok(lowering.operations)
+    Ok(fuse::fuse(lowering.operations))
 }
 
 fn size_of(shape: &[usize]) -> Option<Size> {
@@ -135,7 +142,11 @@ impl Lowering<'_> {
     /// Gives a value its name; an output of the graph goes to its buffer and is measured.
     fn define(&mut self, name: &str, value: Value) -> Result<(), String> {
         if let Some(bound) = self.outputs.iter().find(|bound| bound.name == name) {
-            let Value::Tensor(id, size) = value else { return Err("an output that is constant".into()) };
+            let (id, size) = match value {
+                Value::Tensor(id, size) => (id, size),
+                Value::Padded(id, size, pads) => self.bordered(id, size, pads),
+                Value::Constant(_) => return Err("an output that is constant".into()),
+            };
             if size_of(&bound.shape) != Some(size) {
                 return Err(format!("'{name}' is {size:?}, not {:?}", bound.shape));
             }
@@ -157,17 +168,28 @@ impl Lowering<'_> {
         node.input.get(at).filter(|name| !name.is_empty()).and_then(|name| self.values.get(name))
     }
 
-    fn tensor(&self, node: &NodeProto, at: usize) -> Result<(Id, Size), String> {
+    /// An operand that is computed, without a border.
+    fn tensor(&mut self, node: &NodeProto, at: usize) -> Result<(Id, Size), String> {
+        self.in_memory(node, at)?;
         match self.get(node, at)? {
             Value::Tensor(id, size) => Ok((*id, *size)),
-            Value::Constant(_) => Err(format!("input {at} is constant")),
+            _ => Err(format!("input {at} is constant")),
         }
+    }
+
+    /// Lays an operand's border, if it has one that nobody has needed in memory yet.
+    fn in_memory(&mut self, node: &NodeProto, at: usize) -> Result<(), String> {
+        if let &Value::Padded(id, size, pads) = self.get(node, at)? {
+            let (id, size) = self.bordered(id, size, pads);
+            self.values.insert(node.input[at].clone(), Value::Tensor(id, size));
+        }
+        Ok(())
     }
 
     fn constants(&self, node: &NodeProto, at: usize) -> Result<&Constant, String> {
         match self.get(node, at)? {
             Value::Constant(constant) => Ok(constant),
-            Value::Tensor(..) => Err(format!("input {at} ('{}') is not constant", node.input[at])),
+            _ => Err(format!("input {at} ('{}') is not constant", node.input[at])),
         }
     }
 
@@ -177,45 +199,45 @@ impl Lowering<'_> {
         if !node.domain.is_empty() && node.domain != "ai.onnx" {
             return Err(format!("operators of '{}' are not known", node.domain));
         }
-        let unary = |op| (op, Vec::new());
-        let (op, more) = match node.op_type.as_str() {
-            "Constant" => return Ok(vec![Value::Constant(attributes.constant()?)]),
-            "Identity" | "Dropout" => return Ok(vec![self.get(node, 0)?.clone()]),
-            "Conv" => return self.convolution(node).map(|value| vec![value]),
-            "ConvTranspose" => return self.transposed(node).map(|value| vec![value]),
-            "InstanceNormalization" => return self.instance_norm(node).map(|value| vec![value]),
-            "BatchNormalization" => return self.batch_norm(node).map(|value| vec![value]),
-            "Concat" => return self.concat(node).map(|value| vec![value]),
-            "Split" => return self.split(node),
-            "Slice" => return self.slice(node).map(|value| vec![value]),
-            "Add" => return self.binary(node, Op::Add).map(|value| vec![value]),
-            "Sub" => return self.binary(node, Op::Sub).map(|value| vec![value]),
-            "Mul" => return self.binary(node, Op::Mul).map(|value| vec![value]),
-            "Div" => return self.binary(node, Op::Div).map(|value| vec![value]),
-            "Min" if node.input.len() == 2 => return self.binary(node, Op::Min).map(|value| vec![value]),
-            "Max" if node.input.len() == 2 => return self.binary(node, Op::Max).map(|value| vec![value]),
-            "Softplus" => unary(Op::Softplus),
-            "Sigmoid" => unary(Op::Sigmoid),
-            "Tanh" => unary(Op::Tanh),
-            "Exp" => unary(Op::Exp),
-            "Abs" => unary(Op::Abs),
-            "Sqrt" => unary(Op::Sqrt),
-            "Relu" => (Op::Max, vec![0.0]),
-            "Neg" => (Op::Mul, vec![-1.0]),
-            "LeakyRelu" => (Op::Leak, vec![attributes.float("alpha", 0.01)]),
-            "Clip" => return self.clip(node).map(|value| vec![value]),
-            _ => return Err("is not covered".into()),
-        };
-        if let Value::Constant(constant) = self.get(node, 0)? {
-            // A few numbers at load; the exactness of the standard library costs nothing.
-            let b = more.first().copied().unwrap_or(0.0);
-            return Ok(vec![Value::Constant(constant.map(|a| scalar(op, a, b)))]);
+        let one = |value: Result<Value, String>| value.map(|value| vec![value]);
+        match node.op_type.as_str() {
+            "Constant" => Ok(vec![Value::Constant(attributes.constant()?)]),
+            "Identity" | "Dropout" => Ok(vec![self.get(node, 0)?.clone()]),
+            "Conv" => one(self.convolution(node)),
+            "ConvTranspose" => one(self.transposed(node)),
+            "InstanceNormalization" => one(self.instance_norm(node)),
+            "BatchNormalization" => one(self.batch_norm(node)),
+            "Concat" => one(self.concat(node)),
+            "Split" => self.split(node),
+            "Slice" => one(self.slice(node)),
+            "Resize" => one(self.resize(node)),
+            "Pad" => one(self.pad(node)),
+            "DepthToSpace" => one(self.depth_to_space(node)),
+            "SpaceToDepth" => {
+                let (id, size) = self.tensor(node, 0)?;
+                one(self.space_to_depth(node, id, size, attributes.int("blocksize", 0), false))
+            }
+            "MaxPool" => one(self.pooled(node, true)),
+            "AveragePool" => one(self.pooled(node, false)),
+            "Softmax" => one(self.softmax(node)),
+            "Add" => one(self.binary(node, Op::Add)),
+            "Sub" => one(self.binary(node, Op::Sub)),
+            "Mul" => one(self.binary(node, Op::Mul)),
+            "Div" => one(self.binary(node, Op::Div)),
+            "Min" if node.input.len() == 2 => one(self.binary(node, Op::Min)),
+            "Max" if node.input.len() == 2 => one(self.binary(node, Op::Max)),
+            "Min" => one(self.several(node, Op::Min)),
+            "Max" => one(self.several(node, Op::Max)),
+            "Sum" | "Mean" => one(self.several(node, Op::Add)),
+            "Pow" => one(self.pow(node)),
+            "PRelu" => one(self.prelu(node)),
+            "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "Equal" => one(self.compare(node)),
+            "Where" => one(self.select(node)),
+            "Clip" => one(self.clip(node)),
+            operator => match Reduction::of(operator) {
+                Some(reduction) => one(self.reduce(node, reduction)),
+                None => one(self.unary(node)?.ok_or_else(|| "is not covered".to_owned())),
+            },
         }
-        let (a, size) = self.tensor(node, 0)?;
-        let mut operands = vec![a];
-        for x in more {
-            operands.push(self.number(x));
-        }
-        Ok(vec![self.apply(op, operands, size)])
     }
 }

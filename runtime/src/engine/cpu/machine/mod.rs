@@ -9,7 +9,7 @@ use super::simd::Isa;
 use super::statistics::Normal;
 use crate::network::halting::Moments;
 pub use layout::Layout;
-pub use operation::{Buffer, Operation, Plane, Table, View};
+pub use operation::{Buffer, Operation, Plane, PlaneWork, Table, View};
 
 /// Rows of a shuffle that are one work item.
 const SHUFFLED: usize = 32;
@@ -87,6 +87,31 @@ impl Machine {
                 outputs.extend(output.iter().map(address));
                 // SAFETY: as above; the arena has slack behind its last plane.
                 unsafe { conv.run(&mut self.pool, self.scratch.start(), inputs, outputs) };
+            }
+            Operation::Winograd { conv, input, output } => {
+                inputs.extend(input.iter().map(address));
+                outputs.extend(output.iter().map(address));
+                // SAFETY: as above.
+                unsafe { conv.run(&mut self.pool, self.scratch.start(), inputs, outputs) };
+            }
+            Operation::Depthwise { conv, input, output } => {
+                inputs.extend(input.iter().map(address));
+                outputs.extend(output.iter().map(address));
+                // SAFETY: as above.
+                unsafe { conv.run(&mut self.pool, self.scratch.start(), inputs, outputs) };
+            }
+            Operation::Planes { work, input, output } => {
+                inputs.extend(input.iter().map(address));
+                outputs.extend(output.iter().map(address));
+                // SAFETY: as above.
+                unsafe { work.run(self.isa, &mut self.pool, self.scratch.start(), inputs, outputs) };
+            }
+            Operation::Spread { input, table } => {
+                let table = self.layout.tables[table.0];
+                for (channel, plane) in input.iter().enumerate() {
+                    // SAFETY: a plane of one pixel, and an entry for each channel.
+                    unsafe { *entries.at(table + channel) = *address(plane).0 };
+                }
             }
             Operation::Shuffle { shuffle, input, output } => {
                 inputs.extend(input.iter().map(address));

@@ -3,7 +3,12 @@
 use crate::engine::cpu::conv_direct::ConvDirect;
 use crate::engine::cpu::conv_fft::ConvFft;
 use crate::engine::cpu::conv_transposed::Shuffle;
-use crate::engine::cpu::pointwise::Program;
+use crate::engine::cpu::conv_winograd::ConvWinograd;
+use crate::engine::cpu::depthwise::{Depthwise, Window};
+use crate::engine::cpu::planes::Shared;
+use crate::engine::cpu::pointwise::{Program, Target};
+use crate::engine::cpu::pool::Pool;
+use crate::engine::cpu::simd::Isa;
 
 /// A tensor of `channels` planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +30,18 @@ pub struct Plane {
 /// The channels of a value, wherever they lie: concatenation and slicing along channels cost nothing.
 pub type View = Vec<Plane>;
 
+/// Work on whole planes that needs no more than to be told where they are.
+pub trait PlaneWork: Send + Sync {
+    /// Does it.
+    ///
+    /// # Safety
+    /// The planes are of the sizes that the work was made for, each padded to a multiple of 16 floats; outputs overlap nothing.
+    unsafe fn run(&self, isa: Isa, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared]);
+
+    /// What it is, for `bench`.
+    fn describe(&self) -> String;
+}
+
 /// What a graph is lowered to.
 pub enum Operation {
     /// A convolution by Fourier transforms.
@@ -44,6 +61,40 @@ pub enum Operation {
         input: View,
         /// Output channels.
         output: View,
+    },
+    /// A 3x3 convolution by minimal filtering.
+    Winograd {
+        /// With its weights.
+        conv: ConvWinograd,
+        /// Input channels.
+        input: View,
+        /// Output channels.
+        output: View,
+    },
+    /// A window over each channel by itself.
+    Depthwise {
+        /// With its weights.
+        conv: Depthwise,
+        /// Input channels.
+        input: View,
+        /// Output channels.
+        output: View,
+    },
+    /// Work on whole planes.
+    Planes {
+        /// What is done.
+        work: Box<dyn PlaneWork>,
+        /// What it reads.
+        input: View,
+        /// What it writes.
+        output: View,
+    },
+    /// One pixel of each plane, as a table.
+    Spread {
+        /// Planes of one pixel.
+        input: View,
+        /// One entry for each.
+        table: Table,
     },
     /// Planes laid into each other: the second half of a transposed convolution.
     Shuffle {
@@ -90,9 +141,32 @@ impl Operation {
         match self {
             Operation::Fourier { input, output, .. }
             | Operation::Direct { input, output, .. }
+            | Operation::Winograd { input, output, .. }
+            | Operation::Depthwise { input, output, .. }
+            | Operation::Planes { input, output, .. }
             | Operation::Shuffle { input, output, .. } => Box::new(input.iter().chain(output)),
-            Operation::Normal { input, .. } => Box::new(input.iter()),
+            Operation::Normal { input, .. } | Operation::Spread { input, .. } => Box::new(input.iter()),
             Operation::Pointwise { planes, .. } => Box::new(planes.iter()),
+        }
+    }
+
+    /// Every plane it writes.
+    pub fn writes(&self) -> Box<dyn Iterator<Item = &Plane> + '_> {
+        match self {
+            Operation::Fourier { output, .. }
+            | Operation::Direct { output, .. }
+            | Operation::Winograd { output, .. }
+            | Operation::Depthwise { output, .. }
+            | Operation::Planes { output, .. }
+            | Operation::Shuffle { output, .. } => Box::new(output.iter()),
+            Operation::Normal { .. } | Operation::Spread { .. } => Box::new(std::iter::empty()),
+            Operation::Pointwise { program, planes, .. } => {
+                let written = program.instructions.iter().filter_map(|instruction| match instruction.to {
+                    Target::Plane(tensor) => Some(tensor),
+                    Target::Kept(_) => None,
+                });
+                Box::new(written.flat_map(|tensor| &planes[tensor * program.channels..][..program.channels]))
+            }
         }
     }
 
@@ -100,8 +174,11 @@ impl Operation {
         match self {
             Operation::Fourier { input, output, .. }
             | Operation::Direct { input, output, .. }
+            | Operation::Winograd { input, output, .. }
+            | Operation::Depthwise { input, output, .. }
+            | Operation::Planes { input, output, .. }
             | Operation::Shuffle { input, output, .. } => Box::new(input.iter_mut().chain(output)),
-            Operation::Normal { input, .. } => Box::new(input.iter_mut()),
+            Operation::Normal { input, .. } | Operation::Spread { input, .. } => Box::new(input.iter_mut()),
             Operation::Pointwise { planes, .. } => Box::new(planes.iter_mut()),
         }
     }
@@ -111,7 +188,14 @@ impl Operation {
         match self {
             Operation::Fourier { conv, .. } => conv.shape().direct_macs(),
             Operation::Direct { conv, .. } => conv.geometry().macs(),
-            Operation::Shuffle { .. } | Operation::Normal { .. } | Operation::Pointwise { .. } => 0,
+            Operation::Winograd { conv, .. } => conv.geometry().macs(),
+            Operation::Depthwise { conv, .. } if *conv.window() != Window::Greatest => conv.geometry().macs(),
+            Operation::Depthwise { .. }
+            | Operation::Planes { .. }
+            | Operation::Spread { .. }
+            | Operation::Shuffle { .. }
+            | Operation::Normal { .. }
+            | Operation::Pointwise { .. } => 0,
         }
     }
 
@@ -119,7 +203,9 @@ impl Operation {
         match self {
             Operation::Fourier { conv, .. } => conv.scratch_floats(threads),
             Operation::Direct { conv, .. } => conv.scratch_floats(threads),
-            Operation::Shuffle { .. } | Operation::Normal { .. } => 0,
+            Operation::Winograd { conv, .. } => conv.scratch_floats(threads),
+            Operation::Depthwise { conv, .. } => conv.scratch_floats(threads),
+            Operation::Planes { .. } | Operation::Spread { .. } | Operation::Shuffle { .. } | Operation::Normal { .. } => 0,
             Operation::Pointwise { program, .. } => program.scratch_floats(threads),
         }
     }
@@ -146,6 +232,17 @@ impl std::fmt::Display for Operation {
                 let g = conv.geometry();
                 write!(out, "convolution {}x{} of {} to {} channels, direct", g.kernel[0], g.kernel[1], g.cin, g.cout)
             }
+            Operation::Winograd { conv, .. } => {
+                let g = conv.geometry();
+                write!(out, "convolution 3x3 of {} to {} channels by minimal filtering", g.cin, g.cout)
+            }
+            Operation::Depthwise { conv, .. } => {
+                let g = conv.geometry();
+                let what = if *conv.window() == Window::Greatest { "greatest of" } else { "convolution" };
+                write!(out, "{what} {}x{} on {} channels, each by itself", g.kernel[0], g.kernel[1], g.cout)
+            }
+            Operation::Planes { work, input, output } => write!(out, "{}, {} planes to {}", work.describe(), input.len(), output.len()),
+            Operation::Spread { input, .. } => write!(out, "{} numbers, one for each channel", input.len()),
             Operation::Shuffle { input, output, .. } => write!(out, "{} planes laid into {}", input.len(), output.len()),
             Operation::Normal { input, .. } => write!(out, "statistics of {} channels", input.len()),
             Operation::Pointwise { program, .. } => {

@@ -100,6 +100,7 @@ unsafe fn apply<S: Simd>(s: S, op: Op, from: From, to: *mut f32, count: usize, s
             Op::Sigmoid => every!(s, from, to, count, |a| vmath::sigmoid(s, a)),
             Op::Tanh => every!(s, from, to, count, |a| vmath::tanh(s, a)),
             Op::Exp => every!(s, from, to, count, |a| vmath::exp(s, a)),
+            Op::Erf => every!(s, from, to, count, |a| vmath::erf(s, a)),
             Op::Abs => every!(s, from, to, count, |a| s.abs(a)),
             Op::Sqrt => every!(s, from, to, count, |a| s.sqrt(a)),
             Op::Add => every!(s, from, to, count, |a b| s.add(a, b)),
@@ -111,6 +112,8 @@ unsafe fn apply<S: Simd>(s: S, op: Op, from: From, to: *mut f32, count: usize, s
             Op::MulAdd => every!(s, from, to, count, |a b c| s.fma(a, b, c)),
             Op::SubMul => every!(s, from, to, count, |a b c| s.fnma(a, b, c)),
             Op::Leak => every!(s, from, to, count, |a b| s.where_less(a, s.splat(0.0), s.mul(a, b), a)),
+            Op::Less => every!(s, from, to, count, |a b| s.where_less(a, b, s.splat(1.0), s.splat(0.0))),
+            Op::Select => every!(s, from, to, count, |a b c| s.where_less(s.splat(0.0), a, b, c)),
             Op::Moments => *sums += moments(s, from.p[0], from.p[1], count),
         }
     }

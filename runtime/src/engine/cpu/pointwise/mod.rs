@@ -31,6 +31,8 @@ pub enum Op {
     Tanh,
     /// `e^a`
     Exp,
+    /// The error function.
+    Erf,
     /// `|a|`
     Abs,
     /// The square root.
@@ -53,6 +55,10 @@ pub enum Op {
     SubMul,
     /// `a` where it is positive, else `a * b`.
     Leak,
+    /// 1 where `a < b`, else 0.
+    Less,
+    /// `b` where `a` is positive, else `c`.
+    Select,
     /// The [`Moments`] between `a` (before) and `b` (after); writes nothing.
     Moments,
 }
@@ -61,9 +67,9 @@ impl Op {
     /// Operands it takes.
     pub fn arity(self) -> usize {
         match self {
-            Op::Copy | Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Abs | Op::Sqrt => 1,
-            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Moments => 2,
-            Op::MulAdd | Op::SubMul => 3,
+            Op::Copy | Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt => 1,
+            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less | Op::Moments => 2,
+            Op::MulAdd | Op::SubMul | Op::Select => 3,
         }
     }
 }

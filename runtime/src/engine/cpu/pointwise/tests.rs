@@ -10,6 +10,7 @@ fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
         Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
         Op::Tanh => a.tanh(),
         Op::Exp => a.exp(),
+        Op::Erf => series_erf(a),
         Op::Abs => a.abs(),
         Op::Sqrt => a.sqrt(),
         Op::Add => a + b,
@@ -20,6 +21,14 @@ fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
         Op::Max => a.max(b),
         Op::MulAdd => a * b + c,
         Op::SubMul => c - a * b,
+        Op::Less => f64::from(u8::from(a < b)),
+        Op::Select => {
+            if a > 0.0 {
+                b
+            } else {
+                c
+            }
+        }
         Op::Leak => {
             if a < 0.0 {
                 a * b
@@ -30,12 +39,23 @@ fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     }
 }
 
-const ALL: [Op; 16] = [
+/// The error function by its series.
+fn series_erf(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
+}
+
+const ALL: [Op; 19] = [
     Op::Copy,
     Op::Softplus,
     Op::Sigmoid,
     Op::Tanh,
     Op::Exp,
+    Op::Erf,
     Op::Abs,
     Op::Sqrt,
     Op::Add,
@@ -47,6 +67,8 @@ const ALL: [Op; 16] = [
     Op::MulAdd,
     Op::SubMul,
     Op::Leak,
+    Op::Less,
+    Op::Select,
 ];
 
 fn value(i: usize) -> f32 {
@@ -57,7 +79,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..16, threads in 1usize..4) {
+    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..19, threads in 1usize..4) {
         // abs(x) + table, then the operator, then a fused tail that reads all kinds of operands; the distance at the end.
         let (op, none) = (ALL[op], Operand::Number(0.0));
         let program = Program {

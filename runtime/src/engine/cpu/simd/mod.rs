@@ -123,6 +123,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn where_less(self, a: Self::V, b: Self::V, x: Self::V, y: Self::V) -> Self::V;
     /// The sum of all lanes.
     fn sum(self, v: Self::V) -> f32;
+    /// The even lanes of `a`, then the odd lanes of `b`.
+    fn every_second(self, a: Self::V, b: Self::V) -> Self::V;
     /// Transposes the square of the first `LANES` vectors.
     fn transpose(self, rows: &mut [Self::V; MAX_LANES]);
 }

@@ -77,6 +77,11 @@ impl Simd for Neon {
         unsafe { vaddvq_f32(v) }
     }
     #[inline(always)]
+    fn every_second(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { vcombine_f32(vget_low_f32(vuzp1q_f32(a, a)), vget_low_f32(vuzp2q_f32(b, b))) }
+    }
+    #[inline(always)]
     fn transpose(self, r: &mut [Self::V; MAX_LANES]) {
         // SAFETY: the token.
         unsafe {

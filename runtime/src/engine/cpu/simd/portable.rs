@@ -89,6 +89,10 @@ impl Simd for Portable {
         (v[0] + v[2]) + (v[1] + v[3])
     }
     #[inline(always)]
+    fn every_second(self, a: Self::V, b: Self::V) -> Self::V {
+        [a[0], a[2], b[1], b[3]]
+    }
+    #[inline(always)]
     fn transpose(self, rows: &mut [Self::V; MAX_LANES]) {
         let m = [rows[0], rows[1], rows[2], rows[3]];
         for (i, row) in rows[..N].iter_mut().enumerate() {

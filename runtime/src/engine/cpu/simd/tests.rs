@@ -92,3 +92,26 @@ fn every_set_agrees_with_scalar_arithmetic() {
         }
     }
 }
+
+struct EverySecond;
+
+impl Kernel for EverySecond {
+    type Out = Vec<f32>;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Vec<f32> {
+        let mut to = vec![0.0; S::LANES];
+        // SAFETY: `to` is one vector.
+        unsafe { s.store(to.as_mut_ptr(), s.every_second(s.iota(), s.add(s.iota(), s.splat(100.0)))) };
+        to
+    }
+}
+
+#[test]
+fn every_set_takes_the_even_lanes_of_one_and_the_odd_ones_of_the_other() {
+    for isa in Isa::available() {
+        let got = isa.run(EverySecond);
+        let half = got.len() / 2;
+        let want: Vec<f32> = (0..half).map(|i| 2 * i).chain((0..half).map(|i| 101 + 2 * i)).map(|i| i as f32).collect();
+        assert_eq!(got, want, "{isa:?}");
+    }
+}

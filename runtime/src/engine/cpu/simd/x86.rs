@@ -101,6 +101,15 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn every_second(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe {
+            let (a, b) = (_mm256_permute_ps::<0b10_00_10_00>(a), _mm256_permute_ps::<0b11_01_11_01>(b));
+            let quarters = _mm256_castps_pd(_mm256_blend_ps::<0b1100_1100>(a, b));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(quarters))
+        }
+    }
+    #[inline(always)]
     fn transpose(self, r: &mut [Self::V; MAX_LANES]) {
         // SAFETY: the token.
         unsafe {
@@ -189,6 +198,14 @@ impl Simd for Avx512 {
     fn sum(self, v: Self::V) -> f32 {
         // SAFETY: the token.
         unsafe { _mm512_reduce_add_ps(v) }
+    }
+    #[inline(always)]
+    fn every_second(self, a: Self::V, b: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe {
+            let lanes = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 31);
+            _mm512_permutex2var_ps(a, lanes, b)
+        }
     }
     #[inline(always)]
     fn transpose(self, r: &mut [Self::V; MAX_LANES]) {

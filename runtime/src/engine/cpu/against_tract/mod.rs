@@ -1,5 +1,7 @@
 //! Every operator that is lowered gives tract's answer: graphs of one node, of any shape, on every instruction set.
 
+mod operators;
+
 use proptest::prelude::*;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension};
@@ -66,6 +68,16 @@ impl One {
             name: name.into(),
             f,
             r#type: attribute_proto::AttributeType::Float as i32,
+            ..AttributeProto::default()
+        });
+        self
+    }
+
+    fn text(mut self, name: &str, text: &str) -> One {
+        self.node.attribute.push(AttributeProto {
+            name: name.into(),
+            s: text.into(),
+            r#type: attribute_proto::AttributeType::String as i32,
             ..AttributeProto::default()
         });
         self

@@ -1,0 +1,50 @@
+//! Planes between the pixels of another: bilinear resizing.
+
+use super::machine::PlaneWork;
+use super::planes::{Shared, plane_items};
+use super::pool::Pool;
+use super::simd::Isa;
+
+/// The two neighbours of an output row or column, and how much the second counts.
+pub type Between = (usize, usize, f32);
+
+/// Each output pixel is a mean of four.
+#[derive(Clone, Debug)]
+pub struct Interpolate {
+    input: [usize; 2],
+    rows: Vec<Between>,
+    columns: Vec<Between>,
+}
+
+impl Interpolate {
+    /// From planes of `input` rows and columns.
+    pub fn new(input: [usize; 2], rows: Vec<Between>, columns: Vec<Between>) -> Interpolate {
+        let inside = |of: &[Between], limit| of.iter().all(|&(a, b, _)| a.max(b) < limit);
+        assert!(inside(&rows, input[0]) && inside(&columns, input[1]), "{rows:?} {columns:?} of {input:?}");
+        Interpolate { input, rows, columns }
+    }
+}
+
+impl PlaneWork for Interpolate {
+    unsafe fn run(&self, _: Isa, pool: &mut Pool, _: Shared, input: &[Shared], output: &[Shared]) {
+        let ([h, w], wide) = (self.input, self.columns.len());
+        plane_items(pool, output.len(), self.rows.len() * wide, &|channel| {
+            // SAFETY: the caller's promise; this channel is this item's alone.
+            let (from, to) = unsafe {
+                let to = std::slice::from_raw_parts_mut(output[channel].0, self.rows.len() * wide);
+                (std::slice::from_raw_parts(input[channel].0, h * w), to)
+            };
+            for (&(above, below, down), to) in self.rows.iter().zip(to.chunks_exact_mut(wide)) {
+                let (above, below) = (&from[above * w..][..w], &from[below * w..][..w]);
+                for (&(left, right, across), to) in self.columns.iter().zip(to) {
+                    let (a, b) = (above[left] + (above[right] - above[left]) * across, below[left] + (below[right] - below[left]) * across);
+                    *to = a + (b - a) * down;
+                }
+            }
+        });
+    }
+
+    fn describe(&self) -> String {
+        format!("{}x{} interpolated to {}x{}", self.input[1], self.input[0], self.columns.len(), self.rows.len())
+    }
+}
