@@ -3,6 +3,9 @@
 //! A frame is encoded once into a *drive*; a recurrent cell is applied a variable number of times to the *hidden state*
 //! carried over from the frame before; a readout turns the state into *logits*. `runtime/README.md` is the plan of the house.
 
+// Verbs speak through one writer that notices when it cannot (`commands/out.rs`); everybody else logs.
+#![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod capture;
 pub mod clock;
 pub mod commands;
@@ -19,3 +22,5 @@ pub mod sampling;
 pub mod service;
 pub mod task;
 pub mod telemetry;
+pub mod threads;
+pub mod whole_file;

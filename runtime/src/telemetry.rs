@@ -143,6 +143,35 @@ pub struct Report {
     pub picture: Option<Arc<Picture>>,
 }
 
+#[cfg(test)]
+impl Report {
+    /// A report of nothing, for tests to change what they are about.
+    pub(crate) fn for_tests(sequence: u64) -> Report {
+        let trace = Trace { steps: 1, limit: 6, stop: crate::outcome::Stop::Halted, distances: Default::default(), drive_distance: 0.0 };
+        Report {
+            sequence,
+            captured: Duration::ZERO,
+            size: (1, 1),
+            age: Duration::ZERO,
+            trace,
+            limit_reason: LimitReason::None,
+            engine: "cpu",
+            detections: Detections::new(),
+            stages: Stages::default(),
+            camera: CameraState::Streaming,
+            dropped: 0,
+            skipped: 0,
+            skip: 0,
+            corrupt: 0,
+            power_mw: None,
+            power_budget_mw: None,
+            temp_c: None,
+            energy_j: None,
+            picture: None,
+        }
+    }
+}
+
 /// The network's view of a frame, small enough to hand around.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {

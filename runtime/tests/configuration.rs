@@ -74,6 +74,92 @@ fn the_commented_file_shows_every_key() {
     }
 }
 
+/// The text of recslowfast.toml: its tables with their commented examples, `(table, key, line)`.
+fn examples(text: &str) -> Vec<(String, String, String)> {
+    let mut table = String::new();
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            table = name.to_owned();
+        }
+        if let Some(example) = line.strip_prefix('#')
+            && let Some((key, _)) = example.split_once(" = ")
+            && key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        {
+            found.push((table.clone(), key.to_owned(), example.to_owned()));
+        }
+    }
+    found
+}
+
+#[track_caller]
+fn accepted(text: &str) {
+    let output = recslowfast(&["check", &Written::new(text).path()]);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Whoever takes the comment from one line alone gets what it says.
+#[test]
+fn every_commented_example_is_right_by_itself() {
+    let text = std::fs::read_to_string(&shipped()[0]).unwrap();
+    let examples = examples(&text);
+    assert_eq!(examples.len(), recslowfast::service::config::KEYS.len());
+    for (table, key, line) in &examples {
+        // What bounds a recording, or protects a page, means nothing without it.
+        let with = match (table.as_str(), key.as_str()) {
+            ("record", "limit" | "around") => "to",
+            ("page", "token") => "listen",
+            _ => "",
+        };
+        let beside = examples.iter().find(|(other, key, _)| other == table && key == with).map_or("", |(_, _, line)| line);
+        accepted(&format!("[{table}]\n{beside}\n{line}\n"));
+    }
+}
+
+/// The words around the examples name values and forms too.
+#[test]
+fn every_value_that_a_comment_names_is_taken() {
+    let text = std::fs::read_to_string(&shipped()[0]).unwrap();
+    let comments: String = text.lines().filter_map(|line| line.strip_prefix("# ")).collect::<Vec<_>>().join(" ");
+    let mut named: Vec<(&str, String, &str)> = vec![
+        ("source", "fit = \"crop\"".into(), "crop"),
+        ("source", "fit = \"letterbox\"".into(), "letterbox"),
+        ("source", "fit = \"stretch\"".into(), "stretch"),
+        ("model", "halt = \"fixed:2\"".into(), "fixed:N"),
+        ("model", "halt = \"slow-fast:6,1\"".into(), "slow-fast:S,F"),
+        ("model", "halt = \"relative-l2:0.1\"".into(), "relative-l2:EPS"),
+        ("model", "halt = \"relative-l1:0.1\"".into(), "relative-l1:EPS"),
+        ("model", "halt = \"cosine:0.1\"".into(), "cosine:EPS"),
+        ("model", "halt = \"floor:0.1,0.01\"".into(), "floor:WAKE,SETTLE"),
+        ("report", "to = [\"snapshot:a.png\"]".into(), "snapshot:FILE.png"),
+        ("report", "to = [\"link:/dev/ttyS0@9600,rtscts\"]".into(), "link:PORT[@BAUD[,rtscts]]"),
+        (
+            "report",
+            "to = [\"mavlink:/dev/ttyS0@9600,rtscts,fov=60,object=0.5,system=1\"]".into(),
+            "mavlink:PORT[@BAUD[,rtscts]][,fov=DEGREES][,object=METRES][,system=N]",
+        ),
+        ("report", "to = [\"serial:/dev/ttyS0@9600,rtscts\"]".into(), "serial:PORT[@BAUD[,rtscts]]"),
+        ("report", "to = [\"panel:ssd1306:/dev/i2c-1\"]".into(), "ssd1306:/dev/i2c-1"),
+        ("report", "to = [\"panel:fb:/dev/fb0\"]".into(), "fb:/dev/fb0"),
+        ("report", "to = [\"panel:png:a.png@320x240\"]".into(), "png:FILE@320x240"),
+        ("report", "to = [\"panel:st7789:/dev/spidev0.0,dc=gpiochip0:25\"]".into(), "st7789:/dev/spidev0.0,dc=gpiochip0:25"),
+        ("report", "to = [\"panel:ili9341:/dev/spidev0.0,dc=gpiochip0:25\"]".into(), "ili9341"),
+    ];
+    named.extend(["auto", "cuda", "cpu"].map(|kind| ("engine", format!("kind = \"{kind}\""), kind)));
+    named.extend(["accuracy", "balanced", "saver"].map(|mode| ("budget", format!("mode = \"{mode}\""), mode)));
+    named.extend(["terminal", "json"].map(|to| ("report", format!("to = [\"{to}\"]"), to)));
+    // Whatever is said to be an example is one.
+    for example in comments.split("for example ").skip(1) {
+        let value = example.split([' ', ';']).next().unwrap().trim_end_matches(['.', ',']);
+        assert!(value.contains("drop="), "a new kind of example, '{value}': say here which key takes it");
+        named.push(("source", format!("fault = \"{value}\""), value));
+    }
+    for (table, line, words) in named {
+        assert!(comments.contains(words), "'{words}' is not named any more");
+        accepted(&format!("[{table}]\n{line}\n"));
+    }
+}
+
 /// The flags of `run` and the keys of the file are the same; a new flag needs a row in service/config/keys.rs.
 #[test]
 fn flags_and_keys_are_the_same() {

@@ -150,6 +150,17 @@ fn provoke(message: &str) -> Evidence {
         "cannot open …: permission denied: add the user to group video" => a_camera_that_keeps_its_user_out(),
         "cannot open …: it is no camera: it knows nothing of Video4Linux" => said(&["run", "--source", "v4l2:/dev/null"]),
         "another program is using the camera" | "the USB bus has no bandwidth left" => Evidence::AssertedIn("src/capture/v4l2/errno.rs"),
+        "without a camera only the built-in stream could be watched, and … would take its made-up scene for a real one" => {
+            if fs::read_dir("/dev").unwrap().flatten().any(|node| node.file_name().to_string_lossy().starts_with("video")) {
+                return Evidence::NotHere("there is a camera");
+            }
+            said(&["run", "--engine", "cpu", "--report", "link:/dev/ttyNOWHERE0"])
+        }
+        "asked three times to end; unfinished and in part lost: …" => Evidence::AssertedIn("tests/ends/signals.rs"),
+        "cannot write to standard output: …" => {
+            let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            Evidence::Said(all(recslowfast().arg("inspect").stdout(full).output().unwrap()))
+        }
         "…; waiting for the camera" => said_until(
             recslowfast().env("NOTIFY_SOCKET", "/nowhere").args(["run", "--source", "/dev/video99", "--engine", "cpu"]),
             &["waiting for the camera"],

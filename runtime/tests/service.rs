@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use recslowfast::service::{logging, panics};
+use recslowfast::threads;
 
 const STREAM: &str = "pathfinder:easy?seed=7&size=64&fps=25";
 
@@ -182,7 +183,8 @@ fn a_thread_that_dies_ends_the_process_with_its_words() {
     if std::env::var_os("CHILD").is_some() {
         logging::start(log::LevelFilter::Info);
         panics::watch();
-        std::thread::Builder::new().name("doomed".into()).spawn(|| panic!("of no use")).unwrap();
+        // Nobody asks the guard, as if the main loop were stuck.
+        let _guard = threads::spawn("doomed", || panic!("of no use"), |_| {}).unwrap();
         return std::thread::sleep(Duration::from_secs(20));
     }
     let (code, said, took) = alone("a_thread_that_dies_ends_the_process_with_its_words");
@@ -199,8 +201,7 @@ fn a_panic_that_is_caught_ends_nothing() {
             assert!(std::panic::catch_unwind(|| panic!("caught")).is_err());
             std::thread::sleep(Duration::from_millis(1500));
         };
-        std::thread::spawn(careful).join().unwrap();
-        assert!(!panics::died());
+        threads::spawn("careful", careful, |_| {}).unwrap().join().unwrap();
         return;
     }
     let (code, said, _) = alone("a_panic_that_is_caught_ends_nothing");

@@ -90,7 +90,7 @@ fast = 1
 
 [halting]
 rule = "relative-l2"
-threshold = 0.02      # ||h_k - h_(k-1)|| / ||h_k|| below which stepping stops
+threshold = 0.02      # stepping stops once a step moves the state by less than this, measured as the rule says
 zero = 0.02           # relative L2 movement of the drive below which no step is taken
 """
 

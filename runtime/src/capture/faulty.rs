@@ -191,14 +191,14 @@ impl Source for Faulty {
             if let Some((every, length)) = state.spec.vanish
                 && state.due(every)
             {
-                state.gone_until = clock::now() + length;
+                state.gone_until = clock::now().saturating_add(length);
                 let path = self.info().uri.clone();
                 return Err(CaptureError::Gone { path, reason: "it vanished (a fault that was asked for)".into() });
             }
             if let Some((every, length)) = state.spec.stall
                 && state.due(every)
             {
-                state.stalled_until = clock::now() + length;
+                state.stalled_until = clock::now().saturating_add(length);
             }
             if let Some(every) = state.spec.resize
                 && state.due(every)
@@ -228,7 +228,7 @@ impl Source for Faulty {
                 halve(frame);
             }
             let shift = Duration::from_nanos(state.shift.unsigned_abs());
-            frame.captured = if state.shift < 0 { frame.captured.saturating_sub(shift) } else { frame.captured + shift };
+            frame.captured = if state.shift < 0 { frame.captured.saturating_sub(shift) } else { frame.captured.saturating_add(shift) };
             return Ok(Pull::Frame);
         }
     }

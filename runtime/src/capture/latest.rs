@@ -1,15 +1,17 @@
 //! A live source on its own thread, behind a slot that keeps the newest frame.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::frame::Frame;
 use crate::telemetry::CameraState;
+use crate::threads::{self, Guard};
 
 /// How long the capture thread waits for its source before it looks whether it should stop.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the capture thread may take to stop; one that is stuck in a driver is left behind.
+const FAREWELL: Duration = Duration::from_millis(700);
 
 /// Pulls a source on a thread and hands over its newest frame; frames passed over are counted as skipped.
 ///
@@ -17,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// joins the thread.
 pub struct Latest {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Guard,
     info: SourceInfo,
 }
 
@@ -44,9 +46,16 @@ impl Latest {
     pub fn spawn(mut source: Box<dyn Source>) -> std::io::Result<Latest> {
         let shared = Arc::new(Shared { slot: Mutex::default(), arrived: Condvar::new() });
         let info = source.info().clone();
-        let theirs = shared.clone();
-        let thread = std::thread::Builder::new().name("capture".into()).spawn(move || theirs.capture(source.as_mut()))?;
-        Ok(Latest { shared, thread: Some(thread), info })
+        let (theirs, died) = (shared.clone(), shared.clone());
+        let thread = threads::spawn(
+            "capture",
+            move || theirs.capture(source.as_mut()),
+            move |fault| {
+                died.slot().end = Some(Err(fault.clone().into()));
+                died.arrived.notify_one();
+            },
+        )?;
+        Ok(Latest { shared, thread, info })
     }
 }
 
@@ -117,7 +126,14 @@ impl Source for Latest {
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Pull::Waiting);
+                // One that the kernel took away cannot say so itself.
+                return match self.thread.fault() {
+                    Some(fault) if slot.end.is_none() && !slot.ended => {
+                        slot.ended = true;
+                        Err(fault.into())
+                    }
+                    _ => Ok(Pull::Waiting),
+                };
             }
             slot = self.shared.arrived.wait_timeout(slot, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         }
@@ -136,10 +152,8 @@ impl Source for Latest {
 impl Drop for Latest {
     fn drop(&mut self) {
         self.shared.slot().stop = true;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            log::error!("the capture thread panicked");
+        if !self.thread.wait(FAREWELL) {
+            log::warn!("the capture thread does not come back from its camera, and is left behind");
         }
     }
 }
@@ -230,6 +244,40 @@ mod tests {
         assert_eq!(latest.pull(&mut frame, Duration::from_secs(5)).unwrap(), Pull::Frame);
         assert!(latest.pull(&mut frame, Duration::from_secs(5)).is_err());
         assert_eq!(latest.pull(&mut frame, Duration::from_secs(5)).unwrap(), Pull::End);
+    }
+
+    #[test]
+    fn a_capture_thread_that_dies_is_an_error_for_whoever_waits_for_its_frames() {
+        struct Doomed(SourceInfo, bool);
+        impl Source for Doomed {
+            fn info(&self) -> &SourceInfo {
+                &self.0
+            }
+
+            fn pull(&mut self, _: &mut Frame, _: Duration) -> Result<Pull, CaptureError> {
+                if self.1 {
+                    panic!("planted");
+                }
+                // SAFETY: ends the capture thread alone.
+                unsafe { libc::syscall(libc::SYS_exit, 0) };
+                Ok(Pull::Waiting)
+            }
+
+            fn losses(&self) -> Losses {
+                Losses::default()
+            }
+        }
+        for (panics, words) in [(true, "planted"), (false, "gone without a word")] {
+            let mut latest = Latest::spawn(Box::new(Doomed(SourceInfo::default(), panics))).unwrap();
+            let mut pulled = Ok(Pull::Waiting);
+            while matches!(pulled, Ok(Pull::Waiting)) {
+                pulled = latest.pull(&mut Frame::default(), Duration::from_millis(50));
+            }
+            let error = pulled.unwrap_err().to_string();
+            assert!(error.contains("a fault in thread 'capture': ") && error.contains(words), "{error}");
+            let after = latest.pull(&mut Frame::default(), Duration::ZERO).unwrap();
+            assert_eq!(after, Pull::End);
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ pub use supervise::{Change, Event, Machine, Opener, Patience, Step, Supervised};
 
 use crate::frame::{Frame, PixelFormat};
 use crate::telemetry::CameraState;
+use crate::threads::Fault;
 
 /// What is asked of a source; what is left open, the source chooses. Parameters in a URI overrule it.
 #[derive(Clone, Debug, PartialEq)]
@@ -201,4 +202,7 @@ pub enum CaptureError {
         /// What the kernel said, in words.
         reason: String,
     },
+    /// The capture thread died.
+    #[error(transparent)]
+    Fault(#[from] Fault),
 }

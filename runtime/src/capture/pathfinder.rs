@@ -57,7 +57,9 @@ impl Source for Pathfinder {
     fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError> {
         let mut captured = clock::now();
         if let Some(pace) = &self.pace {
-            let due = pace.start + Duration::from_secs_f64(self.sequence as f64 / pace.fps);
+            // At a rate that low the next picture never comes.
+            let since = Duration::try_from_secs_f64(self.sequence as f64 / pace.fps).unwrap_or(Duration::MAX);
+            let due = pace.start.saturating_add(since);
             let left = due.saturating_sub(captured);
             std::thread::sleep(left.min(wait));
             if left > wait {
@@ -117,6 +119,14 @@ mod tests {
             while source.pull(&mut frame, Duration::from_millis(5)).unwrap() == Pull::Waiting {}
         }
         assert!(clock::now() - start >= Duration::from_millis(95), "{:?}", clock::now() - start);
+    }
+
+    #[test]
+    fn the_lowest_rate_there_is_waits_instead_of_failing() {
+        let mut source = super::super::open("pathfinder:easy?size=32&fps=1e-300", &Default::default()).unwrap();
+        let mut frame = Frame::default();
+        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Frame);
+        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Waiting);
     }
 
     #[test]

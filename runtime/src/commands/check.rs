@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::configured;
+use super::out::say;
 use crate::network::Network;
 use crate::service::exit::Failure;
 
@@ -21,6 +22,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (flags, file) = configured::check(&args.file)?;
     let network = Network::load(flags.model()).map_err(|error| file.refuse(vec![("model", error.to_string())]))?;
     let count = file.entries.len();
-    println!("{}: {count} keys, all right; network {} {}", args.file.display(), network.manifest.name, network.manifest.version);
+    say!("{}: {count} keys, all right; network {} {}", args.file.display(), network.manifest.name, network.manifest.version)?;
     Ok(())
 }

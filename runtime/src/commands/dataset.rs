@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Subcommand};
 use temporal_pathfinder::{Spec, Split};
 
+use super::out::say;
 use super::progress;
 use crate::service::exit::{Cause, Failure};
 
@@ -49,6 +50,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     temporal_pathfinder::write_dataset(spec, videos, &out, |done| bar.set_position(done))
         .map_err(|error| Failure::new(Cause::Output, error))?;
     bar.finish();
-    println!("{videos} videos of {frames} frames ({size}x{size}, {split}, seed {seed}) in {}", out.display());
+    say!("{videos} videos of {frames} frames ({size}x{size}, {split}, seed {seed}) in {}", out.display())?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use clap::Args as ClapArgs;
 
+use super::out::say;
 use crate::network::Network;
 use crate::network::load::{DEFAULT, Graph};
 use crate::service::exit::Failure;
@@ -18,19 +19,19 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let network = Network::load(&args.model)?;
     let manifest = &network.manifest;
-    println!("{} {}  ({})", manifest.name, manifest.version, manifest.licence);
-    println!("origin      {}", manifest.origin);
-    println!("task        {:?}: {}", manifest.task.kind, manifest.task.classes.join(", "));
-    println!("parameters  {}", network.parameters());
+    say!("{} {}  ({})", manifest.name, manifest.version, manifest.licence)?;
+    say!("origin      {}", manifest.origin)?;
+    say!("task        {:?}: {}", manifest.task.kind, manifest.task.classes.join(", "))?;
+    say!("parameters  {}", network.parameters())?;
     for graph in [Some(&network.encoder), network.step.as_ref(), Some(&network.readout)].into_iter().flatten() {
-        println!("{:<11} {}; {:.1} M multiply-accumulates", graph.file, signature(graph), graph.macs() as f64 / 1e6);
+        say!("{:<11} {}; {:.1} M multiply-accumulates", graph.file, signature(graph), graph.macs() as f64 / 1e6)?;
     }
     for state in &manifest.states {
-        println!("state       {} {:?}", state.name, state.shape);
+        say!("state       {} {:?}", state.name, state.shape)?;
     }
     if network.step.is_some() {
         let steps = manifest.steps;
-        println!("steps       {} to {}; {} after a reset, {} on a carried state", steps.min, steps.max, steps.slow, steps.fast);
+        say!("steps       {} to {}; {} after a reset, {} on a carried state", steps.min, steps.max, steps.slow, steps.fast)?;
         let rule = manifest.rule();
         let threshold = rule.threshold.map_or("never".into(), |x| format!("{} below {x}", rule.metric));
         let threshold = match rule.wake {
@@ -40,14 +41,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
             None => threshold,
         };
         let zero = rule.zero.map_or("never".into(), |x| format!("drive moved less than {x}"));
-        println!("halting     stops when: {threshold}; takes no step when: {zero}");
+        say!("halting     stops when: {threshold}; takes no step when: {zero}")?;
         let over = |what: &str, x: Option<f32>| x.map_or(String::new(), |x| format!("{what} moved more than {x}"));
         let slow = [over("drive", rule.cut), over("first step", rule.surprise)];
         let slow: Vec<_> = slow.into_iter().filter(|reason| !reason.is_empty()).collect();
-        println!("slow path   after a reset{}{}", if slow.is_empty() { "" } else { "; when: " }, slow.join(", "));
+        say!("slow path   after a reset{}{}", if slow.is_empty() { "" } else { "; when: " }, slow.join(", "))?;
     }
     for (figure, value) in &manifest.quality {
-        println!("quality     {figure} = {value}");
+        say!("quality     {figure} = {value}")?;
     }
     Ok(())
 }

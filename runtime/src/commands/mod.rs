@@ -9,6 +9,7 @@ mod dataset;
 pub mod doctor;
 mod eval;
 mod inspect;
+mod out;
 mod plot;
 mod progress;
 mod record;
@@ -22,8 +23,9 @@ use std::process::ExitCode;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
+use crate::report::restore_terminal;
 use crate::service::exit::{Cause, Failure};
-use crate::service::{logging, panics};
+use crate::service::{ends, logging, panics};
 use configured::Configured;
 
 /// Watches a camera with one recurrent network and spends only the steps a frame asks for.
@@ -66,11 +68,20 @@ pub fn command() -> clap::Command {
 /// Parses the command line, runs the verb, and turns its failure into one sentence and an exit code.
 pub fn main() -> ExitCode {
     panics::watch();
-    let result = std::panic::catch_unwind(|| verb(&Cli::command().get_matches()));
-    match result.unwrap_or_else(|_| Err(Failure::new(Cause::Internal, panics::last()))) {
+    ends::restore_on_fatal_signals();
+    let result = std::panic::catch_unwind(|| match Cli::command().try_get_matches() {
+        Ok(matches) => verb(&matches),
+        Err(error) => out::clap(&error),
+    });
+    let result = result.unwrap_or_else(|_| Err(Failure::new(Cause::Internal, panics::last())));
+    restore_terminal();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("recslowfast: {failure}");
+            // clap has said what is wrong with a command line.
+            if !failure.message.is_empty() {
+                out::complain(&format!("recslowfast: {failure}"));
+            }
             Failure::code(&failure)
         }
     }
@@ -90,7 +101,11 @@ fn verb(matches: &ArgMatches) -> Result<(), Failure> {
         return run::run(configured);
     }
     logging::start(LevelFilter::Info);
-    match Cli::from_arg_matches(matches).unwrap_or_else(|error| error.exit()).verb.expect("run is dealt with above") {
+    match Cli::from_arg_matches(matches)
+        .or_else(|error| out::clap(&error).and(Err(Failure::new(Cause::Usage, ""))))?
+        .verb
+        .expect("run is dealt with above")
+    {
         Verb::Run(_) => unreachable!("run is dealt with above"),
         Verb::Eval(args) => eval::run(args),
         Verb::Calibrate(args) => calibrate::run(args),

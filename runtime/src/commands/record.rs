@@ -9,6 +9,7 @@ use crate::capture::recording::{RecordSpec, Recorder};
 use crate::capture::{self, Patience, Pull, Want};
 use crate::clock;
 use crate::frame::Frame;
+use crate::service::ends::{self, RECORDING_GRACE};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 
@@ -39,8 +40,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut source = capture::start(&args.source, &Want::default(), None, Patience::default())?;
     let limit = args.limit.map(|mib| mib.saturating_mul(1 << 20));
     let mut recorder = Recorder::create(RecordSpec { path: args.file, limit, events: None, timed: source.info().timed }).map_err(output)?;
+    let unfinished = ends::hold("the recording", RECORDING_GRACE);
     log::info!("recording {}", source.info().description);
-    let until = args.seconds.map(|seconds| clock::now() + Duration::from_secs(seconds));
+    let until = args.seconds.map(|seconds| clock::now().saturating_add(Duration::from_secs(seconds)));
     let mut frame = Frame::default();
     let mut left = args.frames.unwrap_or(u64::MAX);
     while left > 0 && until.is_none_or(|until| clock::now() < until) && life.goes_on() {
@@ -55,6 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let losses = source.losses();
     let summary = recorder.finish().map_err(output)?;
+    drop(unfinished);
     let files: Vec<_> = summary.files.iter().map(|path| path.display().to_string()).collect();
     let lost = losses.dropped + losses.skipped + losses.corrupt;
     log::info!(

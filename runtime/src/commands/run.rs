@@ -24,7 +24,9 @@ use crate::report::{
     self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PortSpec, SerialLines, Sink, Snapshot,
     Terminal,
 };
+use crate::service::closing;
 use crate::service::config::Key;
+use crate::service::ends::{self, Hold, RECORDING_GRACE};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::service::logging;
@@ -43,7 +45,7 @@ const START: Duration = Duration::from_secs(170);
 /// What to watch, with what, and where results go.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's), a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder
+    /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's), a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder, for eyes only: link, mavlink, serial, panel, page and --record want it by name
     #[arg(long, value_name = "URI")]
     source: Option<String>,
     /// A built-in network, or a folder with model.toml and its graphs; without it the one for what is watched: cameras and films, or the built-in stream
@@ -200,6 +202,20 @@ impl Args {
         Tape::start(spec).map(Some).map_err(|error| Failure::new(Cause::Output, error))
     }
 
+    /// What acts on results, keeps them or shows them to others, and so must never be given a made-up scene that nobody asked for.
+    fn takers_of_truth(&self) -> Vec<String> {
+        let reports = self.report.iter().filter_map(|to| match to {
+            ReportTo::Terminal | ReportTo::Json | ReportTo::Snapshot(_) => None,
+            ReportTo::Serial(port) => Some(format!("serial:{}", port.path)),
+            ReportTo::Link(port) => Some(format!("link:{}", port.path)),
+            ReportTo::Mavlink(spec) => Some(format!("mavlink:{}", spec.port.path)),
+            ReportTo::Panel(spec) => Some(format!("panel:{spec}")),
+        });
+        let recording = self.record.iter().map(|path| format!("the recording {}", path.display()));
+        let page = self.page.iter().map(|address| format!("the page on {address}"));
+        reports.chain(recording).chain(page).collect()
+    }
+
     /// Whether a dashboard will be drawn on the terminal.
     pub fn draws_terminal(&self) -> bool {
         self.report.contains(&ReportTo::Terminal) || (self.report.is_empty() && std::io::stdout().is_terminal())
@@ -211,7 +227,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let mut life = Life::begin(configured.file.is_some())?;
     let args = &configured.args;
     life.notifier().starting("loading the network", START);
-    let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0 };
+    let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
     let (natural, opened) = wanted.is_natural(life.is_service());
     let network = Network::load(args.model.as_deref().unwrap_or_else(|| default_for(natural)))?;
     wanted.canvas = network.manifest.input.width;
@@ -228,13 +244,17 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let desk = Desk::new();
     let about = about(args, &manifest, Arc::clone(&classes));
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
+    let mut unfinished: Vec<Hold> =
+        outlets.iter().map(|outlet| ends::hold(format!("the output '{}'", outlet.name()), outlet.grace())).collect();
     let mut tape = args.tape(info.timed)?;
     if let Some(tape) = &mut tape {
+        unfinished.push(ends::hold("the recording", RECORDING_GRACE));
         source = tape.watch(source);
         let sink = JsonLines::new(tape.outcomes(), "the recording", Arc::clone(&classes));
         outlets.push(
             Outlet::start("recording", Box::new(sink), if info.live { Overflow::DropOldest } else { Overflow::Wait })
-                .map_err(|error| Failure::new(Cause::Internal, error))?,
+                .map_err(|error| Failure::new(Cause::Internal, error))?
+                .with_grace(RECORDING_GRACE),
         );
     }
     if let Some(address) = args.page {
@@ -261,20 +281,17 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     };
     let result = service::run(&mut *source, &mut pipeline, &mut steering, &outlets, frames, &mut life, &mut reload);
     notifier.stopping(if result.is_ok() { "ending" } else { "failed" });
-    for outlet in outlets {
-        let (dropped, closed) = (outlet.dropped(), outlet.close());
-        if dropped > 0 {
-            log::warn!("{dropped} reports were dropped because their reader was slow");
-        }
-        match closed {
-            Ok(()) | Err(crate::report::SinkError::Closed) => {}
-            Err(error) if result.is_ok() => return Err(Failure::new(Cause::Output, error)),
-            Err(error) => log::error!("{error}"),
-        }
-    }
+    // A film whose reader is slow is waited for; nobody who asked for the end is, and nothing that is broken.
+    let broken = result.as_ref().is_err_and(|failure| failure.cause != Cause::Source);
+    let closed = closing::close(outlets, &|| broken || !life.goes_on());
     drop(source);
     let taped = tape.map(Tape::finish).transpose();
+    drop(unfinished);
+    if let (Err(_), Err(failure)) = (&result, &closed) {
+        log::error!("{failure}");
+    }
     let latencies = result?;
+    closed?;
     log::info!("{} frames answered", latencies.age.count());
     if latencies.age.count() > 0 {
         log::info!("{latencies}");

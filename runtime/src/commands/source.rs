@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::capture::{self, CaptureError, FaultSpec, Patience, Source, Want};
-use crate::service::exit::Failure;
+use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::telemetry::CameraState;
 
@@ -16,6 +16,8 @@ pub struct Wanted<'a> {
     pub uri: Option<&'a str>,
     /// Faults to rehearse.
     pub fault: Option<&'a FaultSpec>,
+    /// Who takes results for what a camera saw: where there is anybody, the built-in stream is watched only if it was asked for.
+    pub takers: Vec<String>,
     /// Side of the built-in stream's canvas, where that is watched and nothing else is said.
     pub canvas: u32,
 }
@@ -40,6 +42,18 @@ impl Wanted<'_> {
                 (camera.is_some(), camera)
             }
         }
+    }
+
+    /// Nothing acts on a made-up scene unasked.
+    fn refuse_to_make_up(&self, refusal: &CaptureError) -> Result<(), Failure> {
+        let Some(first) = self.takers.first() else { return Ok(()) };
+        let more = self.takers.len() - 1;
+        let who = if more == 0 { first.clone() } else { format!("{first} and {more} more") };
+        let words = format!(
+            "{refusal}; without a camera only the built-in stream could be watched, and {who} would take its made-up scene for a real one: \
+             plug a camera in, name a source (--source), or ask for that stream by name (--source 'pathfinder:easy?fps=25')"
+        );
+        Err(Failure::new(Cause::Source, words))
     }
 
     /// The source asked for; without one, the first camera that opens.
@@ -89,7 +103,8 @@ pub fn open(
             life.waited(CameraState::Searching);
             std::thread::sleep(LOOK_AGAIN);
         } else if wanted.uri.is_none() {
-            log::info!("{refusal}; watching the built-in pathfinder stream");
+            wanted.refuse_to_make_up(&refusal)?;
+            log::warn!("{refusal}; watching the built-in pathfinder stream, whose scene is made up");
             break wanted.start("pathfinder:easy?seed=7&fps=25")?;
         } else {
             return Err(refusal.into());
@@ -108,4 +123,25 @@ fn cameras() -> Vec<String> {
     let mut numbers: Vec<u32> = numbers.collect();
     numbers.sort_unstable();
     numbers.into_iter().map(|number| format!("/dev/video{number}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(takers: &[&str]) -> Option<Failure> {
+        let takers = takers.iter().map(|&taker| taker.to_owned()).collect();
+        let refusal = CaptureError::Open { path: "a camera".into(), reason: "there is none".into() };
+        Wanted { uri: None, fault: None, takers, canvas: 64 }.refuse_to_make_up(&refusal).err()
+    }
+
+    #[test]
+    fn a_made_up_scene_is_for_eyes_only() {
+        assert!(refused(&[]).is_none());
+        let failure = refused(&["mavlink:/dev/ttyTHS1", "the recording a.mcap"]).unwrap();
+        assert_eq!(failure.cause, Cause::Source);
+        for words in ["mavlink:/dev/ttyTHS1 and 1 more", "made-up", "there is none", "--source 'pathfinder:"] {
+            assert!(failure.message.contains(words), "'{words}' is not in: {failure}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! One JSON object per line, on standard output.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::sync::Arc;
 
 use super::{Record, Sink, SinkError};
@@ -26,9 +26,6 @@ impl<W: Write + Send> Sink for JsonLines<W> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, &Record::new(report, &self.classes)).expect("a record has no failing serializer");
         self.line.push(b'\n');
-        self.out.write_all(&self.line).and_then(|()| self.out.flush()).map_err(|reason| match reason.kind() {
-            ErrorKind::BrokenPipe => SinkError::Closed,
-            _ => SinkError::Write { place: self.place.clone(), reason },
-        })
+        self.out.write_all(&self.line).and_then(|()| self.out.flush()).map_err(|reason| SinkError::of_stdout(&self.place, reason))
     }
 }

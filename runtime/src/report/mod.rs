@@ -25,11 +25,12 @@ pub use record::Record;
 pub use serial::SerialLines;
 pub use snapshot::Snapshot;
 pub use telegrams::About;
-pub use terminal::Terminal;
+pub use terminal::{Terminal, restore as restore_terminal};
 
 use std::time::Duration;
 
 use crate::telemetry::Report;
+use crate::threads::Fault;
 
 /// Shows reports one after the other, on a thread of its own.
 pub trait Sink: Send {
@@ -71,4 +72,26 @@ pub enum SinkError {
         /// Why.
         reason: std::io::Error,
     },
+    /// The sink's thread, or one of its own, died.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl SinkError {
+    /// Writing to standard output, called `place`, failed for `reason`: a reader that went away, or a terminal that hung up, has closed it.
+    pub fn of_stdout(place: impl Into<String>, reason: std::io::Error) -> SinkError {
+        match reason.raw_os_error() {
+            Some(libc::EPIPE) => SinkError::Closed,
+            Some(libc::EIO) if stdout_is_a_device() => SinkError::Closed,
+            _ => SinkError::Write { place: place.into(), reason },
+        }
+    }
+}
+
+/// What a terminal stays even after it has hung up.
+fn stdout_is_a_device() -> bool {
+    // SAFETY: all zeros are a valid `stat`, which `fstat` fills.
+    let (mut stat, read) = (unsafe { std::mem::zeroed::<libc::stat>() }, libc::STDOUT_FILENO);
+    // SAFETY: `stat` is writable for the length of the call.
+    unsafe { libc::fstat(read, &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFCHR }
 }

@@ -9,6 +9,7 @@ use image::{Rgb, RgbImage};
 use super::colour::overlay;
 use super::{Sink, SinkError};
 use crate::telemetry::{Picture, Report};
+use crate::whole_file;
 
 const FRAMES: usize = 8;
 const GAP: u32 = 4;
@@ -79,8 +80,9 @@ impl Sink for Snapshot {
 
     fn finish(&mut self) -> Result<(), SinkError> {
         let Some(sheet) = self.compose() else { return Ok(()) };
-        let write =
-            |error: image::ImageError| SinkError::Write { place: self.path.display().to_string(), reason: std::io::Error::other(error) };
-        sheet.save_with_format(&self.path, image::ImageFormat::Png).map_err(write)
+        let mut png = std::io::Cursor::new(Vec::new());
+        let encoded = sheet.write_to(&mut png, image::ImageFormat::Png).map_err(std::io::Error::other);
+        let written = encoded.and_then(|()| whole_file::write(&self.path, png.get_ref(), whole_file::Keep::Durable));
+        written.map_err(|reason| SinkError::Write { place: self.path.display().to_string(), reason })
     }
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crossterm::{cursor, execute, terminal};
@@ -16,6 +17,18 @@ const HISTORY: usize = 60;
 const REDRAW: Duration = Duration::from_millis(66);
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// Whether the terminal is as the dashboard wants it.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Leaves the terminal as it was found, if a dashboard holds it. May be called from anywhere, signal handlers among them.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        const BACK: &[u8] = b"\x1b[0m\x1b[?1049l\x1b[?25h";
+        // SAFETY: `write` may be called from signal handlers, and reads nothing but the bytes. A terminal that is gone needs nothing.
+        let _ = unsafe { libc::write(libc::STDOUT_FILENO, BACK.as_ptr().cast(), BACK.len()) };
+    }
+}
+
 /// Draws on standard output, at most 15 times a second, whatever the frame rate.
 pub struct Terminal {
     title: String,
@@ -25,7 +38,6 @@ pub struct Terminal {
     drawn: Option<Instant>,
     frames: u64,
     began: Instant,
-    open: bool,
     screen: String,
 }
 
@@ -40,7 +52,6 @@ impl Terminal {
             drawn: None,
             frames: 0,
             began: Instant::now(),
-            open: false,
             screen: String::new(),
         }
     }
@@ -144,10 +155,9 @@ impl Sink for Terminal {
         }
         self.drawn = Some(Instant::now());
         let mut out = std::io::stdout().lock();
-        let write = |reason| SinkError::Write { place: "the terminal".into(), reason };
-        if !self.open {
+        let write = |reason| SinkError::of_stdout("the terminal", reason);
+        if !TAKEN.swap(true, Ordering::SeqCst) {
             execute!(out, terminal::EnterAlternateScreen, cursor::Hide).map_err(write)?;
-            self.open = true;
         }
         self.compose(report);
         out.write_all(b"\x1b[H")
@@ -162,11 +172,14 @@ impl Sink for Terminal {
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
-        if self.open {
-            // The terminal may be gone already; there is nobody left to tell.
-            let _ = execute!(std::io::stdout(), terminal::LeaveAlternateScreen, cursor::Show);
-            self.open = false;
-        }
+        restore();
         Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // After a panic nobody finishes it.
+        restore();
     }
 }

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use crate::capture::CaptureError;
 use crate::network::engine::EngineError;
 use crate::network::load::NetworkError;
+use crate::report::SinkError;
+use crate::threads::Fault;
 
 /// What kind of thing went wrong; each has an exit code of its own.
 ///
@@ -63,7 +65,21 @@ impl Failure {
 
 impl From<CaptureError> for Failure {
     fn from(error: CaptureError) -> Failure {
-        Failure::new(Cause::Source, error)
+        let cause = if matches!(error, CaptureError::Fault(_)) { Cause::Internal } else { Cause::Source };
+        Failure::new(cause, error)
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Failure {
+        let cause = if matches!(error, SinkError::Fault(_)) { Cause::Internal } else { Cause::Output };
+        Failure::new(cause, error)
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure::new(Cause::Internal, fault)
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use super::exit::{Cause, Failure};
 use super::notify::Notifier;
-use super::panics;
 use super::signals::Signals;
 use crate::clock;
 use crate::telemetry::{CameraState, Report};
@@ -22,6 +21,11 @@ impl Life {
         Ok(Life { signals: Signals::listen(reload)?, notifier })
     }
 
+    /// A life that hears neither signals nor a service manager, for programs that embed this library: `signals` is theirs to set.
+    pub fn embedded(signals: Signals) -> Life {
+        Life { signals, notifier: Notifier::silent() }
+    }
+
     /// The service manager's ear.
     pub fn notifier(&mut self) -> &mut Notifier {
         &mut self.notifier
@@ -32,9 +36,14 @@ impl Life {
         self.notifier.is_heard()
     }
 
-    /// Whether to go on: false once asked to end, or once a thread has died.
+    /// Whether to go on: false once asked to end, or once nobody could ask any more.
     pub fn goes_on(&self) -> bool {
-        !self.signals.stop().load(Ordering::Relaxed) && !panics::died()
+        !self.asked_to_end() && self.signals.fault().is_none()
+    }
+
+    /// Whether somebody asked for the end.
+    pub fn asked_to_end(&self) -> bool {
+        self.signals.stop().load(Ordering::Relaxed)
     }
 
     /// Whether the configuration is to be read again; true once per request.
@@ -57,8 +66,8 @@ impl Life {
         self.notifier.paused(clock::now());
     }
 
-    /// The loop has ended: a thread that died is a failure.
+    /// The loop has ended: that nobody could ask for it any more is a failure.
     pub fn verdict(&self) -> Result<(), Failure> {
-        if panics::died() { Err(Failure::new(Cause::Internal, panics::last())) } else { Ok(()) }
+        self.signals.fault().map_or(Ok(()), |fault| Err(Failure::new(Cause::Internal, fault)))
     }
 }

@@ -41,7 +41,7 @@ pub fn start(level: LevelFilter) {
         .build();
     log::set_max_level(inner.filter());
     if log::set_boxed_logger(Box::new(Limited { inner, places: Mutex::default() })).is_err() {
-        eprintln!("logging was started twice");
+        let _ = writeln!(std::io::stderr(), "logging was started twice");
     }
 }
 

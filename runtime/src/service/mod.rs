@@ -1,6 +1,8 @@
 //! Lifetime: configuration, wiring of rooms into a pipeline, signals, the service manager, and what ends the process.
 
+pub mod closing;
 pub mod config;
+pub mod ends;
 pub mod exit;
 pub mod life;
 pub mod logging;

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::pipeline::{Cost, Pipeline};
@@ -14,11 +13,15 @@ use crate::outcome::Stop;
 use crate::pace::sensors::Sensors;
 use crate::pace::{Budget, CostModel, EnergyMeter, EnergyModel, Governor, Limits, Observation, Plan, Reading};
 use crate::telemetry::Report;
+use crate::threads::{self, Fault, Guard};
 
 /// How often sensors are asked whether it is time: well below their own interval, which they vary so that it keeps step with nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Readings that wait while a frame is answered, some seconds of them; more are of no use.
 const READINGS: usize = 64;
+
+/// How long the sensors' thread may take to end.
+const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Where watts and degrees are learned from.
 pub struct Sensing<'a> {
@@ -53,7 +56,8 @@ impl Pacing {
     ) -> Result<Pacing, EngineError> {
         let Cost { base, per_step } = pipeline.warm_up()?;
         log::info!("a frame costs {:.2} ms and {:.2} ms a step", base.as_secs_f64() * 1e3, per_step.as_secs_f64() * 1e3);
-        let frame_period = fps.filter(|fps| *fps > 0.0).map(|fps| Duration::from_secs_f64(1.0 / fps));
+        // A rate so low that its period cannot be told is none.
+        let frame_period = fps.filter(|fps| *fps > 0.0).and_then(|fps| Duration::try_from_secs_f64(1.0 / fps).ok());
         let limits = Limits { min_steps: 1, max_steps, frame_period, checked: true };
         let sensors = Sensors::discover_with(sensing.root, sensing.rail);
         match (sensors.has_power(), sensing.rail, sensing.energy) {
@@ -119,6 +123,11 @@ impl Pacing {
         report.skipped += self.skipped;
     }
 
+    /// What ended the thread that watches the sensors, if anything did: watts and degrees would be kept to no more.
+    pub fn fault(&self) -> Option<Fault> {
+        self.watch.thread.as_ref().and_then(Guard::fault)
+    }
+
     /// Keeps to another budget from the next frame on.
     pub fn set_budget(&mut self, budget: Budget) {
         self.governor.set_budget(budget);
@@ -134,7 +143,7 @@ impl Pacing {
 struct Watch {
     readings: Receiver<(Duration, Reading)>,
     end: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<Guard>,
 }
 
 impl Watch {
@@ -155,7 +164,7 @@ impl Watch {
                 std::thread::park_timeout(LOOK_EVERY);
             }
         };
-        let thread = std::thread::Builder::new().name("sensors".into()).spawn(look);
+        let thread = threads::spawn("sensors", look, |_| {});
         let thread = thread.inspect_err(|error| log::error!("no thread for the sensors ({error}): latency alone is kept to")).ok();
         Watch { readings, end, thread }
     }
@@ -170,9 +179,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.end.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
-            // It only logs; a panic in it has been told by the panic hook.
-            let _ = thread.join();
+            thread.unpark();
+            // A sensor's bus may be stuck; nothing of it is needed any more.
+            thread.wait(FAREWELL);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The main loop: pull, answer, report, until told to end.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::exit::{Cause, Failure};
@@ -12,17 +13,35 @@ use crate::frame::Frame;
 use crate::latencies::Latencies;
 use crate::outcome::MAX_STEPS;
 use crate::report::{Outlet, SinkError};
+use crate::threads::{self, Fault};
 
 /// How long one pull may wait before the loop looks at the stop flag again.
 const WAIT: Duration = Duration::from_millis(100);
 /// Pictures for people are made at most this often on live sources.
 const PICTURE_EVERY: Duration = Duration::from_millis(50);
 
-/// Answers frames until the source ends, `frames` are answered, a sink's reader leaves, or `life` is to end;
+/// Answers frames until the source ends, `frames` are answered, the last sink's reader leaves, or `life` is to end;
 /// `steering` carries out what links ask for, and keeps frames within a budget if there is one;
 /// `reload` is called when the configuration is to be read again.
-/// Returns how long the answered frames took.
+/// Returns how long the answered frames took. The death of any thread is an error with [`Cause::Internal`].
 pub fn run(
+    source: &mut dyn Source,
+    pipeline: &mut Pipeline,
+    steering: &mut Steering,
+    outlets: &[Outlet],
+    frames: Option<u64>,
+    life: &mut Life,
+    reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
+) -> Result<Latencies, Failure> {
+    let answered = || answer(source, pipeline, steering, outlets, frames, life, reload);
+    // This thread is watched like any other: a panic of an engine is the caller's to finish its outputs after.
+    catch_unwind(AssertUnwindSafe(answered)).unwrap_or_else(|payload| {
+        let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
+        Err(Fault { thread, words: threads::words_of(&*payload) }.into())
+    })
+}
+
+fn answer(
     source: &mut dyn Source,
     pipeline: &mut Pipeline,
     steering: &mut Steering,
@@ -41,6 +60,12 @@ pub fn run(
     while frames.is_none_or(|frames| latencies.age.count() < frames) && life.goes_on() {
         if life.reload() {
             reload(pipeline, steering.pacing());
+        }
+        if let Some(fault) = steering.pacing().and_then(|pacing| pacing.fault()) {
+            return Err(fault.into());
+        }
+        if !is_heard(outlets)? {
+            return Ok(latencies);
         }
         if steering.paused() && !live {
             steering.rest(WAIT);
@@ -104,13 +129,30 @@ pub fn run(
         latencies.record(&report);
         life.answered(&report);
         for outlet in outlets {
-            match outlet.send(&report) {
-                Ok(()) => {}
-                Err(SinkError::Closed) => return Ok(latencies),
-                Err(error) => return Err(Failure::new(Cause::Output, error)),
-            }
+            ended(outlet, outlet.offer(&report, &|| life.goes_on()))?;
         }
     }
     life.verdict()?;
     Ok(latencies)
 }
+
+/// Whether anybody takes results; a sink that failed is an error.
+fn is_heard(outlets: &[Outlet]) -> Result<bool, Failure> {
+    outlets.iter().try_for_each(|outlet| ended(outlet, outlet.check()))?;
+    Ok(outlets.is_empty() || outlets.iter().any(|outlet| !outlet.is_over()))
+}
+
+/// What a sink's end means: a reader that left is missed by nobody else.
+fn ended(outlet: &Outlet, result: Result<(), SinkError>) -> Result<(), Failure> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(SinkError::Closed) => {
+            log::debug!("the reader of the output '{}' has left", outlet.name());
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,19 @@
 //! What is fuzzed, and with which honest inputs it begins.
 
 use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use clap::{Arg, ArgAction, Command};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use recslowfast_fuzz::capture::file::{avi, images, y4m};
 use recslowfast_fuzz::capture::fit::{Fitter, InputSpec, Mode};
 use recslowfast_fuzz::capture::recording::{Frames, RecordSpec, Recorder};
 use recslowfast_fuzz::capture::{self, FaultSpec, Want, jpeg};
+use recslowfast_fuzz::config::{File, KEYS};
+use recslowfast_fuzz::door::{Door, HEAD, Knock};
 use recslowfast_fuzz::frame::{Frame, PixelFormat};
+use recslowfast_fuzz::network::Network;
 
 /// One reader.
 pub struct Target {
@@ -22,14 +28,18 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "jpeg", memory: 512 << 20, seeds: jpegs, run: run_jpeg },
     Target { name: "avi", memory: 4 << 20, seeds: avis, run: run_avi },
     Target { name: "y4m", memory: 4 << 20, seeds: y4ms, run: run_y4m },
     Target { name: "mcap", memory: 16 << 20, seeds: mcaps, run: run_mcap },
+    Target { name: "replay", memory: 512 << 20, seeds: mcaps, run: run_replay },
     Target { name: "images", memory: 1 << 30, seeds: pictures, run: run_images },
     Target { name: "fit", memory: 4 << 20, seeds: frames, run: run_fit },
     Target { name: "words", memory: 1 << 20, seeds: words, run: run_words },
+    Target { name: "http", memory: 1 << 20, seeds: requests, run: run_http },
+    Target { name: "config", memory: 4 << 20, seeds: configs, run: run_config },
+    Target { name: "onnx", memory: 512 << 20, seeds: graphs, run: run_onnx },
 ];
 
 fn picture(format: ImageFormat, grey: bool) -> Vec<u8> {
@@ -125,6 +135,19 @@ fn run_mcap(data: &[u8]) {
     }
 }
 
+/// From the bytes of a recording to the tensor, as a replay goes.
+fn run_replay(data: &[u8]) {
+    let mut frames = Frames::new(data, data.len() as u64);
+    let mut frame = Frame::default();
+    let mut tensor = vec![0.5; 12];
+    let mut fitter = Fitter::new(InputSpec::luma(4, 3), Mode::Crop);
+    while let Ok(true) = frames.next(&mut frame) {
+        if fitter.fit(&frame, &mut tensor).is_ok() {
+            assert!(tensor.iter().all(|value| (-0.001..=1.001).contains(value)), "{tensor:?}");
+        }
+    }
+}
+
 fn pictures() -> Vec<Vec<u8>> {
     let formats = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Pnm, ImageFormat::Bmp];
     formats.into_iter().flat_map(|format| [picture(format, false), picture(format, true)]).collect()
@@ -181,5 +204,106 @@ fn run_words(data: &[u8]) {
     // Names of real files and devices are no business of a fuzzer's.
     if text.starts_with("pathfinder") || text.starts_with("v4l2:///dev/none") {
         let _ = capture::open(text, &Want::default());
+    }
+}
+
+fn requests() -> Vec<Vec<u8>> {
+    [
+        "GET /live?seen=4&token=0123456789abcdef HTTP/1.1\r\nHost: [::1]:8088\r\nCookie: a=b; c=d\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+        "HEAD /metrics HTTP/1.0\nAuthorization: Bearer 0123456789abcdef\nContent-Length: 0\n\n",
+        "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .to_vec()
+}
+
+fn run_http(data: &[u8]) {
+    const TOKEN: &str = "0123456789abcdef";
+    for door in [Door { token: None, loopback: true }, Door { token: Some(TOKEN.into()), loopback: false }] {
+        let mut rest = data;
+        while let Knock::Request(request) = door.open(rest) {
+            assert!(0 < request.taken && request.taken <= rest.len(), "more was taken than there is");
+            // Nobody comes in without the token but for what tells nothing.
+            let head = &rest[..request.taken];
+            let given = head.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+            assert!(door.token.is_none() || given || matches!(request.path.as_str(), "/page.js" | "/page.css"));
+            rest = &rest[request.taken..];
+        }
+        assert!(rest.len() < HEAD || door.open(rest) != Knock::Partial, "a head is waited for without end");
+    }
+}
+
+fn configs() -> Vec<Vec<u8>> {
+    let shipped = include_str!("../../../configs/recslowfast.toml");
+    let uncommented: String = shipped.lines().map(|line| format!("{}\n", line.strip_prefix('#').unwrap_or(line))).collect();
+    let odd = "[source]\nuri = \"/dev/video0\"\nfit = \"round\"\n[modell]\nname = 7\n[report]\nto = [\"json\", [1], {a = 1979-05-27}]\n";
+    [shipped, &uncommented, odd].map(|text| text.as_bytes().to_vec()).to_vec()
+}
+
+/// A command with the flags of `run`, of which some take numbers and one several values.
+fn command() -> &'static Command {
+    static COMMAND: OnceLock<Command> = OnceLock::new();
+    COMMAND.get_or_init(|| {
+        let flags = KEYS.iter().map(|key| {
+            let flag = Arg::new(key.flag).long(key.flag);
+            match key.flag {
+                "frames" | "record-limit" | "record-around" => flag.value_parser(clap::value_parser!(u64)),
+                "fault" => flag.value_parser(|text: &str| text.parse::<FaultSpec>()),
+                "report" => flag.action(ArgAction::Append),
+                _ => flag,
+            }
+        });
+        Command::new("run").disable_help_flag(true).args(flags)
+    })
+}
+
+fn run_config(data: &[u8]) {
+    let Ok(text) = String::from_utf8(data.to_vec()) else { return };
+    match File::parse(Path::new("a.toml"), text, command()) {
+        Ok(file) => {
+            let line = std::iter::once("run".to_owned()).chain(file.arguments(|_| false));
+            assert!(command().clone().try_get_matches_from(line).is_ok(), "what was read one by one is refused together");
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// The graphs of a small network; the first byte says which of the three files the rest is.
+fn graphs() -> Vec<Vec<u8>> {
+    let network = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/tests/gpu/networks/tiny-convlstm");
+    let graph = |(at, name): (usize, &&str)| {
+        let bytes = std::fs::read(network.join(name)).expect("the network is part of the tests");
+        [&[at as u8], &bytes[..]].concat()
+    };
+    GRAPHS.iter().enumerate().map(graph).collect()
+}
+
+const GRAPHS: [&str; 3] = ["encoder.onnx", "step.onnx", "readout.onnx"];
+
+/// A folder with a whole network.
+fn network() -> &'static PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = std::env::temp_dir().join(format!("recslowfast-fuzz-network-{}", std::process::id()));
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtime/tests/gpu/networks/tiny-convlstm");
+        std::fs::create_dir_all(&folder).expect("a temporary folder can be made");
+        for name in GRAPHS.iter().chain(&["model.toml"]) {
+            std::fs::copy(from.join(name), folder.join(name)).expect("a temporary file can be written");
+        }
+        folder
+    })
+}
+
+fn run_onnx(data: &[u8]) {
+    let Some((which, bytes)) = data.split_first() else { return };
+    let name = GRAPHS[usize::from(*which) % GRAPHS.len()];
+    let file = network().join(name);
+    let honest = std::fs::read(&file).expect("a temporary file can be read");
+    std::fs::write(&file, bytes).expect("a temporary file can be written");
+    let loaded = Network::load(network().to_str().expect("temporary folders have plain names"));
+    std::fs::write(&file, honest).expect("a temporary file can be written");
+    if let Ok(loaded) = loaded {
+        assert_eq!(loaded.logits_shape()[0], 1);
+        let _ = (loaded.parameters(), loaded.encoder.macs());
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use image::{ExtendedColorType, ImageError};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::{config_path, file_name, frames_dir, masks_dir};
@@ -72,15 +73,21 @@ pub fn write_dataset(spec: Spec, videos: u64, dir: &Path, mut progress: impl FnM
     };
     let text = serde_json::to_string_pretty(&config).expect("numbers and strings are always JSON");
     let path = config_path(dir);
-    fs::write(&path, text + "\n").map_err(|cause| WriteError::File { path, cause })
+    write_whole(&path, (text + "\n").as_bytes()).map_err(|cause| WriteError::File { path, cause })
 }
 
 fn write_png(path: &Path, grey: &[u8], size: u32) -> Result<(), WriteError> {
-    image::save_buffer_with_format(path, grey, size, size, ExtendedColorType::L8, image::ImageFormat::Png).map_err(|error| {
-        let cause = match error {
-            ImageError::IoError(cause) => cause,
-            other => io::Error::other(other),
-        };
-        WriteError::File { path: path.to_owned(), cause }
-    })
+    let mut png = Vec::new();
+    let encoded = PngEncoder::new(&mut png).write_image(grey, size, size, ExtendedColorType::L8).map_err(io::Error::other);
+    encoded.and_then(|()| write_whole(path, &png)).map_err(|cause| WriteError::File { path: path.to_owned(), cause })
+}
+
+/// Writes a file, or leaves none behind: half a picture would be taken for one.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let written = fs::write(path, bytes);
+    if written.is_err() {
+        // What the error says is what matters.
+        let _ = fs::remove_file(path);
+    }
+    written
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Side;
 use super::ours::Ours;
+use crate::commands::out::say;
 use crate::commands::stopwatch::Time;
 use crate::network::Network;
 use crate::network::load::Graph;
@@ -142,30 +143,31 @@ pub fn compare(
 }
 
 /// Prints a network's rows, and how far its answers are apart.
-pub fn print(rows: &[Row]) {
+pub fn print(rows: &[Row]) -> Result<(), Failure> {
     for row in rows {
         let Took { median_ms, p95_ms, cpu_ms } = row.ours;
-        print!("{:<18} {:<8} {median_ms:>8.3} {p95_ms:>8.3} {cpu_ms:>8.3} {:>8.1}", row.network, row.graph, row.gflops);
+        let ours = format!("{:<18} {:<8} {median_ms:>8.3} {p95_ms:>8.3} {cpu_ms:>8.3} {:>8.1}", row.network, row.graph, row.gflops);
         match &row.peer {
-            None => println!(),
-            Some(Peer { took, .. }) => println!(
-                " | {:>8.3} {:>8.3} {:>8.3} | {:>6.1} {:>6.1}",
+            None => say!("{ours}")?,
+            Some(Peer { took, .. }) => say!(
+                "{ours} | {:>8.3} {:>8.3} {:>8.3} | {:>6.1} {:>6.1}",
                 took.median_ms,
                 took.p95_ms,
                 took.cpu_ms,
                 took.median_ms / median_ms,
                 took.cpu_ms / cpu_ms
-            ),
+            )?,
         }
     }
     if let Some(Row { peer: Some(peer), logits_apart, masks_agree, .. }) = rows.first() {
-        println!(
+        say!(
             "{:<18} logits differ from {} by at most {logits_apart:.1e} of the largest; masks agree on {:.4} % of pixels",
             "",
             peer.name,
             100.0 * masks_agree
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// A frame that moves a little from one to the next: bright bars on a dark ground, and noise, all from `at`.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
+use super::out::{self, say};
 use super::stopwatch::Time;
 use crate::engine::cpu::simd::Isa;
 use crate::engine::cpu::threads::Threads;
@@ -87,8 +88,7 @@ pub trait Side {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     if args.rates {
-        rates::print();
-        return Ok(());
+        return rates::print();
     }
     let (threads, isa) = (args.threads.unwrap_or_default().get(), args.isa.unwrap_or_else(Isa::best));
     let options = |plain| Options { threads, isa, plain };
@@ -97,7 +97,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let network = Network::load(model)?;
         let mut ours = Ours::new(&network, options(matches!(args.engine, Measured::Tract)))?;
         if args.profile {
-            profile(&mut ours.engine, args.repeats);
+            profile(&mut ours.engine, args.repeats)?;
             ours.engine.reset();
         }
         let theirs: Option<Box<dyn Side>> = match args.against {
@@ -109,22 +109,35 @@ pub fn run(args: Args) -> Result<(), Failure> {
             }
         };
         if at == 0 {
-            println!("{threads} threads, {isa:?}, {} runs; times in ms; GFLOP/s of the direct form", args.repeats);
-            println!(
+            say!("{threads} threads, {isa:?}, {} runs; times in ms; GFLOP/s of the direct form", args.repeats)?;
+            say!(
                 "{:<18} {:<8} {:>8} {:>8} {:>8} {:>8} | {:>8} {:>8} {:>8} | {:>6} {:>6}",
-                "network", "graph", "median", "p95", "cpu", "GFLOP/s", "median", "p95", "cpu", "wall x", "cpu x"
-            );
+                "network",
+                "graph",
+                "median",
+                "p95",
+                "cpu",
+                "GFLOP/s",
+                "median",
+                "p95",
+                "cpu",
+                "wall x",
+                "cpu x"
+            )?;
         }
         let measured = compare::compare(&network, threads, &mut ours, theirs, args.repeats)?;
-        compare::print(&measured);
+        compare::print(&measured)?;
         rows.extend(measured);
+        if !out::has_reader() && args.json.is_none() {
+            return Ok(());
+        }
     }
     let Some(path) = args.json else { return Ok(()) };
     let written = File::create(&path).map_err(serde_json::Error::io).and_then(|file| serde_json::to_writer_pretty(file, &rows));
     written.map_err(|error| Failure::new(Cause::Output, format!("cannot write {}: {error}", path.display())))
 }
 
-fn profile(engine: &mut CpuEngine, repeats: usize) {
+fn profile(engine: &mut CpuEngine, repeats: usize) -> Result<(), Failure> {
     let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
     for _ in 0..repeats {
         let mut at = 0;
@@ -138,6 +151,7 @@ fn profile(engine: &mut CpuEngine, repeats: usize) {
     }
     for (line, mut times) in lines {
         times.sort_unstable_by(f64::total_cmp);
-        println!("{:>9.3} (least {:>7.3})  {line}", times[times.len() / 2], times[0]);
+        say!("{:>9.3} (least {:>7.3})  {line}", times[times.len() / 2], times[0])?;
     }
+    Ok(())
 }

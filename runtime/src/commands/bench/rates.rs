@@ -1,5 +1,6 @@
 //! What the parts of a convolution cost on this machine, for the cost model's constants.
 
+use crate::commands::out::say;
 use crate::commands::stopwatch::Time;
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
 use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
@@ -7,6 +8,7 @@ use crate::engine::cpu::planes::{Arena, Shared, plane_stride};
 use crate::engine::cpu::pool::Pool;
 use crate::engine::cpu::rates::Rates;
 use crate::engine::cpu::simd::Isa;
+use crate::service::exit::Failure;
 
 /// Runs of each convolution; the median counts.
 const RUNS: usize = 21;
@@ -14,13 +16,14 @@ const RUNS: usize = 21;
 const ELSEWHERE: usize = 4 << 20;
 
 /// Measures every instruction set this machine has, one thread each, and prints what `engine/cpu/rates.rs` holds.
-pub fn print() {
+pub fn print() -> Result<(), Failure> {
     for isa in Isa::available() {
         let Rates { transform_ns, product_ns, weight_ns, direct_ns } = measure(isa);
-        println!(
+        say!(
             "Isa::{isa:?} => Rates {{ transform_ns: {transform_ns:.3}, product_ns: {product_ns:.3}, weight_ns: {weight_ns:.4}, direct_ns: {direct_ns:.4} }},"
-        );
+        )?;
     }
+    Ok(())
 }
 
 /// Three convolutions, in each of which another part of the Fourier form weighs most, and one in the direct form.

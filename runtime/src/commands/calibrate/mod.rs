@@ -17,11 +17,13 @@ use serde::Serialize;
 use super::eval::create;
 use super::eval::data::Labels;
 use super::eval::videos::{self, Clip, TEST_SEED, Videos};
+use super::out::{self, say};
 use super::plot::{Plot, Point, Series};
 use super::progress;
 use crate::network::Network;
 use crate::network::load::MANIFEST;
 use crate::service::exit::{Cause, Failure};
+use crate::whole_file;
 use search::{Criterion, Found, Search};
 
 /// What to calibrate, on what, how well.
@@ -86,7 +88,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let network = Network::load(name)?;
     if network.step.is_none() {
-        println!("{} carries no state: it takes no steps, and there is nothing to calibrate", network.manifest.name);
+        say!("{} carries no state: it takes no steps, and there is nothing to calibrate", network.manifest.name)?;
         return Ok(());
     }
     if !(args.loss.is_finite() && args.loss >= 0.0) {
@@ -108,13 +110,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
 
     let habits = observe::habits(&network, &clips, args.labels.data.is_some())?;
-    println!("{}", habits.text());
+    say!("{}", habits.text())?;
     let search = Search { network: &network, clips: &clips, habits: &habits, loss: args.loss };
     let criteria = if args.criterion.is_empty() { Criterion::ALL.to_vec() } else { args.criterion.clone() };
     let bar = progress::bar(1, "rules");
     let tried = search.run(&criteria, &bar)?;
     bar.finish_and_clear();
-    print!("{}", search::text(&tried, &sources));
+    out::text(&search::text(&tried, &sources))?;
     let chosen = search.chosen(&tried);
     if let (Some(path), Some(mut file)) = (&args.plot, plot) {
         let title = format!("{}: rules within {} points of fixed:6", network.manifest.name, args.loss);
@@ -136,7 +138,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         let why = format!("no rule keeps within {} points of fixed:6 with fewer steps; {} is unchanged", args.loss, path.display());
         return Err(Failure::new(Cause::Model, why));
     };
-    println!("chosen      {}: {:.2} steps, {:.2} points lost at most", chosen.rule, chosen.mean_steps, chosen.worst_loss);
+    say!("chosen      {}: {:.2} steps, {:.2} points lost at most", chosen.rule, chosen.mean_steps, chosen.worst_loss)?;
     if args.dry_run {
         return Ok(());
     }
@@ -155,10 +157,9 @@ fn write_model(path: &Path, chosen: &Found, habits: &observe::Habits, args: &Arg
         chosen.worst_loss
     );
     let changed = write::change(&text, chosen, habits, &how).map_err(failed)?;
-    // Beside it first: a file cut short by a full disk would be no network any more.
-    let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, changed).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| failed(error.to_string()))?;
-    println!("written     {}", path.display());
+    // A file cut short by a full disk would be no network any more.
+    whole_file::write(path, changed.as_bytes(), whole_file::Keep::Durable).map_err(|error| failed(error.to_string()))?;
+    say!("written     {}", path.display())?;
     Ok(())
 }
 

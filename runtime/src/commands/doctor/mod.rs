@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
+use super::out::say;
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
 use access::Who;
@@ -58,10 +59,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&findings).expect("a finding has no failing serializer"));
+        say!("{}", serde_json::to_string_pretty(&findings).expect("a finding has no failing serializer"))?;
     } else {
         let at_length = args.area.is_some();
-        findings.iter().for_each(|finding| if at_length { println!("{finding:#}") } else { println!("{finding}") });
+        findings.iter().try_for_each(|finding| if at_length { say!("{finding:#}") } else { say!("{finding}") })?;
     }
     match findings.iter().filter(|finding| finding.state == State::Problem).count() {
         0 => Ok(()),

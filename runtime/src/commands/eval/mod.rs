@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
+use super::out;
 use super::progress;
 use crate::engine::Choice;
 use crate::engine::cpu::threads::Threads;
@@ -130,7 +131,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let first = |model: usize| entries.iter().find(|entry| entry.model == model).map(|entry| &entry.lane).expect("every network has a row");
     let rows: Vec<Row> =
         entries.iter().map(|entry| Row::of(&models[entry.model], entry.rule.clone(), &entry.lane, first(entry.model))).collect();
-    print!("{}", table::text(&rows));
+    out::text(&table::text(&rows))?;
     let mut table = Table {
         engine,
         source: &args.source,
@@ -152,12 +153,12 @@ pub fn run(args: Args) -> Result<(), Failure> {
             table.stability.push(steps.finish(model, &cold.scores.iou_by_frame()));
         }
     }
-    print!("{}", table::recovery_text(&table.rows, &table.after_cut));
+    out::text(&table::recovery_text(&table.rows, &table.after_cut))?;
     if args.stability {
-        print!("{}", stability::text(&table.stability, &table.rows));
+        out::text(&stability::text(&table.stability, &table.rows))?;
     }
     let lanes: Vec<(usize, &Lane)> = entries.iter().map(|entry| (entry.model, &entry.lane)).collect();
-    print!("{}", table::ceiling_text(&table.models, &lanes));
+    out::text(&table::ceiling_text(&table.models, &lanes))?;
     let subtitle = format!("{}, {count} videos of {frames} frames, {engine}", args.source);
     for (path, file) in plots {
         let plot = table::plot(&table.rows, "Accuracy over speed".into(), subtitle.clone());

@@ -5,6 +5,7 @@ use tract_onnx::prelude::*;
 use super::lower::Bound;
 use super::machine::Machine;
 use crate::network::engine::EngineError;
+use crate::network::guard::{self, Trouble};
 use crate::network::load::Graph;
 
 /// A graph on tract, between buffers of the machine. Allocates on every run.
@@ -16,8 +17,8 @@ pub struct Fallback {
 impl Fallback {
     /// Optimises the graph for tract.
     pub fn new(graph: &Graph) -> Result<Fallback, EngineError> {
-        let unsupported = |error: TractError| EngineError::Unsupported { graph: graph.file.to_owned(), reason: format!("{error:#}") };
-        let run = graph.model.clone().into_optimized().and_then(|model| model.into_runnable()).map_err(unsupported)?;
+        let unsupported = |trouble: Trouble| EngineError::Unsupported { graph: graph.file.to_owned(), reason: trouble.to_string() };
+        let run = guard::tract(|| graph.model.clone().into_optimized()?.into_runnable()).map_err(unsupported)?;
         Ok(Fallback { file: graph.file, run })
     }
 
@@ -28,14 +29,17 @@ impl Fallback {
 
     /// Reads the inputs from their buffers, runs, and writes the outputs to theirs, both in the graph's order.
     pub fn run(&self, machine: &mut Machine, inputs: &[Bound], outputs: &[Bound]) -> Result<(), EngineError> {
-        let failed = |error: TractError| EngineError::Run { graph: self.file.to_owned(), reason: format!("{error:#}") };
-        let mut tensors = TVec::new();
-        for input in inputs {
-            let mut values = vec![0.0f32; input.shape.iter().product()];
-            machine.read(input.buffer, &mut values);
-            tensors.push(Tensor::from_shape(&input.shape, &values).map_err(failed)?.into_tvalue());
-        }
-        let results = self.run.run(tensors).map_err(failed)?;
+        let failed = |trouble: Trouble| EngineError::Run { graph: self.file.to_owned(), reason: trouble.to_string() };
+        let run = || {
+            let mut tensors = TVec::new();
+            for input in inputs {
+                let mut values = vec![0.0f32; input.shape.iter().product()];
+                machine.read(input.buffer, &mut values);
+                tensors.push(Tensor::from_shape(&input.shape, &values)?.into_tvalue());
+            }
+            self.run.run(tensors)
+        };
+        let results = guard::tract(run).map_err(failed)?;
         for (output, result) in outputs.iter().zip(&results) {
             let values = result.as_plain_ram().and_then(|view| view.as_slice::<f32>().ok());
             machine.write(output.buffer, values.expect("graphs were checked to hold plain f32 tensors"));

@@ -6,15 +6,21 @@
 //! Nobody waits for a worker that has not come: a job is open while items are left, a worker enters it, and the caller closes it when the
 //! last item has been taken and waits only for those inside. On a busy machine a worker that is not running costs its help and no more.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{JoinHandle, Thread};
 
+use rustix::thread::Pid;
+
 use super::placement::Placement;
+use crate::threads;
 
 /// Turns of the waiting loop before a worker sleeps; some tens of microseconds.
 const SPINS: u32 = 4000;
+
+/// Jobs between two looks whether all workers are still there: some ten frames.
+const LOOK_AFTER: u32 = 256;
 
 /// The door: the job's number in the upper half, whether it is open, and how many workers are inside.
 const JOB: u64 = 1 << 32;
@@ -37,6 +43,15 @@ struct Shared {
     failed: AtomicBool,
     /// The pool is being dropped.
     stop: AtomicBool,
+    /// The kernel's numbers of the workers.
+    tids: OnceLock<Vec<i32>>,
+}
+
+impl Shared {
+    /// Whether the kernel has taken a worker away.
+    fn lost(&self) -> bool {
+        self.tids.get().is_some_and(|tids| !tids.iter().all(|tid| threads::exists(*tid)))
+    }
 }
 
 /// `threads - 1` workers and the calling thread.
@@ -45,6 +60,8 @@ pub struct Pool {
     workers: Vec<JoinHandle<()>>,
     handles: Vec<Thread>,
     placement: Placement,
+    /// Jobs so far, to look after the workers every now and then.
+    jobs: u32,
 }
 
 impl Pool {
@@ -57,6 +74,7 @@ impl Pool {
             items: AtomicUsize::new(0),
             failed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            tids: OnceLock::new(),
         });
         let (named, names) = mpsc::channel();
         let workers: Vec<_> = (1..threads)
@@ -75,7 +93,9 @@ impl Pool {
             log::warn!("only {} of {threads} engine threads could be started", workers.len() + 1);
         }
         let handles = workers.iter().map(|worker| worker.thread().clone()).collect();
-        Pool { shared, workers, handles, placement: Placement::of(names.iter().collect()) }
+        let tids: Vec<Pid> = names.iter().collect();
+        let _ = shared.tids.set(tids.iter().map(|tid| tid.as_raw_nonzero().get()).collect());
+        Pool { shared, workers, handles, placement: Placement::of(tids), jobs: 0 }
     }
 
     /// Threads that take items, the caller's among them.
@@ -94,6 +114,8 @@ impl Pool {
         }
         self.placement.keep_away();
         let shared = &*self.shared;
+        self.jobs = self.jobs.wrapping_add(1);
+        assert!(!self.jobs.is_multiple_of(LOOK_AFTER) || !shared.lost(), "an engine thread is gone without a word");
         let mut held: &Job<'_> = job;
         // The workers inside forget the pointer before they leave, and this function returns (or unwinds) only after that.
         shared.job.store((&raw mut held).cast(), Ordering::Relaxed);
@@ -119,7 +141,16 @@ impl Drop for Close<'_> {
         let mut turns = 0u32;
         while self.0.door.load(Ordering::Acquire) & INSIDE != 0 {
             turns += 1;
-            if turns.is_multiple_of(1024) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            if turns.is_multiple_of(1024) {
+                std::thread::yield_now()
+            } else {
+                std::hint::spin_loop()
+            }
+            // One that the kernel took away inside a job never leaves it, and touches the job no more.
+            if turns.is_multiple_of(1 << 20) && self.0.lost() {
+                self.0.failed.store(true, Ordering::Relaxed);
+                return;
+            }
         }
     }
 }
@@ -176,8 +207,9 @@ impl Drop for Pool {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.shared.door.fetch_add(JOB, Ordering::Release);
         self.handles.iter().for_each(Thread::unpark);
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+        // The standard library cannot join a thread that the kernel has taken away.
+        if !self.shared.lost() {
+            self.workers.drain(..).for_each(|worker| drop(worker.join()));
         }
     }
 }

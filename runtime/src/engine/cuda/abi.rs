@@ -5,315 +5,298 @@ use crate::outcome::MAX_STEPS;
 /// A struct that is passed to a kernel by value, or read by one from memory.
 ///
 /// # Safety
-/// Only for `repr(C)` types of plain numbers whose CUDA twin has the same layout.
+/// Only for `repr(C)` types of plain numbers without padding, whose CUDA twin has the same layout.
 pub unsafe trait Plain: Copy {
     /// The bytes of the value.
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![0u8; size_of::<Self>()];
-        // SAFETY: plain numbers; padding is copied as whatever it is into bytes nobody interprets.
-        unsafe { std::ptr::copy_nonoverlapping(std::ptr::from_ref(self).cast(), bytes.as_mut_ptr(), bytes.len()) };
-        bytes
+        // SAFETY: plain numbers without padding, so that every byte of the value has been written.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast::<u8>(), size_of::<Self>()) }.to_vec()
     }
 }
 
+/// Declares structs of numbers, and refuses to compile one with padding: its bytes would be whatever lay there before. `pad` fields fill the gaps
+/// that the CUDA twin leaves to its compiler.
 macro_rules! plain {
-    ($($name:ident),*) => {
-        // SAFETY: repr(C), numbers only; the layouts are checked against the kernels' by tests/gpu.
-        $(unsafe impl Plain for $name {})*
+    ($($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)* })*) => {
+        $(
+            $(#[$meta])*
+            #[repr(C)]
+            pub struct $name { $($(#[$field_meta])* pub $field: $kind,)* }
+
+            const _: () = assert!(size_of::<$name>() == 0 $(+ size_of::<$kind>())*, concat!(stringify!($name), " has padding: add a pad field"));
+
+            // SAFETY: repr(C), numbers only, without padding as just asserted; the layouts are checked against the kernels' by tests/gpu.
+            unsafe impl Plain for $name {}
+        )*
     };
-}
-plain!(
-    View,
-    ConvArgs,
-    FftArgs,
-    StatsArgs,
-    PointwiseArgs,
-    SpatialArgs,
-    Taps,
-    PlaneArgs,
-    LabelArgs,
-    FitArgs,
-    BeginArgs,
-    Instruction,
-    Control,
-    Order,
-    Report
-);
-
-/// A tensor `[y][x][c]`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct View {
-    pub data: u64,
-    pub half: i32,
-    pub cs: i32,
-    pub c: i32,
-    pub h: i32,
-    pub w: i32,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ConvArgs {
-    pub input: View,
-    pub out32: u64,
-    pub out16: u64,
-    pub out_cs: i32,
-    pub out_c: i32,
-    pub oh: i32,
-    pub ow: i32,
-    pub weights: u64,
-    pub bias: u64,
-    pub runs: i32,
-    pub run_taps_x: i32,
-    pub ksteps: i32,
-    pub stride_y: i32,
-    pub stride_x: i32,
-    pub dilation_y: i32,
-    pub dilation_x: i32,
-    pub pad_y: i32,
-    pub pad_x: i32,
-    pub warps_y: i32,
-    pub warps_x: i32,
-    pub tile_h: i32,
-    pub tile_words: i32,
-    pub pitch: i32,
-    pub kh: i32,
-    pub kw: i32,
-    pub group_in: i32,
-    pub group_out: i32,
-    pub skip: u64,
-    pub counter: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FftArgs {
-    pub input: View,
-    pub out32: u64,
-    pub out16: u64,
-    pub out_cs: i32,
-    pub out_c: i32,
-    pub oh: i32,
-    pub ow: i32,
-    pub weights: u64,
-    pub bias: u64,
-    pub spectra_in: u64,
-    pub spectra_out: u64,
-    pub twiddles: u64,
-    pub tiles_y: i32,
-    pub tiles_x: i32,
-    pub valid_y: i32,
-    pub valid_x: i32,
-    pub pad_y: i32,
-    pub pad_x: i32,
-    pub skip: u64,
-    pub counter: u64,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct StatsArgs {
-    pub input: View,
-    pub mean: u64,
-    pub variance: u64,
-    pub partials: u64,
-    pub ticket: u64,
-    pub pixels_per_block: i32,
-    pub skip: u64,
 }
 
 /// Tensors and vectors one element-wise program can name.
 pub const BUFFERS: usize = 16;
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PointwiseArgs {
-    pub buffers: [u64; BUFFERS],
-    pub code: u64,
-    pub constants: u64,
-    pub prologue: i32,
-    pub body: i32,
-    pub pairs: i32,
-    pub cs: i32,
-    pub c: i32,
-    pub registers: i32,
-    pub skip: u64,
-    pub partials: u64,
-    pub partials_before: i32,
-    pub ticket: u64,
-    pub decide: i32,
-    pub control: u64,
-    pub report: u64,
-    pub order: u64,
-}
+plain! {
+    /// A tensor `[y][x][c]`.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct View {
+        pub data: u64,
+        pub half: i32,
+        pub cs: i32,
+        pub c: i32,
+        pub h: i32,
+        pub w: i32,
+        pub pad: u32,
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SpatialArgs {
-    pub input: View,
-    pub out32: u64,
-    pub out16: u64,
-    pub out_cs: i32,
-    pub out_c: i32,
-    pub oh: i32,
-    pub ow: i32,
-    pub kind: i32,
-    pub kh: i32,
-    pub kw: i32,
-    pub stride_y: i32,
-    pub stride_x: i32,
-    pub dilation_y: i32,
-    pub dilation_x: i32,
-    pub pad_y: i32,
-    pub pad_x: i32,
-    pub divisor: i32,
-    pub rows: u64,
-    pub columns: u64,
-    pub skip: u64,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct ConvArgs {
+        pub input: View,
+        pub out32: u64,
+        pub out16: u64,
+        pub out_cs: i32,
+        pub out_c: i32,
+        pub oh: i32,
+        pub ow: i32,
+        pub weights: u64,
+        pub bias: u64,
+        pub runs: i32,
+        pub run_taps_x: i32,
+        pub ksteps: i32,
+        pub stride_y: i32,
+        pub stride_x: i32,
+        pub dilation_y: i32,
+        pub dilation_x: i32,
+        pub pad_y: i32,
+        pub pad_x: i32,
+        pub warps_y: i32,
+        pub warps_x: i32,
+        pub tile_h: i32,
+        pub tile_words: i32,
+        pub pitch: i32,
+        pub kh: i32,
+        pub kw: i32,
+        pub group_in: i32,
+        pub group_out: i32,
+        pub skip: u64,
+        pub counter: u64,
+    }
 
-/// Two samples of one axis, and what they weigh.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Taps {
-    pub first: i32,
-    pub second: i32,
-    pub first_weight: f32,
-    pub second_weight: f32,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct FftArgs {
+        pub input: View,
+        pub out32: u64,
+        pub out16: u64,
+        pub out_cs: i32,
+        pub out_c: i32,
+        pub oh: i32,
+        pub ow: i32,
+        pub weights: u64,
+        pub bias: u64,
+        pub spectra_in: u64,
+        pub spectra_out: u64,
+        pub twiddles: u64,
+        pub tiles_y: i32,
+        pub tiles_x: i32,
+        pub valid_y: i32,
+        pub valid_x: i32,
+        pub pad_y: i32,
+        pub pad_x: i32,
+        pub skip: u64,
+        pub counter: u64,
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LabelArgs {
-    pub logits: View,
-    pub labels: u64,
-    pub skip: u64,
-    pub control: u64,
-    pub report: u64,
-    pub order: u64,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct StatsArgs {
+        pub input: View,
+        pub mean: u64,
+        pub variance: u64,
+        pub partials: u64,
+        pub ticket: u64,
+        pub pixels_per_block: i32,
+        pub pad: u32,
+        pub skip: u64,
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct PlaneArgs {
-    pub tensor: View,
-    pub planes: u64,
-    pub extra16: u64,
-    pub skip: u64,
-    pub control: u64,
-    pub report: u64,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct PointwiseArgs {
+        pub buffers: [u64; BUFFERS],
+        pub code: u64,
+        pub constants: u64,
+        pub prologue: i32,
+        pub body: i32,
+        pub pairs: i32,
+        pub cs: i32,
+        pub c: i32,
+        pub registers: i32,
+        pub skip: u64,
+        pub partials: u64,
+        pub partials_before: i32,
+        pub pad_before: u32,
+        pub ticket: u64,
+        pub decide: i32,
+        pub pad_decide: u32,
+        pub control: u64,
+        pub report: u64,
+        pub order: u64,
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FitArgs {
-    pub tensor: View,
-    pub extra16: u64,
-    pub picture: u64,
-    pub column_starts: u64,
-    pub column_weights: u64,
-    pub row_starts: u64,
-    pub row_weights: u64,
-    pub column_taps: i32,
-    pub row_taps: i32,
-    pub left: i32,
-    pub top: i32,
-    pub across: i32,
-    pub down: i32,
-    pub outputs: i32,
-    pub kind: i32,
-    pub order: i32,
-    pub shift: i32,
-    pub wide: i32,
-    pub limited: i32,
-    pub black: i32,
-    pub height: i32,
-    pub stride: i32,
-    pub mean: [f32; 3],
-    pub std: [f32; 3],
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct SpatialArgs {
+        pub input: View,
+        pub out32: u64,
+        pub out16: u64,
+        pub out_cs: i32,
+        pub out_c: i32,
+        pub oh: i32,
+        pub ow: i32,
+        pub kind: i32,
+        pub kh: i32,
+        pub kw: i32,
+        pub stride_y: i32,
+        pub stride_x: i32,
+        pub dilation_y: i32,
+        pub dilation_x: i32,
+        pub pad_y: i32,
+        pub pad_x: i32,
+        pub divisor: i32,
+        pub rows: u64,
+        pub columns: u64,
+        pub skip: u64,
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct BeginArgs {
-    pub control: u64,
-    pub report: u64,
-    pub order: u64,
-}
+    /// Two samples of one axis, and what they weigh.
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    pub struct Taps {
+        pub first: i32,
+        pub second: i32,
+        pub first_weight: f32,
+        pub second_weight: f32,
+    }
 
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Instruction {
-    pub op: u8,
-    pub to: u8,
-    pub a: u8,
-    pub b: u8,
-    pub word: u32,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct LabelArgs {
+        pub logits: View,
+        pub labels: u64,
+        pub skip: u64,
+        pub control: u64,
+        pub report: u64,
+        pub order: u64,
+    }
 
-/// What stepping decided so far; device memory. The first words are the flags kernels look at before they start.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Control {
-    pub stop: i32,
-    pub pending: i32,
-    pub always: i32,
-    pub steps: i32,
-    pub slow: i32,
-    pub cap: i32,
-    pub drive_distance: f32,
-    pub convolutions: u32,
-    pub metric: i32,
-    pub has_threshold: i32,
-    pub threshold: f32,
-    pub has_surprise: i32,
-    pub surprise: f32,
-    pub min: i32,
-    pub slow_cap: i32,
-    pub deadline_cap: i32,
-    pub has_wake: i32,
-    pub wake: f32,
-    pub floor: f32,
-    pub floor_now: f32,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct PlaneArgs {
+        pub tensor: View,
+        pub planes: u64,
+        pub extra16: u64,
+        pub skip: u64,
+        pub control: u64,
+        pub report: u64,
+    }
 
-/// What the host orders for a frame; mapped host memory.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Order {
-    pub drive_known: i32,
-    pub has_step: i32,
-    pub slow: i32,
-    pub metric: i32,
-    pub has_threshold: i32,
-    pub threshold: f32,
-    pub has_surprise: i32,
-    pub surprise: f32,
-    pub has_zero: i32,
-    pub zero: f32,
-    pub min: i32,
-    pub fast_cap: i32,
-    pub slow_cap: i32,
-    pub deadline_cap: i32,
-    pub has_wake: i32,
-    pub wake: f32,
-    pub floor: f32,
-    pub has_cut: i32,
-    pub cut: f32,
-    pub label_threshold: f32,
-}
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct FitArgs {
+        pub tensor: View,
+        pub extra16: u64,
+        pub picture: u64,
+        pub column_starts: u64,
+        pub column_weights: u64,
+        pub row_starts: u64,
+        pub row_weights: u64,
+        pub column_taps: i32,
+        pub row_taps: i32,
+        pub left: i32,
+        pub top: i32,
+        pub across: i32,
+        pub down: i32,
+        pub outputs: i32,
+        pub kind: i32,
+        pub order: i32,
+        pub shift: i32,
+        pub wide: i32,
+        pub limited: i32,
+        pub black: i32,
+        pub height: i32,
+        pub stride: i32,
+        pub mean: [f32; 3],
+        pub std: [f32; 3],
+        pub pad: u32,
+    }
 
-/// What a frame did; mapped host memory.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub struct Report {
-    pub frame: u32,
-    /// 0 halted, 1 limit, 2 zero, 3 reset, 4 deadline, -1 not yet.
-    pub stop: i32,
-    pub steps: i32,
-    pub limit: i32,
-    pub drive_distance: f32,
-    pub convolutions: u32,
-    pub distances: [f32; MAX_STEPS],
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct BeginArgs {
+        pub control: u64,
+        pub report: u64,
+        pub order: u64,
+    }
+
+    #[derive(Clone, Copy, Debug, Default, PartialEq)]
+    pub struct Instruction {
+        pub op: u8,
+        pub to: u8,
+        pub a: u8,
+        pub b: u8,
+        pub word: u32,
+    }
+
+    /// What stepping decided so far; device memory. The first words are the flags kernels look at before they start.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Control {
+        pub stop: i32,
+        pub pending: i32,
+        pub always: i32,
+        pub steps: i32,
+        pub slow: i32,
+        pub cap: i32,
+        pub drive_distance: f32,
+        pub convolutions: u32,
+        pub metric: i32,
+        pub has_threshold: i32,
+        pub threshold: f32,
+        pub has_surprise: i32,
+        pub surprise: f32,
+        pub min: i32,
+        pub slow_cap: i32,
+        pub deadline_cap: i32,
+        pub has_wake: i32,
+        pub wake: f32,
+        pub floor: f32,
+        pub floor_now: f32,
+    }
+
+    /// What the host orders for a frame; mapped host memory.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Order {
+        pub drive_known: i32,
+        pub has_step: i32,
+        pub slow: i32,
+        pub metric: i32,
+        pub has_threshold: i32,
+        pub threshold: f32,
+        pub has_surprise: i32,
+        pub surprise: f32,
+        pub has_zero: i32,
+        pub zero: f32,
+        pub min: i32,
+        pub fast_cap: i32,
+        pub slow_cap: i32,
+        pub deadline_cap: i32,
+        pub has_wake: i32,
+        pub wake: f32,
+        pub floor: f32,
+        pub has_cut: i32,
+        pub cut: f32,
+        pub label_threshold: f32,
+    }
+
+    /// What a frame did; mapped host memory.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Report {
+        pub frame: u32,
+        /// 0 halted, 1 limit, 2 zero, 3 reset, 4 deadline, -1 not yet.
+        pub stop: i32,
+        pub steps: i32,
+        pub limit: i32,
+        pub drive_distance: f32,
+        pub convolutions: u32,
+        pub distances: [f32; MAX_STEPS],
+    }
 }

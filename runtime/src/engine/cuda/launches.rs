@@ -293,6 +293,7 @@ impl<'a> Builder<'a> {
             partials: self.room(blocks * tensor.shape.cs() * 8)?,
             ticket: self.ticket,
             pixels_per_block: pixels_per_block as i32,
+            pad: 0,
             skip,
         };
         Ok(Launch { function: self.module.function("stats", 0)?, grid: [blocks as u32, 1, 1], threads: 256, shared: 0, args: args.bytes() })

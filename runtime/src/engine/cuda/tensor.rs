@@ -31,6 +31,6 @@ impl Tensor {
         let half = (half && self.half.is_some()) || self.full.is_none();
         let data = Tensor::address(if half { &self.half } else { &self.full });
         let Shape { c, h, w } = self.shape;
-        View { data, half: half.into(), cs: self.shape.cs() as i32, c: c as i32, h: h as i32, w: w as i32 }
+        View { data, half: half.into(), cs: self.shape.cs() as i32, c: c as i32, h: h as i32, w: w as i32, pad: 0 }
     }
 }

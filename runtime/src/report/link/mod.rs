@@ -27,10 +27,14 @@ use crate::clock;
 use crate::control::Desk;
 use crate::priority;
 use crate::telemetry::Report;
+use crate::threads::{self, Guard};
 use outbox::Outbox;
 
 /// How long the port's threads may take to end; one that is stuck in the driver is left behind.
 const FAREWELL: Duration = Duration::from_millis(300);
+
+/// How often the sink looks whether the port's threads are still there.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// What is said when the last words cannot be.
 const STANDS_STILL: &str = "a link's line stands still; what was still to be said is lost";
@@ -53,6 +57,7 @@ impl Shared {
 /// The sink; the port's threads end with it.
 pub struct Link {
     shared: Arc<Shared>,
+    voice: Guard,
     listed: Option<Instant>,
     /// It was said that a telegram does not hold all of a frame's detections.
     cut_told: bool,
@@ -66,14 +71,15 @@ impl Link {
     /// Starts speaking on `port`, which need not be there yet, and takes commands from it to `desk`.
     pub fn start(port: PortSpec, about: About, desk: Desk) -> std::io::Result<Link> {
         let shared = Arc::new(Shared { about, desk, began: clock::now(), follower: Mutex::new(Follower::new()), outbox: Outbox::new() });
-        let theirs = Arc::clone(&shared);
-        std::thread::Builder::new().name("link".into()).spawn(move || {
+        let (theirs, died) = (Arc::clone(&shared), Arc::clone(&shared));
+        let live = move || {
             // The ear is this thread's child and stands where it stands.
             priority::stand_back();
             voice::live(port, &theirs);
             theirs.outbox.has_ended();
-        })?;
-        Ok(Link { shared, listed: None, cut_told: false })
+        };
+        let voice = threads::spawn("link", live, move |_| died.outbox.has_ended())?;
+        Ok(Link { shared, voice, listed: None, cut_told: false })
     }
 
     /// Where log lines for the other end are left.
@@ -92,7 +98,16 @@ impl LogEar {
 }
 
 impl Sink for Link {
+    fn pulse(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn idle(&mut self) -> Result<(), SinkError> {
+        self.voice.fault().map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
     fn show(&mut self, report: &Report) -> Result<(), SinkError> {
+        self.idle()?;
         self.shared.follower().see(report);
         let every = match self.shared.outbox.rates().detections_period_ms {
             0 => return Ok(()),

@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use firmware_bridge::Telemetry;
@@ -10,14 +11,27 @@ use super::ear::{self, Judge};
 use super::outbox::{Asked, Next};
 use super::{STANDS_STILL, Shared};
 use crate::report::port::{PortSpec, Reopening};
+use crate::threads;
 
 /// How long the voice sleeps at most before it looks whether the port is still there.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// How long the ear may take to see that its line has ended: it looks ten times a second.
+const EAR_ENDS: Duration = Duration::from_millis(500);
+
+/// One opening of the port, as its two threads see it.
+#[derive(Default)]
+struct Line {
+    /// Nobody speaks on it any more.
+    ended: AtomicBool,
+    /// The device has gone.
+    gone: AtomicBool,
+}
+
 /// Keeps the link up until the outbox is closed.
-pub(super) fn live(port: PortSpec, shared: &Shared) {
+pub(super) fn live(port: PortSpec, shared: &Arc<Shared>) {
     let mut reopening = Reopening::new(port);
-    let mut judge = Judge::new();
+    let judge = Arc::new(Mutex::new(Judge::new()));
     let mut sequence = 0;
     while !shared.outbox.closed() {
         let opened =
@@ -27,12 +41,21 @@ pub(super) fn live(port: PortSpec, shared: &Shared) {
             shared.outbox.wait_for_end(reopening.wait().min(LOOK));
             continue;
         };
-        let (ended, gone) = (AtomicBool::new(false), AtomicBool::new(false));
-        let end = std::thread::scope(|scope| {
-            let ears = std::thread::Builder::new().name("link-ear".into());
-            let listening = ears.spawn_scoped(scope, || ear::listen(&mut heard, &mut judge, shared, &ended, &gone));
-            let end = listening.and_then(|_| speak(&mut port, shared, &mut sequence, &gone));
-            shared.outbox.line_ended(&ended);
+        let line = Arc::new(Line::default());
+        let (judge, theirs, their_line) = (Arc::clone(&judge), Arc::clone(shared), Arc::clone(&line));
+        let listen = move || {
+            let mut judge = judge.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            ear::listen(&mut heard, &mut judge, &theirs, &their_line.ended, &their_line.gone);
+        };
+        let ear = threads::spawn("link-ear", listen, |_| {});
+        let end = ear.and_then(|ear| {
+            let end = speak(&mut port, shared, &mut sequence, &|| line.gone.load(Ordering::Relaxed) || ear.fault().is_some());
+            shared.outbox.line_ended(&line.ended);
+            if let Some(fault) = ear.fault() {
+                // Commands would go unheard for ever: this thread's guard tells of both.
+                panic!("{fault}");
+            }
+            ear.wait(EAR_ENDS);
             end
         });
         match end {
@@ -48,7 +71,7 @@ pub(super) fn live(port: PortSpec, shared: &Shared) {
 }
 
 /// Says what there is to say until the outbox is closed (Ok) or the port is gone (Err).
-fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &AtomicBool) -> Result<(), Error> {
+fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &dyn Fn() -> bool) -> Result<(), Error> {
     // Ends whatever the line picked up before.
     write(port, &[0], shared, gone)?;
     shared.outbox.ask(Asked::Hello);
@@ -77,7 +100,7 @@ fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &Atomi
                 say(&Telemetry::Status(status))?;
             }
             Next::News(telegram) => say(&telegram)?,
-            Next::Silence if gone.load(Ordering::Relaxed) => return Err(away()),
+            Next::Silence if gone() => return Err(away()),
             Next::Silence => {}
             Next::End => return Ok(()),
         }
@@ -85,9 +108,9 @@ fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &Atomi
 }
 
 /// Writes all of `bytes`, however slow the line is; given up when the outbox is closed meanwhile.
-fn write(port: &mut dyn Write, mut bytes: &[u8], shared: &Shared, gone: &AtomicBool) -> Result<(), Error> {
+fn write(port: &mut dyn Write, mut bytes: &[u8], shared: &Shared, gone: &dyn Fn() -> bool) -> Result<(), Error> {
     while !bytes.is_empty() {
-        if gone.load(Ordering::Relaxed) {
+        if gone() {
             return Err(away());
         }
         match port.write(bytes) {

@@ -1,7 +1,9 @@
 //! Who may come in, and what for: from bytes to a request or a refusal.
 
-/// Longest request head that is read.
-pub const HEAD: usize = 4096;
+/// Longest request head that is read: browsers send what every other service on this host has set, of which 8 KiB are usual, and proxies add theirs.
+pub const HEAD: usize = 32 * 1024;
+/// Most headers of one request.
+const HEADERS: usize = 128;
 
 /// What is asked of a client before anything is served.
 pub struct Door {
@@ -38,7 +40,7 @@ pub enum Knock {
 impl Door {
     /// Looks at what a client has sent.
     pub fn open(&self, input: &[u8]) -> Knock {
-        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         let taken = match request.parse(input) {
             Ok(httparse::Status::Complete(taken)) => taken,
@@ -125,8 +127,16 @@ mod tests {
         assert_eq!(refused(&OPEN, "GET / HTTP/3.0\r\n\r\n"), "505");
         assert_eq!(refused(&OPEN, "\x16\x03\x01\x02"), "400");
         assert_eq!(refused(&OPEN, &format!("GET /{} HTTP/1.1", "a".repeat(HEAD))), "431");
-        assert_eq!(refused(&OPEN, &format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(40))), "431");
+        assert_eq!(refused(&OPEN, &format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADERS + 1))), "431");
         assert_eq!(knock(&OPEN, "GET / HTTP/1.1\r\nHost: local"), Knock::Partial);
+    }
+
+    #[test]
+    fn a_long_head_comes_in() {
+        let cookies = format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a={}\r\n\r\n", "x".repeat(20_000));
+        assert!(matches!(knock(&OPEN, &cookies), Knock::Request(_)));
+        let proxied = format!("GET / HTTP/1.1\r\n{}Host: localhost\r\n\r\n", "X-Forwarded: proxy\r\n".repeat(100));
+        assert!(matches!(knock(&OPEN, &proxied), Knock::Request(_)));
     }
 
     #[test]

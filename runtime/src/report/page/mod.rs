@@ -17,14 +17,19 @@ mod server;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Sink, SinkError};
 use crate::telemetry::Report;
+use crate::threads::{self, Guard};
 use door::Door;
 use figures::Figures;
 use server::Server;
+
+/// How often the sink looks whether its server is still there.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long the server may take to end.
+const FAREWELL: Duration = Duration::from_millis(300);
 
 /// What the page says about the run as a whole.
 #[derive(Clone, Debug)]
@@ -41,7 +46,7 @@ pub struct Heading {
 pub struct Page {
     figures: Arc<Mutex<Figures>>,
     waker: Arc<mio::Waker>,
-    server: Option<JoinHandle<()>>,
+    server: Guard,
 }
 
 impl Page {
@@ -53,15 +58,23 @@ impl Page {
         let mut server = Server::listen(address, door, Arc::clone(&figures)).map_err(failed)?;
         let waker = server.waker();
         log::info!("page on http://{}/", server.address());
-        let server = std::thread::Builder::new().name("page".into()).spawn(move || server.serve()).map_err(failed)?;
-        Ok(Page { figures, waker, server: Some(server) })
+        let server = threads::spawn("page", move || server.serve(), |_| {}).map_err(failed)?;
+        Ok(Page { figures, waker, server })
     }
 }
 
 impl Sink for Page {
     fn show(&mut self, report: &Report) -> Result<(), SinkError> {
         figures::lock(&self.figures).add(report, Instant::now());
-        Ok(())
+        self.idle()
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn idle(&mut self) -> Result<(), SinkError> {
+        self.server.fault().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     fn draws(&self) -> bool {
@@ -73,11 +86,8 @@ impl Drop for Page {
     fn drop(&mut self) {
         figures::lock(&self.figures).ended = true;
         // Without the wake it would notice at its next client.
-        if self.waker.wake().is_ok()
-            && let Some(server) = self.server.take()
-            && server.join().is_err()
-        {
-            log::error!("the page's thread panicked");
+        if self.waker.wake().is_ok() {
+            self.server.wait(FAREWELL);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One poll loop for all clients: bounded in number, in bytes and in patience.
 
+use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -12,8 +13,14 @@ use super::door::{Door, HEAD, Knock, Request};
 use super::figures::{self, Figures};
 use super::{live, metrics};
 
-/// Connections at a time; one more ends the one that has been idle longest.
+/// Connections at a time; one more ends another (see [`Client::worth`]).
 const CLIENTS: usize = 64;
+/// Requests of one connection that are answered before others have their turn.
+const TURN: usize = 4;
+/// Connections that are taken before those that are here have their turn.
+const ADMITTED: usize = 32;
+/// How soon a connection is tried again for which there was no descriptor.
+const RETRY: Duration = Duration::from_millis(20);
 /// A client that neither finishes its request nor takes its answer for so long is dropped.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A client between two requests may rest so long.
@@ -37,12 +44,18 @@ struct Client {
     keep: bool,
     /// When bytes last moved.
     moved: Instant,
+    /// Requests answered so far.
+    answered: u64,
+    /// Where the search for the end of a head goes on.
+    searched: usize,
 }
 
 /// What became of a connection.
 #[derive(PartialEq, Eq)]
 enum Fate {
     Stays,
+    /// There is more to answer, and others have their turn first.
+    Waits,
     Leaves,
 }
 
@@ -54,6 +67,14 @@ pub struct Server {
     door: Door,
     figures: Arc<Mutex<Figures>>,
     clients: Vec<Option<Client>>,
+    /// Clients that have more to be answered; the kernel says so only once.
+    waiting: Vec<usize>,
+    /// How soon to look for connections that wait to be taken, of which the kernel says no more.
+    backlog: Option<Duration>,
+    /// Given up for a connection when the process has no descriptor left.
+    spare: Option<File>,
+    /// No descriptor was left, and that was said.
+    short: bool,
 }
 
 impl Server {
@@ -64,7 +85,9 @@ impl Server {
         socket2::SockRef::from(&listener).set_send_buffer_size(SEND_BUFFER)?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
-        Ok(Server { poll, listener, waker, door, figures, clients: (0..CLIENTS).map(|_| None).collect() })
+        let clients = (0..CLIENTS).map(|_| None).collect();
+        let (spare, waiting) = (spare_descriptor(), Vec::with_capacity(CLIENTS));
+        Ok(Server { poll, listener, waker, door, figures, clients, waiting, backlog: None, spare, short: false })
     }
 
     /// Wakes [`Server::serve`] to see that the figures have ended.
@@ -82,7 +105,8 @@ impl Server {
         let mut events = Events::with_capacity(CLIENTS + 2);
         while !figures::lock(&self.figures).ended {
             let anybody = self.clients.iter().any(Option::is_some);
-            if let Err(error) = self.poll.poll(&mut events, anybody.then_some(PATIENCE / 4))
+            let most = if self.waiting.is_empty() { self.backlog.or(anybody.then_some(PATIENCE / 4)) } else { Some(Duration::ZERO) };
+            if let Err(error) = self.poll.poll(&mut events, most)
                 && error.kind() != ErrorKind::Interrupted
             {
                 log::error!("the page cannot wait for clients any more: {error}");
@@ -91,48 +115,70 @@ impl Server {
             let now = Instant::now();
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(now),
+                    LISTENER => self.backlog = Some(Duration::ZERO),
                     WAKER => {}
                     Token(at) => self.attend(at, now),
                 }
+            }
+            for at in std::mem::take(&mut self.waiting) {
+                self.attend(at, now);
+            }
+            if self.backlog.is_some() {
+                self.accept(now);
             }
             self.lose_patience(now);
         }
     }
 
     fn accept(&mut self, now: Instant) {
-        loop {
+        self.backlog = Some(Duration::ZERO);
+        for _ in 0..ADMITTED {
             match self.listener.accept() {
-                Ok((stream, _)) => self.admit(stream, now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Ok((stream, _)) => {
+                    self.admit(stream, now);
+                    self.spare = self.spare.take().or_else(spare_descriptor);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    (self.backlog, self.short) = (None, false);
+                    return;
+                }
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) => {
-                    // Out of descriptors, most likely: the pipeline needs them more than the page does.
-                    log::warn!("the page cannot take a client: {error}");
-                    return std::thread::sleep(Duration::from_millis(50));
+                    // Out of descriptors, most likely: the spare one is for whoever asks now, and then the least of those who are here goes.
+                    if !std::mem::replace(&mut self.short, true) {
+                        log::warn!("the page cannot take a client: {error}");
+                    }
+                    if self.spare.take().is_none() && !self.drop_the_least() {
+                        // The kernel will not say a second time that somebody waits.
+                        self.backlog = Some(RETRY);
+                        return;
+                    }
                 }
             }
         }
     }
 
     fn admit(&mut self, mut stream: TcpStream, now: Instant) {
-        let at = match self.clients.iter().position(Option::is_none) {
-            Some(free) => free,
-            None => {
-                let idlest = (0..CLIENTS).min_by_key(|&at| self.clients[at].as_ref().map(|client| client.moved)).unwrap_or(0);
-                self.drop_client(idlest, true);
-                idlest
-            }
-        };
+        if self.clients.iter().all(Option::is_some) {
+            self.drop_the_least();
+        }
+        let Some(at) = self.clients.iter().position(Option::is_none) else { return };
         // Small answers should not wait for one another's acknowledgement.
         let _ = stream.set_nodelay(true);
         if self.poll.registry().register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE).is_err() {
             return;
         }
         let (input, output) = (Vec::with_capacity(512), Vec::new());
-        self.clients[at] = Some(Client { stream, input, output, sent: 0, keep: true, moved: now });
+        self.clients[at] = Some(Client { stream, input, output, sent: 0, keep: true, moved: now, answered: 0, searched: 0 });
         figures::lock(&self.figures).clients += 1;
         self.attend(at, now);
+    }
+
+    /// Ends the connection that is worth least; false if there is none.
+    fn drop_the_least(&mut self) -> bool {
+        let worth = |at: &usize| self.clients[*at].as_ref().map(Client::worth);
+        let least = (0..CLIENTS).filter(|&at| self.clients[at].is_some()).min_by_key(worth);
+        least.inspect(|&at| self.drop_client(at, true)).is_some()
     }
 
     fn drop_client(&mut self, at: usize, forced: bool) {
@@ -158,15 +204,29 @@ impl Server {
 
     fn attend(&mut self, at: usize, now: Instant) {
         let Some(client) = self.clients[at].as_mut() else { return };
-        if client.serve(&self.door, &self.figures, now) == Fate::Leaves {
-            self.drop_client(at, false);
+        match client.serve(&self.door, &self.figures, now) {
+            Fate::Stays => {}
+            Fate::Waits if self.waiting.contains(&at) => {}
+            Fate::Waits => self.waiting.push(at),
+            Fate::Leaves => self.drop_client(at, false),
         }
     }
 }
 
+/// A descriptor that can be given up for a connection.
+fn spare_descriptor() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
 impl Client {
-    /// Reads, answers and writes as much as the connection takes without waiting.
+    /// Who goes when there are too many: first whoever never finished a request, then whoever has been silent longest.
+    fn worth(&self) -> (bool, Instant) {
+        (self.answered > 0, self.moved)
+    }
+
+    /// Reads, answers and writes as much as the connection takes without waiting, but for a few requests only.
     fn serve(&mut self, door: &Door, figures: &Mutex<Figures>, now: Instant) -> Fate {
+        let turn = self.answered + TURN as u64;
         loop {
             if self.flush(now) == Fate::Leaves {
                 return Fate::Leaves;
@@ -174,28 +234,43 @@ impl Client {
             if !self.output.is_empty() {
                 return Fate::Stays;
             }
-            match door.open(&self.input) {
+            if self.answered >= turn {
+                return Fate::Waits;
+            }
+            let knock = if self.may_be_whole() { door.open(&self.input) } else { Knock::Partial };
+            match knock {
                 Knock::Partial => match self.read(now) {
                     Some(fate) => return fate,
                     None => continue,
                 },
                 Knock::Refused(status) => {
                     self.input.clear();
+                    self.searched = 0;
                     self.keep = false;
                     self.answer(status, "text/plain; charset=utf-8", format!("{status}\n").as_bytes(), false);
                 }
                 Knock::Request(request) => {
                     self.input.drain(..request.taken);
+                    self.searched = 0;
                     self.keep = request.keep;
+                    self.answered += 1;
                     self.respond(&request, figures, now);
                 }
             }
         }
     }
 
+    /// Whether a look at the input can tell anything new: a long head that trickles in is not read again for every byte.
+    fn may_be_whole(&mut self) -> bool {
+        let new = &self.input[self.searched..];
+        let tells = self.searched == 0 || self.input.len() >= HEAD || new.contains(&b'\n');
+        self.searched = self.input.len();
+        tells
+    }
+
     /// Takes in what has come; None if there was something.
     fn read(&mut self, now: Instant) -> Option<Fate> {
-        let mut piece = [0; 1024];
+        let mut piece = [0; 4096];
         let room = piece.len().min(HEAD - self.input.len());
         match self.stream.read(&mut piece[..room]) {
             Ok(0) => Some(Fate::Leaves),

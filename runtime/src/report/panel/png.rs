@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use embedded_graphics::geometry::Size;
 use embedded_graphics::pixelcolor::{BinaryColor, Rgb565, RgbColor};
 use firmware_bridge::dashboard::Ink;
+use image::ImageEncoder as _;
 
 use super::Screen;
 use super::canvas::{Canvas, Page};
+use crate::whole_file;
 
 /// A colour as red, green and blue.
 pub(super) trait Eight {
@@ -48,9 +50,12 @@ impl<C: Ink + Eight + Send> Screen for PngFile<C> {
 
     fn show(&mut self, canvas: &Canvas<C>, _: &[Page]) -> Result<(), String> {
         let bytes: Vec<u8> = canvas.pixels().iter().flat_map(|pixel| pixel.eight()).collect();
-        let beside = self.file.with_extension("png.new");
-        image::save_buffer_with_format(&beside, &bytes, self.size.width, self.size.height, image::ColorType::Rgb8, image::ImageFormat::Png)
-            .map_err(|error| format!("cannot write {}: {error}", beside.display()))?;
-        std::fs::rename(&beside, &self.file).map_err(|error| format!("cannot write {}: {error}", self.file.display()))
+        let mut png = Vec::new();
+        let encoder = image::codecs::png::PngEncoder::new(&mut png);
+        encoder
+            .write_image(&bytes, self.size.width, self.size.height, image::ExtendedColorType::Rgb8)
+            .map_err(std::io::Error::other)
+            .and_then(|()| whole_file::write(&self.file, &png, whole_file::Keep::Lazily))
+            .map_err(|error| format!("cannot write {}: {error}", self.file.display()))
     }
 }

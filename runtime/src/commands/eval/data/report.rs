@@ -12,6 +12,7 @@ use super::watch::{Measured, Watch};
 use crate::commands::eval::measure::ClassPrecision;
 use crate::commands::eval::table::{Model, StagesMs, ceiling};
 use crate::commands::eval::{Args, create};
+use crate::commands::out;
 use crate::commands::plot::{Plot, Point, Series};
 use crate::network::Network;
 use crate::service::exit::{Cause, Failure};
@@ -238,20 +239,17 @@ pub fn write(
     let classes = &networks[0].manifest.task.classes;
     let first = |model: usize| entries.iter().find(|entry| entry.model == model).expect("every network has a row");
     let rows: Vec<Row> = entries.iter().map(|entry| Row::of(entry, first(entry.model), &models, classes, samples.is_film())).collect();
-    print!("{}{}", text(&rows), class_text(&rows));
+    out::text(&format!("{}{}", text(&rows), class_text(&rows)))?;
     for (at, model) in models.iter().enumerate().filter(|(_, model)| model.recurrent) {
         let own = || entries.iter().filter(move |entry| entry.model == at).map(|entry| &entry.watch);
         let sum = |pick: fn(&Watch) -> f64| own().map(pick).sum::<f64>();
-        print!(
-            "{}",
-            ceiling(
-                &model.name,
-                sum(|watch| watch.stages.steps.as_secs_f64()),
-                sum(|watch| watch.mean_steps() * watch.timed as f64),
-                sum(|watch| watch.time.wall.as_secs_f64()),
-                sum(|watch| watch.timed as f64)
-            )
-        );
+        out::text(&ceiling(
+            &model.name,
+            sum(|watch| watch.stages.steps.as_secs_f64()),
+            sum(|watch| watch.mean_steps() * watch.timed as f64),
+            sum(|watch| watch.time.wall.as_secs_f64()),
+            sum(|watch| watch.timed as f64),
+        ))?;
     }
     let data = args.labels.data.as_deref().unwrap_or(Path::new("")).display().to_string();
     let engine = entries[0].watch.engine();

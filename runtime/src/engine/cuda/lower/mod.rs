@@ -22,6 +22,7 @@ use super::opcode::Opcode;
 use super::program::{Decide, Op, Operand, Program, Shape, TensorId, TensorSpec, VectorId};
 use crate::network::Network;
 use crate::network::engine::EngineError;
+use crate::network::guard;
 use crate::network::load::Graph;
 use expr::{Arena, ExprId, Kind, Reads};
 
@@ -159,7 +160,7 @@ struct GraphLowering<'a> {
 impl<'a> GraphLowering<'a> {
     fn new(all: &'a mut Lowering, graph: &Graph, tensor_of: impl Fn(&str) -> TensorId) -> Result<GraphLowering<'a>, EngineError> {
         let fail = |reason: String| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
-        let model = graph.model.clone().into_decluttered().map_err(|error| fail(format!("{error:#}")))?;
+        let model = guard::tract(|| graph.model.clone().into_decluttered()).map_err(|trouble| fail(trouble.to_string()))?;
         let mut lowering = GraphLowering {
             all,
             file: graph.file,

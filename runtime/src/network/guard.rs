@@ -1,0 +1,48 @@
+//! The only way to tract: it panics on some damaged or unusual graphs, where this program refuses them.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tract_onnx::prelude::TractResult;
+
+/// Why tract did not do what it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It said so.
+    Refused(String),
+    /// It panicked.
+    Panicked,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Refused(reason) => out.write_str(reason),
+            Trouble::Panicked => out.write_str("the inference library gave up on it; export the graph again"),
+        }
+    }
+}
+
+/// Calls tract. What `work` changed before a panic must not be used afterwards.
+pub fn tract<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Trouble> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|error| Trouble::Refused(format!("{error:#}"))),
+        Err(payload) => {
+            // A payload whose drop panics would get past this guard.
+            std::mem::forget(payload);
+            Err(Trouble::Panicked)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_refusal() {
+        assert_eq!(tract(|| Ok(7)), Ok(7));
+        assert_eq!(tract::<()>(|| Err(anyhow::anyhow!("no such node"))), Err(Trouble::Refused("no such node".into())));
+        assert_eq!(tract::<()>(|| panic!("index out of bounds")), Err(Trouble::Panicked));
+    }
+}
