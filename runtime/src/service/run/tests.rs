@@ -125,7 +125,7 @@ impl Engine for Quick {
 fn pipeline(fails: Option<(usize, bool)>, timed: bool) -> Pipeline {
     static NETWORK: OnceLock<Network> = OnceLock::new();
     let network = NETWORK.get_or_init(|| Network::load(crate::network::load::DEFAULT).unwrap());
-    let engine = Quick { input: vec![0.0; 64 * 64], logits: vec![0.0; network.logits_shape().iter().product()], left: fails };
+    let engine = Quick { input: vec![0.0; 64 * 64], logits: vec![0.0; network.readout.output_shape(0).iter().product()], left: fails };
     Pipeline::new(network, Box::new(engine), network.manifest.rule(), Mode::Crop, timed)
 }
 
