@@ -130,7 +130,8 @@ impl Tracks {
     fn round(&mut self, round: Round, found: &mut Detections, timed: bool) {
         self.pairs.clear();
         for (at, track) in self.known.iter().enumerate().filter(|(_, track)| track.takes_part(round)) {
-            for (seen, detection) in found.iter().enumerate().filter(|(seen, _)| !self.taken[*seen]) {
+            // Behind those that were sure lie unsure ones that continue a track already.
+            for (seen, detection) in found.iter().take(self.taken.len()).enumerate().filter(|(seen, _)| !self.taken[*seen]) {
                 if let Some(share) = track.fits(detection.class, &detection.region, round) {
                     self.pairs.push((share, at, seen));
                 }

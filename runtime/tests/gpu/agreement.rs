@@ -134,8 +134,9 @@ fn compare(network: &Network, precision: Precision, frames: usize, rule: Halting
     tally
 }
 
-/// One small network of each family, and one of everything ordinary networks have besides.
-const FAMILIES: [&str; 6] = ["tiny-hgru", "tiny-lean", "tiny-convlstm", "tiny-convgru", "tiny-feedforward", "tiny-unet"];
+/// One small network of each family, one of everything ordinary networks have besides, and one whose readout has several outputs.
+const FAMILIES: [&str; 7] =
+    ["tiny-hgru", "tiny-lean", "tiny-convlstm", "tiny-convgru", "tiny-feedforward", "tiny-unet", "../../networks/colour-boxes"];
 
 fn reference() -> Network {
     let named = std::env::var("STANDIN_NETWORK").unwrap_or_else(|_| "pathfinder-hgru".into());

@@ -83,6 +83,19 @@ fn an_unsure_box_continues_a_track_and_begins_none() {
 }
 
 #[test]
+fn an_unsure_box_that_continues_a_track_is_not_given_to_a_new_one_as_well() {
+    let mut tracks = Tracks::new(BOXES);
+    let unsure = Candidate { class: 1, score: 0.2, region: Region { x: 4.0, y: 0.0, width: 10.0, height: 10.0 } };
+    numbers(&mut tracks, &[(0.0, 0.0)]);
+    numbers(&mut tracks, &[(2.0, 0.0)]);
+    // A second one, seen once, in the very place where the first is seen poorly next.
+    numbers(&mut tracks, &[(4.0, 0.0), (5.0, 1.0)]);
+    let mut found = seen(&[(60.0, 0.0)]);
+    tracks.follow(&mut found, &[unsure], None);
+    assert_eq!(found.iter().map(|detection| (detection.track, detection.score)).collect::<Vec<_>>(), [(0, 1.0), (1, 0.2)]);
+}
+
+#[test]
 fn a_track_tells_its_age_and_its_speed_in_pixels_a_second() {
     let mut tracks = Tracks::new(BOXES);
     let mut last = Detection::default();
