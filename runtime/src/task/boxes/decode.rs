@@ -55,6 +55,10 @@ fn number(distance: Distance, boxes: &[f32], side: usize, cells: usize, cell: us
 
 /// A box in network pixels, cut at the picture's edges; None if nothing of it is inside.
 fn region(section: &BoxesSection, head: &Head, input: [f32; 2], numbers: [f32; 4], cell: usize) -> Option<Region> {
+    // Comparisons would pass over it.
+    if numbers.iter().any(|number| number.is_nan()) {
+        return None;
+    }
     let unit = match section.unit {
         Unit::Stride => [head.stride; 2],
         Unit::Pixels => [1.0; 2],
