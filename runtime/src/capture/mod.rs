@@ -23,6 +23,7 @@ mod supervise;
 mod uri;
 mod v4l2;
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 pub use faulty::{FaultSpec, Faults};
@@ -76,8 +77,9 @@ pub enum Memory {
 /// - `pathfinder:easy?seed=7&size=64`: the built-in stream, paced if `&fps=` is given.
 /// - a folder of images (png, jpg, pgm, ppm, bmp), in the order of their names.
 /// - a `.y4m` or an MJPEG `.avi` file; any other video through an installed `ffmpeg`.
-pub fn open(uri: &str, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
-    let (place, want) = uri::parse(uri, want)?;
+pub fn open(uri: impl AsRef<OsStr>, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+    let (place, want) = uri::parse(uri.as_ref(), want)?;
+    let uri = &*uri.as_ref().to_string_lossy();
     match place {
         uri::Place::Device(path) => Ok(Box::new(v4l2::Camera::open(uri, &path, &want)?)),
         uri::Place::File(path) => file::open(uri, &path),
@@ -90,9 +92,10 @@ pub fn open(uri: &str, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
 /// file is just opened. `faults` are put around it where asked for.
 ///
 /// The first opening decides: what cannot be opened now is an error, and a camera that is lost later is looked for.
-pub fn start(uri: &str, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
+pub fn start(uri: impl AsRef<OsStr>, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
     let faults = faults.map(Faults::new);
-    let (again, wanted) = (uri.to_owned(), want.clone());
+    let (again, wanted) = (uri.as_ref().to_owned(), want.clone());
+    let uri = uri.as_ref().to_string_lossy();
     let mut opener: Opener = Box::new(move || match &faults {
         Some(faults) => faults.open(|| open(&again, &wanted)),
         None => open(&again, &wanted),
@@ -103,7 +106,7 @@ pub fn start(uri: &str, want: &Want, faults: Option<FaultSpec>, patience: Patien
     }
     let supervised = Supervised::around(source, opener, patience);
     let latest = Latest::spawn(Box::new(supervised))
-        .map_err(|error| CaptureError::Open { path: uri.to_owned(), reason: format!("no capture thread: {error}") })?;
+        .map_err(|error| CaptureError::Open { path: uri.into_owned(), reason: format!("no capture thread: {error}") })?;
     Ok(Box::new(latest))
 }
 

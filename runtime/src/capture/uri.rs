@@ -1,5 +1,7 @@
 //! Source URIs: what a user writes to name a camera, a file, a folder or the built-in stream.
 
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::{CaptureError, Want};
@@ -24,8 +26,9 @@ pub(crate) enum Place {
     },
 }
 
-/// Reads `uri`; its parameters overrule `want`.
-pub(crate) fn parse(uri: &str, want: &Want) -> Result<(Place, Want), CaptureError> {
+/// Reads `uri`; its parameters overrule `want`. A name that is no UTF-8 is a file's or a folder's.
+pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureError> {
+    let Some(uri) = uri.to_str() else { return parse_bytes(uri, want) };
     let fail = |reason: String| CaptureError::Uri { uri: uri.to_owned(), reason };
     if uri.is_empty() {
         return Err(fail("is empty; name a device (/dev/video0), a file, a folder of images, or pathfinder:easy".into()));
@@ -87,8 +90,20 @@ pub(crate) fn parse(uri: &str, want: &Want) -> Result<(Place, Want), CaptureErro
     Ok((place_of_path(base), want))
 }
 
-fn place_of_path(path: &str) -> Place {
-    if Path::new(path).is_dir() { Place::Folder(path.into()) } else { Place::File(path.into()) }
+/// A path that is no UTF-8: its parameters, which are, are read behind a name that everyone can read.
+fn parse_bytes(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureError> {
+    let path = |bytes: &[u8]| place_of_path(PathBuf::from(OsString::from_vec(bytes.strip_prefix(b"file://").unwrap_or(bytes).to_vec())));
+    let bytes = uri.as_bytes();
+    let query = bytes.iter().rposition(|byte| *byte == b'?').filter(|_| !Path::new(uri).exists());
+    let Some(at) = query else { return Ok((path(bytes), want.clone())) };
+    let Ok(query) = std::str::from_utf8(&bytes[at..]) else { return Ok((path(bytes), want.clone())) };
+    let (_, want) = parse(OsStr::new(&format!("file{query}")), want)?;
+    Ok((path(&bytes[..at]), want))
+}
+
+fn place_of_path(path: impl Into<PathBuf>) -> Place {
+    let path = path.into();
+    if path.is_dir() { Place::Folder(path) } else { Place::File(path) }
 }
 
 #[cfg(test)]
@@ -97,11 +112,11 @@ mod tests {
     use crate::frame::PixelFormat;
 
     fn read(uri: &str) -> (Place, Want) {
-        parse(uri, &Want::default()).unwrap()
+        parse(OsStr::new(uri), &Want::default()).unwrap()
     }
 
     fn refuse(uri: &str) -> String {
-        parse(uri, &Want::default()).unwrap_err().to_string()
+        parse(OsStr::new(uri), &Want::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -135,6 +150,15 @@ mod tests {
         assert!(refuse("/dev/video0?width=wide").contains("width takes a number of pixels"));
         assert!(refuse("/dev/video0?format=h264").contains("known are yuyv, uyvy"));
         assert!(refuse("").contains("is empty"));
+    }
+
+    #[test]
+    fn a_name_that_is_no_utf8_is_a_files_and_keeps_its_parameters() {
+        let name = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+        let parsed = |bytes: &[u8]| parse(&name(bytes), &Want::default()).unwrap();
+        assert_eq!(parsed(b"caf\xe9.avi").0, Place::File(name(b"caf\xe9.avi").into()));
+        let (place, want) = parsed(b"file://caf\xe9.avi?fps=5");
+        assert_eq!((place, want.fps), (Place::File(name(b"caf\xe9.avi").into()), Some(5.0)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ impl Args {
         }
         if let Some(page) = self.page() {
             let token = self.page_token();
-            if !page.ip().is_loopback() && token.is_none() {
+            if !page.is_loopback() && token.is_none() {
                 let words = format!(
                     "page: {page} can be reached from other machines; give a page token (16 characters or more), or listen on 127.0.0.1"
                 );

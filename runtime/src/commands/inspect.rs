@@ -1,5 +1,7 @@
 //! `recslowfast inspect`: what a network is.
 
+use std::path::PathBuf;
+
 use clap::Args as ClapArgs;
 
 use super::out::say;
@@ -12,7 +14,7 @@ use crate::service::exit::Failure;
 pub struct Args {
     /// A built-in network, or a folder with model.toml and its graphs
     #[arg(default_value = DEFAULT, value_name = "NAME|DIR")]
-    model: String,
+    model: PathBuf,
 }
 
 /// Runs the verb.

@@ -1,5 +1,6 @@
 //! `recslowfast record`: keep what a source delivers, without a network.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const WAIT: Duration = Duration::from_millis(100);
 #[derive(ClapArgs)]
 pub struct Args {
     /// A camera, file or stream, as for `run --source`
-    source: String,
+    source: OsString,
     /// The recording, ending in .mcap
     file: PathBuf,
     /// End after this many frames

@@ -1,12 +1,13 @@
 //! `recslowfast run`: watch a source and report every frame.
 
-use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
@@ -21,8 +22,8 @@ use crate::network::manifest::{Manifest, TaskKind};
 use crate::pace::sensors::Board;
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::report::{
-    self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PortSpec, SerialLines, Sink, Snapshot,
-    Terminal,
+    self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PlainLines, PortSpec, SerialLines,
+    Sink, Snapshot, Terminal,
 };
 use crate::service::closing;
 use crate::service::config::Key;
@@ -37,6 +38,8 @@ use crate::service::run as service;
 use crate::service::steering::Steering;
 
 use super::configured::{Configured, Reread};
+use super::console;
+use super::listen::Listen;
 use super::source::{self, Wanted};
 
 /// What a first start may need to build kernels for the GPU.
@@ -47,10 +50,10 @@ const START: Duration = Duration::from_secs(170);
 pub struct Args {
     /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's), a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder, for eyes only: link, mavlink, serial, panel, page and --record want it by name
     #[arg(long, value_name = "URI")]
-    source: Option<String>,
+    source: Option<OsString>,
     /// A built-in network, or a folder with model.toml and its graphs; without it the one for what is watched: cameras and films, or the built-in stream
     #[arg(long, value_name = "NAME|DIR")]
-    model: Option<String>,
+    model: Option<PathBuf>,
     /// auto, cuda or cpu
     #[arg(long, default_value = "auto")]
     engine: Choice,
@@ -82,7 +85,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     frames: Option<u64>,
     /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES], panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends); may be given several times; without it terminal on a terminal, else json
-    #[arg(long, value_name = "SINK")]
+    #[arg(long, value_name = "SINK", value_parser = OsStringValueParser::new().try_map(ReportTo::read))]
     report: Vec<ReportTo>,
     /// The rail that measures the whole board, by its label (`recslowfast doctor power` lists them); without it the usual one
     #[arg(long, value_name = "LABEL")]
@@ -99,9 +102,9 @@ pub struct Args {
     /// Record only around frames with detections: this many seconds before and after
     #[arg(long, value_name = "SECONDS")]
     record_around: Option<u64>,
-    /// Serve a page with the live picture, /metrics and /healthz, for example on 127.0.0.1:8088; off without it
+    /// Serve a page with the live picture, /metrics and /healthz, for example on 127.0.0.1:8088, or 8088 for the same; off without it
     #[arg(long, value_name = "ADDRESS:PORT")]
-    page: Option<SocketAddr>,
+    page: Option<Listen>,
     /// What the page asks for in its address; needed wherever other machines can reach it
     #[arg(long, value_name = "TOKEN")]
     page_token: Option<String>,
@@ -136,6 +139,24 @@ impl ReportTo {
     }
 }
 
+impl ReportTo {
+    /// Reads `given`; only a file's name may be no UTF-8.
+    fn read(given: OsString) -> Result<ReportTo, String> {
+        if let Some(text) = given.to_str() {
+            return text.parse();
+        }
+        let bytes = given.as_bytes();
+        let file = |path: &[u8]| PathBuf::from(OsStr::from_bytes(path));
+        if let Some(path) = bytes.strip_prefix(b"snapshot:") {
+            return Ok(ReportTo::Snapshot(file(path)));
+        }
+        if let Some(path) = bytes.strip_prefix(b"panel:png:") {
+            return PanelSpec::png(OsStr::from_bytes(path)).map(ReportTo::Panel);
+        }
+        Err(format!("'{}' is no UTF-8; only the files of snapshot: and panel:png: may have such names", given.display()))
+    }
+}
+
 impl std::str::FromStr for ReportTo {
     type Err = String;
 
@@ -157,8 +178,9 @@ impl std::str::FromStr for ReportTo {
 
 impl Args {
     /// The network asked for, or the one for the source asked for.
-    pub(super) fn model(&self) -> &str {
-        self.model.as_deref().unwrap_or_else(|| default_for(self.source.as_deref().is_none_or(source::is_natural)))
+    pub(super) fn model(&self) -> &Path {
+        let usual = || Path::new(default_for(self.source.as_deref().is_none_or(source::is_natural)));
+        self.model.as_deref().unwrap_or_else(usual)
     }
 
     /// The places results go to, as given.
@@ -177,8 +199,8 @@ impl Args {
     }
 
     /// Where the page listens.
-    pub(super) fn page(&self) -> Option<SocketAddr> {
-        self.page
+    pub(super) fn page(&self) -> Option<&Listen> {
+        self.page.as_ref()
     }
 
     /// What the page asks for.
@@ -218,7 +240,7 @@ impl Args {
 
     /// Whether a dashboard will be drawn on the terminal.
     pub fn draws_terminal(&self) -> bool {
-        self.report.contains(&ReportTo::Terminal) || (self.report.is_empty() && std::io::stdout().is_terminal())
+        console::draws() && (self.report.contains(&ReportTo::Terminal) || self.report.is_empty())
     }
 }
 
@@ -257,7 +279,8 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
                 .with_grace(RECORDING_GRACE),
         );
     }
-    if let Some(address) = args.page {
+    if let Some(page) = &args.page {
+        let address = page.address().map_err(|error| Failure::new(Cause::Output, error))?;
         let heading = Heading { title, model: format!("{} {}", manifest.name, manifest.version), classes };
         let page = Page::start(address, args.page_token.as_deref(), heading).map_err(|error| Failure::new(Cause::Output, error))?;
         outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
@@ -343,7 +366,7 @@ fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipel
 /// What links and panels say of this run.
 fn about(args: &Args, manifest: &Manifest, classes: Arc<[String]>) -> About {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".into(), |name| name.trim().to_owned());
-    let address = args.page.map(|page| if page.ip().is_unspecified() { format!("{}:{}", host(), page.port()) } else { page.to_string() });
+    let address = args.page.as_ref().map(|page| page.seen_from_outside(host));
     About {
         board: Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into()),
         network: format!("{} {}", manifest.name, manifest.version),
@@ -357,12 +380,13 @@ fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> 
     let overflow = if live { Overflow::DropOldest } else { Overflow::Wait };
     let mut wanted = args.report.clone();
     if wanted.is_empty() && std::env::var_os("NOTIFY_SOCKET").is_none() {
-        wanted.push(if std::io::stdout().is_terminal() { ReportTo::Terminal } else { ReportTo::Json });
+        wanted.push(if console::is_terminal() { ReportTo::Terminal } else { ReportTo::Json });
     }
     let start = |to: ReportTo| {
         let classes = Arc::clone(&about.classes);
         let internal = |error: std::io::Error| Failure::new(Cause::Internal, error);
         let (name, sink, overflow): (_, Box<dyn Sink>, _) = match to {
+            ReportTo::Terminal if !console::draws() => ("terminal", Box::new(PlainLines::new(std::io::stdout(), classes)), overflow),
             ReportTo::Terminal => ("terminal", Box::new(Terminal::new(title, classes)), overflow),
             ReportTo::Json => ("json", Box::new(JsonLines::new(std::io::stdout(), "standard output", classes)), overflow),
             ReportTo::Serial(port) => ("serial", Box::new(SerialLines::new(port, classes)), Overflow::DropOldest),

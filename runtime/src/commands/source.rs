@@ -1,5 +1,6 @@
 //! Which source is watched when, and waiting for a camera that is not there yet.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use crate::capture::{self, CaptureError, FaultSpec, Patience, Source, Want};
@@ -13,7 +14,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// What was asked for.
 pub struct Wanted<'a> {
     /// Where to look; None for the first camera that opens.
-    pub uri: Option<&'a str>,
+    pub uri: Option<&'a OsStr>,
     /// Faults to rehearse.
     pub fault: Option<&'a FaultSpec>,
     /// Who takes results for what a camera saw: where there is anybody, the built-in stream is watched only if it was asked for.
@@ -23,13 +24,13 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn start(&self, uri: &str) -> Result<Box<dyn Source>, CaptureError> {
+    fn start(&self, uri: impl AsRef<OsStr>) -> Result<Box<dyn Source>, CaptureError> {
         let want = Want { canvas: self.canvas, ..Want::default() };
         capture::start(uri, &want, self.fault.cloned(), Patience::default())
     }
 
     fn is_camera(&self) -> bool {
-        self.uri.is_none_or(|uri| uri.starts_with("/dev/") || uri.starts_with("v4l2:"))
+        self.uri.is_none_or(|uri| uri.to_str().is_some_and(|uri| uri.starts_with("/dev/") || uri.starts_with("v4l2:")))
     }
 
     /// Whether what will be watched is the real world, and not the built-in stream; with what was opened to find out.
@@ -73,8 +74,8 @@ impl Wanted<'_> {
 }
 
 /// Whether `uri` names something other than the built-in stream.
-pub fn is_natural(uri: &str) -> bool {
-    !uri.starts_with("pathfinder")
+pub fn is_natural(uri: impl AsRef<OsStr>) -> bool {
+    !uri.as_ref().as_encoded_bytes().starts_with(b"pathfinder")
 }
 
 /// Opens what is wanted, unless it is `opened` already. A service waits for its camera; a person without a camera gets the built-in stream.

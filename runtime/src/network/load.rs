@@ -1,12 +1,14 @@
 //! Reads a network's folder, or the one built into the binary, and checks all of it before anything runs.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use tract_onnx::prelude::*;
 
 use super::answers;
 use super::manifest::{Manifest, ManifestError};
+use super::onnx::{self, Beside};
 
 /// File names inside a network's folder.
 pub const MANIFEST: &str = "model.toml";
@@ -22,7 +24,7 @@ pub const READOUT: &str = "readout.onnx";
 pub struct Graph {
     /// The file it came from.
     pub file: &'static str,
-    /// As the file states it.
+    /// As the file states it, in the form of [`onnx::read`].
     pub proto: Arc<tract_onnx::pb::GraphProto>,
     /// Typed, with every shape known.
     pub model: TypedModel,
@@ -125,9 +127,11 @@ pub fn default_for(natural: bool) -> &'static str {
 
 impl Network {
     /// Loads a built-in network by name, or a folder by path.
-    pub fn load(name: &str) -> Result<Network, NetworkError> {
-        if let Some((_, files)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
-            return Network::read(name, |file| {
+    pub fn load(name: impl AsRef<Path>) -> Result<Network, NetworkError> {
+        let folder = name.as_ref();
+        let name = folder.display().to_string();
+        if let Some((_, files)) = BUILT_IN.iter().find(|(known, _)| folder.as_os_str() == *known) {
+            return Network::read(&name, Beside::Nothing, |file| {
                 Ok(match file {
                     MANIFEST => files.manifest.to_vec(),
                     ENCODER => files.encoder.to_vec(),
@@ -136,36 +140,37 @@ impl Network {
                 })
             });
         }
-        let folder = Path::new(name);
         if !folder.is_dir() {
-            return Err(NetworkError::Unknown { name: name.to_owned() });
+            return Err(NetworkError::Unknown { name });
         }
-        Network::read(name, |file| std::fs::read(folder.join(file)))
+        Network::read(&name, Beside::Folder(folder), |file| std::fs::read(folder.join(file)))
     }
 
-    fn read(place: &str, bytes_of: impl Fn(&'static str) -> std::io::Result<Vec<u8>>) -> Result<Network, NetworkError> {
+    fn read(place: &str, beside: Beside, bytes_of: impl Fn(&'static str) -> std::io::Result<Vec<u8>>) -> Result<Network, NetworkError> {
         let bytes = |file| bytes_of(file).map_err(|error| NetworkError::Read { place: place.to_owned(), file, reason: error.to_string() });
         let text = String::from_utf8_lossy(&bytes(MANIFEST)?).into_owned();
         let manifest = Manifest::parse(&text).map_err(|reason| NetworkError::Manifest { place: place.to_owned(), reason })?;
-        let graph = |file| {
+        let graph = |file, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>| {
             let bytes = bytes(file)?;
-            Graph::read(file, &bytes).map_err(|reason| NetworkError::Graph { place: place.to_owned(), file, reason })
+            Graph::read(file, &bytes, beside, size_of).map_err(|reason| NetworkError::Graph { place: place.to_owned(), file, reason })
         };
-        let network = Network {
-            place: place.to_owned(),
-            encoder: graph(ENCODER)?,
-            step: if manifest.states.is_empty() { None } else { Some(graph(STEP)?) },
-            readout: graph(READOUT)?,
-            manifest,
+        // The frame is an encoder's only input, whatever it is called.
+        let encoder = graph(ENCODER, &|_, inputs| (inputs == 1).then(|| manifest.input.shape().to_vec()))?;
+        let drive = (encoder.outputs.len() == 1).then(|| encoder.output_shape(0));
+        let arriving = |name: &str, _| match manifest.states.iter().find(|state| state.name == name) {
+            Some(state) => Some(state.shape.clone()),
+            None => drive.clone().filter(|_| name == "drive"),
         };
+        let step = if manifest.states.is_empty() { None } else { Some(graph(STEP, &arriving)?) };
+        let readout = graph(READOUT, &arriving)?;
+        let network = Network { place: place.to_owned(), encoder, step, readout, manifest };
         network.check()?;
         Ok(network)
     }
 
     fn check(&self) -> Result<(), NetworkError> {
         let refuse = |graph: &Graph, reason: String| Err(NetworkError::Graph { place: self.place.clone(), file: graph.file, reason });
-        let input = &self.manifest.input;
-        let wanted = [1, input.channels as usize, input.height as usize, input.width as usize];
+        let wanted = self.manifest.input.shape();
         let encoder = &self.encoder;
         if encoder.inputs.len() != 1 || encoder.outputs.len() != 1 {
             return refuse(encoder, "one input (the frame) and one output (the drive) are needed".into());
@@ -236,22 +241,20 @@ impl Network {
 }
 
 impl Graph {
-    fn read(file: &'static str, bytes: &[u8]) -> Result<Graph, String> {
+    fn read(
+        file: &'static str,
+        bytes: &[u8],
+        beside: Beside,
+        size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>,
+    ) -> Result<Graph, String> {
         // tract's parser panics on some damaged files; a panic there is a refusal here.
-        let parsed = std::panic::catch_unwind(|| {
-            let onnx = tract_onnx::onnx();
-            let read = || {
-                let proto = onnx.proto_model_for_read(&mut &*bytes)?;
-                let model = onnx.model_for_proto_model(&proto)?.into_typed()?;
-                Ok((proto.graph.unwrap_or_default(), model))
-            };
-            read().map_err(|error: TractError| format!("{error:#}"))
-        });
-        let (proto, model) = match parsed {
-            Ok(Ok(read)) => read,
-            Ok(Err(reason)) => return Err(format!("is no ONNX graph this runtime can read ({reason}); export it again")),
-            Err(_) => return Err("is damaged; export it again".into()),
-        };
+        let parsed = std::panic::catch_unwind(AssertUnwindSafe(|| -> Result<(_, TypedModel), String> {
+            let unreadable = |error: TractError| format!("is no ONNX graph this runtime can read ({error:#}); export it again");
+            let proto = onnx::read(bytes, beside, size_of)?;
+            let model = tract_onnx::onnx().model_for_proto_model(&proto).and_then(|model| model.into_typed()).map_err(unreadable)?;
+            Ok((proto.graph.unwrap_or_default(), model))
+        }));
+        let (proto, model) = parsed.unwrap_or_else(|_| Err("is damaged; export it again".to_owned()))?;
         let name = |outlet: &OutletId| model.outlet_label(*outlet).map_or_else(|| model.node(outlet.node).name.clone(), str::to_owned);
         let outlets = |outlets: TractResult<&[OutletId]>| -> Result<Vec<String>, String> {
             Ok(outlets.map_err(|error| error.to_string())?.iter().map(name).collect())
@@ -276,17 +279,6 @@ impl Graph {
             }
             if fact.datum_type != f32::datum_type() {
                 return Err(format!("'{name}' holds {:?}; 32-bit floats are needed", fact.datum_type));
-            }
-        }
-        for node in self.model.nodes() {
-            if let Some(weights) = node.op_as::<tract_onnx::tract_core::ops::konst::Const>() {
-                let broken = weights
-                    .val()
-                    .as_plain_ram()
-                    .and_then(|view| view.as_slice::<f32>().ok().and_then(|values| values.iter().position(|x| !x.is_finite())));
-                if let Some(at) = broken {
-                    return Err(format!("the weights '{}' hold a NaN or infinity at element {at}; the training diverged", node.name));
-                }
             }
         }
         Ok(())

@@ -64,7 +64,7 @@ pub struct InputSection {
 pub struct StateSection {
     /// Its input name in the step graph; the output is called `NAME_next`.
     pub name: String,
-    /// Its shape, NCHW.
+    /// Its shape: 1 to 4 sizes, NCHW where there are four.
     pub shape: Vec<usize>,
 }
 
@@ -114,6 +114,16 @@ pub struct HaltingSection {
     pub zero: Option<f32>,
 }
 
+/// Most numbers of one state.
+const MAX_STATE: usize = 1 << 28;
+
+impl InputSection {
+    /// The shape of the input tensor, `[1, channels, height, width]`.
+    pub fn shape(&self) -> [usize; 4] {
+        [1, self.channels as usize, self.height as usize, self.width as usize]
+    }
+}
+
 /// Something in `model.toml` is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -161,9 +171,21 @@ impl Manifest {
             return value("input", "std", "0 would divide by zero".into());
         }
         self.task.check()?;
-        for state in &self.states {
-            if state.shape.len() != 4 || state.shape[0] != 1 || state.shape.contains(&0) {
-                return value("state", "shape", format!("{:?} of '{}' is no [1, channels, height, width]", state.shape, state.name));
+        for (at, state) in self.states.iter().enumerate() {
+            let (name, shape) = (&state.name, &state.shape);
+            if name.is_empty() || name == "drive" {
+                return value("state", "name", format!("'{name}' cannot be a state's name; the drive is the encoder's answer"));
+            }
+            if self.states[..at].iter().any(|earlier| earlier.name == *name) {
+                return value("state", "name", format!("'{name}' is given twice; every state needs a name of its own"));
+            }
+            let numbers = shape.iter().try_fold(1usize, |numbers, size| numbers.checked_mul(*size)).unwrap_or(usize::MAX);
+            if !(1..=4).contains(&shape.len()) || !(1..=MAX_STATE).contains(&numbers) || (shape.len() == 4 && shape[0] != 1) {
+                return value(
+                    "state",
+                    "shape",
+                    format!("{shape:?} of '{name}' is none of 1 to 4 sizes of 1 or more, nor [1, channels, height, width]"),
+                );
             }
         }
         let StepsSection { min, max, slow, fast } = self.steps;
@@ -308,6 +330,14 @@ zero = 0.001
     }
 
     #[test]
+    fn states_have_one_to_four_sizes() {
+        for shape in ["[32]", "[1, 32]", "[1, 1, 32]", "[2, 1, 32]", "[1, 2, 16, 16]"] {
+            let text = GOOD.replace("shape = [1, 2, 16, 16]", &format!("shape = {shape}"));
+            assert!(Manifest::parse(&text).is_ok(), "{shape}");
+        }
+    }
+
+    #[test]
     fn the_calibrated_rule_carries_the_step_range() {
         let rule = Manifest::parse(GOOD).unwrap().rule();
         assert_eq!((rule.min, rule.fast, rule.slow), (1, 8, 8));
@@ -348,7 +378,12 @@ zero = 0.001
             ("std = [1.0]", "std = [0.0]", "divide by zero"),
             ("kind = \"contour\"", "kind = \"poem\"", "poem"),
             ("\"background\", ", "", "[task] classes"),
-            ("shape = [1, 2, 16, 16]", "shape = [2, 16]", "hidden"),
+            ("shape = [1, 2, 16, 16]", "shape = [2, 2, 16, 16]", "hidden"),
+            ("shape = [1, 2, 16, 16]", "shape = [1, 1, 2, 16, 16]", "hidden"),
+            ("shape = [1, 2, 16, 16]", "shape = []", "hidden"),
+            ("shape = [1, 2, 16, 16]", "shape = [1, 0]", "hidden"),
+            ("shape = [1, 2, 16, 16]", "shape = [1, 2, 16, 16]\n[[state]]\nname = \"hidden\"\nshape = [1, 2]", "given twice"),
+            ("name = \"hidden\"", "name = \"drive\"", "cannot be a state's name"),
             ("slow = 6", "slow = 9", "[steps] slow"),
             ("max = 8", "max = 0", "[steps] max"),
             ("rule = \"relative-l2\"", "rule = \"vibes\"", "vibes"),

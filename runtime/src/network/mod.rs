@@ -6,5 +6,6 @@ pub mod guard;
 pub mod halting;
 pub mod load;
 pub mod manifest;
+pub mod onnx;
 
 pub use load::Network;

@@ -28,7 +28,7 @@ use theirs::Theirs;
 pub struct Args {
     /// Built-in networks or folders, separated by commas
     #[arg(long, default_value = DEFAULT, value_delimiter = ',', value_name = "NAME|DIR")]
-    models: Vec<String>,
+    models: Vec<PathBuf>,
     /// The engine to measure
     #[arg(long, default_value = "cpu")]
     engine: Measured,

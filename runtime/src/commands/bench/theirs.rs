@@ -1,7 +1,7 @@
 //! ONNX Runtime as a side of the comparison.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ pub struct Theirs {
 }
 
 impl Theirs {
-    pub fn new(script: &Path, folder: &str, threads: usize, answer: usize) -> Result<Theirs, Failure> {
+    pub fn new(script: &Path, folder: &Path, threads: usize, answer: usize) -> Result<Theirs, Failure> {
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
         let cannot = |what: String| Failure::new(Cause::Engine, format!("cannot measure ONNX Runtime: {what}"));
-        let folder = Some(PathBuf::from(folder)).filter(|path| path.is_dir()).unwrap_or_else(|| Path::new("models/zoo").join(folder));
+        let folder = Some(folder.to_owned()).filter(|path| path.is_dir()).unwrap_or_else(|| Path::new("models/zoo").join(folder));
         if !folder.is_dir() {
             return Err(cannot(format!("{} is no folder; name the network by its folder", folder.display())));
         }

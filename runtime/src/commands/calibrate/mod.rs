@@ -81,12 +81,12 @@ struct Report<'a> {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let path = args.model.join(MANIFEST);
-    let Some(name) = args.model.to_str().filter(|_| path.is_file()) else {
+    if !path.is_file() {
         let why =
             format!("{} is no folder with a model.toml; the built-in networks cannot be changed, calibrate a copy", args.model.display());
         return Err(Failure::new(Cause::Model, why));
-    };
-    let network = Network::load(name)?;
+    }
+    let network = Network::load(&args.model)?;
     if network.step.is_none() {
         say!("{} carries no state: it takes no steps, and there is nothing to calibrate", network.manifest.name)?;
         return Ok(());

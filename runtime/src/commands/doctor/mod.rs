@@ -25,7 +25,7 @@ pub struct Args {
     area: Option<Area>,
     /// A built-in network, or a folder with model.toml and its graphs
     #[arg(long, default_value = DEFAULT, value_name = "NAME|DIR")]
-    model: String,
+    model: PathBuf,
     /// The configuration the service reads
     #[arg(long, default_value = "/etc/recslowfast/recslowfast.toml", value_name = "FILE")]
     config: PathBuf,

@@ -10,7 +10,7 @@ use crate::engine::{self, Choice};
 use crate::network::Network;
 
 /// Whether steps can be taken on the GPU, with `network` or without one.
-pub fn gpu(model: &str, root: &Path) -> Vec<Finding> {
+pub fn gpu(model: &Path, root: &Path) -> Vec<Finding> {
     let examination = doctor::examine(root);
     let jetson = root.join("etc/nv_tegra_release").exists();
     let opened = || {
@@ -30,7 +30,7 @@ pub fn gpu(model: &str, root: &Path) -> Vec<Finding> {
 }
 
 /// The network.
-pub fn model(model: &str) -> Vec<Finding> {
+pub fn model(model: &Path) -> Vec<Finding> {
     vec![match Network::load(model) {
         Ok(network) => Finding::ok(Area::Model, format!("{} {}", network.manifest.name, network.manifest.version)),
         Err(error) => Finding::problem(Area::Model, error.to_string(), "name another with --model, or copy its folder again"),

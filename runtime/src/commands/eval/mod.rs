@@ -34,7 +34,7 @@ use videos::{Clip, Videos};
 pub struct Args {
     /// A built-in network, or a folder with model.toml and its graphs; may be given several times
     #[arg(long, default_value = DEFAULT, value_name = "NAME|DIR")]
-    model: Vec<String>,
+    model: Vec<PathBuf>,
     /// For contours: pathfinder:easy?seed=11 (hard, and &size=PX; &stream for endless streams with scene cuts) or a folder in Temporal Pathfinder's public layout
     #[arg(long, default_value = "pathfinder:easy?seed=11", value_name = "URI")]
     source: String,

@@ -1,6 +1,8 @@
 //! Which panel, and where.
 
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -76,6 +78,20 @@ pub(super) fn two_colours(size: Size) -> bool {
     size.width == 128 && size.height <= 64
 }
 
+impl PanelSpec {
+    /// `FILE[@WIDTHxHEIGHT]`; the name may be no UTF-8.
+    pub fn png(given: &OsStr) -> Result<PanelSpec, String> {
+        let bytes = given.as_bytes();
+        let behind = bytes.iter().rposition(|byte| *byte == b'@');
+        let wanted = behind.and_then(|at| Some((&bytes[..at], size(std::str::from_utf8(&bytes[at + 1..]).ok()?)?)));
+        let (file, size) = wanted.unwrap_or((bytes, Size::new(320, 240)));
+        if file.is_empty() {
+            return Err("panel png: something is missing; write for example panel:png:panel.png@320x240".into());
+        }
+        Ok(PanelSpec::Png { file: OsStr::from_bytes(file).into(), size })
+    }
+}
+
 impl FromStr for PanelSpec {
     type Err = String;
 
@@ -83,12 +99,7 @@ impl FromStr for PanelSpec {
         let (kind, rest) = given.split_once(':').unwrap_or((given, ""));
         let needs = |example: &str| Err(format!("panel {kind}: something is missing; write for example panel:{kind}:{example}"));
         match kind {
-            "png" => {
-                let (file, wanted) = rest.rsplit_once('@').map_or((rest, Size::new(320, 240)), |(file, wanted)| {
-                    size(wanted).map_or((rest, Size::new(320, 240)), |size| (file, size))
-                });
-                if file.is_empty() { needs("panel.png@320x240") } else { Ok(PanelSpec::Png { file: file.into(), size: wanted }) }
-            }
+            "png" => PanelSpec::png(OsStr::new(rest)),
             "fb" if rest.is_empty() => needs("/dev/fb0"),
             "fb" => Ok(PanelSpec::Framebuffer { device: rest.into() }),
             "ssd1306" => oled(rest).map_or_else(|| needs("/dev/i2c-1,128x64,0x3c"), Ok),
