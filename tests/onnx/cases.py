@@ -106,6 +106,7 @@ def cases() -> list[Case]:
         extra = {"value": 0.4} if mode == "constant" else {}
         add(f"pad-{mode}", old, node("Pad", "x", mode=mode, pads=pads, **extra))
         add(f"pad-{mode}", new, node("Pad", "x p" + (" v" if mode == "constant" else ""), mode=mode), p=around, v=s(0.4))
+    add("pad-value-without-meaning", (11, 13, 18), node("Pad", "x p v", mode="reflect"), p=around, v=s(0.4))
     add("pad-default-value", (10,), node("Pad", "x", pads=pads))
     add("pad-default-value", (13,), node("Pad", "x p"), p=around)
     add("pad-axes", (18, 21, 24), node("Pad", "x p - a"), p=i(1, 2, 0, 1), a=i(2, -1))
@@ -231,12 +232,12 @@ def cases() -> list[Case]:
     add("prelu", (7, 9, 16), node("Sub", "x h", "d"), node("PRelu", "d s"), s=noise(4, 1, 1), h=s(0.4))
     for op, opsets, extra in (
         ("Elu", (7, 22), {"alpha": 0.7}), ("Selu", (7, 22), {}), ("LeakyRelu", (7, 16), {"alpha": 0.2}), ("Softplus", (7, 22), {}),
-        ("HardSigmoid", (7, 22), {"alpha": 0.3, "beta": 0.4}), ("HardSwish", (14, 22), {}), ("Celu", (12,), {"alpha": 0.5}), ("Erf", (9, 13), {}),
+        ("HardSigmoid", (7, 22), {"alpha": 0.3, "beta": 0.4}), ("HardSwish", (14, 22), {}), ("Celu", (12,), {"alpha": 0.5}), ("Celu", (12,), {}), ("Erf", (9, 13), {}),
         ("Gelu", (20,), {}), ("Gelu", (20,), {"approximate": "tanh"}), ("Mish", (18, 22), {}), ("ThresholdedRelu", (10, 22), {"alpha": 0.2}),
         ("Shrink", (9,), {"lambd": 0.2, "bias": 0.1}), ("Softsign", (7, 22), {}), ("Swish", (24,), {}), ("Swish", (24,), {"alpha": 1.7}),
         ("Round", (11, 22), {}), ("Sigmoid", (7, 13), {}), ("Tanh", (7, 13), {}), ("Relu", (7, 14), {}), ("Sqrt", (7,), {}), ("Exp", (7,), {}),
     ):
-        label = "-".join([op.lower(), *extra])
+        label = "-".join([op.lower(), *(f"{name}-{value}" for name, value in extra.items())])
         inner = [node("Mul", "x t", "d")] if op == "Sqrt" else [node("Sub", "x t", "d")]
         add(label, opsets, *inner, node(op, "d", **extra), t=s(0.4))
     add("cumsum", (11, 14), node("CumSum", "x a", exclusive=1, reverse=1), a=np.array(2, np.int64))

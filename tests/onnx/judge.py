@@ -87,16 +87,19 @@ def build(case: book.Case, folder: pathlib.Path) -> str | None:
     middle = float(np.median(finite)) if finite.size else 0.0
     tail = [numpy_helper.from_array(np.array([1, 1, 1, answer.size], np.int64), "row"),
             numpy_helper.from_array(np.array([[[[-1.0]]], [[[1.0]]]], np.float32), "apart"),
-            numpy_helper.from_array(np.array([middle, -middle], np.float32), "middle"),
-            numpy_helper.from_array(np.array(-50.0, np.float32), "low"), numpy_helper.from_array(np.array(50.0, np.float32), "high")]
+            numpy_helper.from_array(np.array([middle, -middle], np.float32), "middle")]
+    if finite.size < answer.size:
+        tail += [numpy_helper.from_array(np.array(bound, np.float32), name) for bound, name in ((-50.0, "low"), (50.0, "high"))]
     bounded = [helper.make_node("Max", ["y", "low"], ["y1"], name="above"), helper.make_node("Min", ["y1", "high"], ["y2"], name="below")]
-    nodes += bounded + [helper.make_node("Reshape", ["y2", "row"], ["flat"], name="row-of-all"),
+    # Max takes inputs of different shapes from opset 8 on.
+    infinite = finite.size < answer.size
+    nodes += (bounded if infinite else []) + [helper.make_node("Reshape", ["y2" if infinite else "y", "row"], ["flat"], name="row-of-all"),
                         helper.make_node("Conv", ["flat", "apart", "middle"], ["logits"], name="two-classes")]
     readout = model(nodes, [("drive", [1, 4, 8, 8])], [("logits", [1, 2, 1, answer.size])], book.weights(case) + tail, case.opset)
     onnx.save(readout, folder / "readout.onnx")
     if why is None:
         try:
-            session(readout)
+            session(readout).run(None, {"drive": np.zeros((1, 4, 8, 8), np.float32)})
         except Exception as error:
             return str(error).splitlines()[0][-120:]
     return why

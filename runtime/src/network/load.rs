@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
+use tract_onnx::pb::ValueInfoProto;
 use tract_onnx::prelude::*;
 
 use super::answers;
@@ -255,12 +256,13 @@ impl Graph {
             Ok((proto.graph.unwrap_or_default(), model))
         }));
         let (proto, model) = parsed.unwrap_or_else(|_| Err("is damaged; export it again".to_owned()))?;
-        let name = |outlet: &OutletId| model.outlet_label(*outlet).map_or_else(|| model.node(outlet.node).name.clone(), str::to_owned);
-        let outlets = |outlets: TractResult<&[OutletId]>| -> Result<Vec<String>, String> {
-            Ok(outlets.map_err(|error| error.to_string())?.iter().map(name).collect())
-        };
-        let inputs = outlets(model.input_outlets())?;
-        let outputs = outlets(model.output_outlets())?;
+        // By the file's own names: tract gives a value that is only handed on one of its names.
+        let names = |values: &[ValueInfoProto]| values.iter().map(|value| value.name.clone()).collect::<Vec<_>>();
+        let (inputs, outputs) = (names(&proto.input), names(&proto.output));
+        let ends = |outlets: TractResult<&[OutletId]>| outlets.map(<[OutletId]>::len).map_err(|error| error.to_string());
+        if [ends(model.input_outlets())?, ends(model.output_outlets())?] != [inputs.len(), outputs.len()] {
+            return Err("is damaged; export it again".into());
+        }
         if inputs.is_empty() || outputs.is_empty() {
             return Err("has no inputs or no outputs; it may be truncated".into());
         }

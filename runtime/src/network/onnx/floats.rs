@@ -151,7 +151,9 @@ fn widen_kinds(graph: &mut GraphProto, floats: &mut HashSet<String>) {
             take(node, "round_mode");
         }
         if is_float(node, first) {
-            floats.extend(node.output.iter().filter(|name| !name.is_empty()).cloned());
+            // Other outputs, like the places that a MaxPool found, are of other kinds.
+            let kinds = if node.op_type == "Split" { node.output.len() } else { 1 };
+            floats.extend(node.output.iter().take(kinds).filter(|name| !name.is_empty()).cloned());
         }
         for inner in subgraphs_mut(node) {
             widen_kinds(inner, floats);

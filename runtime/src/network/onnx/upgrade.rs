@@ -130,6 +130,7 @@ impl<'a> Scope<'a> {
             "GRU" | "LSTM" | "RNN" => recurrent::check(&node)?,
             "QuantizeLinear" => self.quantize(&mut node, out)?,
             "Swish" => return self.swish(node, out),
+            "Celu" => return self.celu(node, out),
             _ => {}
         }
         out.push(node);
@@ -195,19 +196,29 @@ impl<'a> Scope<'a> {
 
     fn pad(&self, node: &mut NodeProto, out: &mut Vec<NodeProto>) -> Result<(), String> {
         let negative = || Err("it cuts away (negative pads), which is not read; use a Slice".to_owned());
+        let value = take(node, "value").map_or(0.0, |value| value.f);
         if let Some(pads) = take(node, "pads") {
             if pads.ints.iter().any(|pad| *pad < 0) {
                 return negative();
             }
-            let value = take(node, "value").map_or(0.0, |value| value.f);
-            let pads = self.constant(ints(&pads.ints), out);
-            let value = self.constant(floats(&[], &[value]), out);
-            node.input.extend([pads, value]);
+            for list in [ints(&pads.ints), floats(&[], &[value])] {
+                node.input.push(self.constant(list, out));
+            }
         } else if self.known(node, 1).is_some_and(|pads| pads.iter().any(|pad| *pad < 0.0)) {
             return negative();
         }
         match text(node, "mode", "constant") {
-            "constant" | "reflect" | "edge" => Ok(()),
+            "constant" => Ok(()),
+            "reflect" | "edge" => {
+                // A value means nothing here, and tract would take it for the mode.
+                if let Some(value) = node.input.get_mut(2) {
+                    value.clear();
+                }
+                if node.input.len() == 3 {
+                    node.input.pop();
+                }
+                Ok(())
+            }
             other => Err(format!("mode '{other}' is none of constant, reflect and edge")),
         }
     }
@@ -271,6 +282,18 @@ impl<'a> Scope<'a> {
         let zero = TensorProto { data_type: kind as i32, raw_data: vec![0], ..TensorProto::default() };
         let zero = self.constant(zero, out);
         node.input.push(zero);
+        Ok(())
+    }
+
+    /// As an Elu of a scaled input: tract's own is another function where alpha is not 1.
+    fn celu(&self, mut node: NodeProto, out: &mut Vec<NodeProto>) -> Result<(), String> {
+        let alpha = take(&mut node, "alpha").map_or(1.0, |alpha| alpha.f);
+        let (input, output) = (node.input[0].clone(), node.output[0].clone());
+        let [before, after] = [1.0 / alpha, alpha].map(|factor| self.constant(floats(&[], &[factor]), out));
+        let [scaled, bent] = ["scaled", "bent"].map(|what| self.names.fresh(what));
+        out.push(made("Mul", &scaled, &[&input, &before], &[&scaled]));
+        out.push(made("Elu", &bent, &[&scaled], &[&bent]));
+        out.push(made("Mul", &node.name, &[&bent, &after], &[&output]));
         Ok(())
     }
 
