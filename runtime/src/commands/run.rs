@@ -251,7 +251,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     life.notifier().starting("loading the network", START);
     let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
     let (natural, opened) = wanted.is_natural(life.is_service());
-    let network = Network::load(args.model.as_deref().unwrap_or_else(|| default_for(natural)))?;
+    let network = Network::load(args.model.as_deref().unwrap_or_else(|| Path::new(default_for(natural))))?;
     wanted.canvas = network.manifest.input.width;
     let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
     let Some(mut source) = source::open(&wanted, opened, &mut life, engine.name())? else { return Ok(()) };
