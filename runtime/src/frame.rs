@@ -121,16 +121,16 @@ impl PixelFormat {
         }
     }
 
-    /// Bytes one row of the first plane takes at least; 0 for JPEG.
+    /// Bytes one row of the first plane takes at least; 0 for JPEG. Of a width that no memory holds it is the largest number there is.
     pub fn row_bytes(self, width: u32) -> u32 {
         match self {
             PixelFormat::Grey | PixelFormat::Nv12 | PixelFormat::Nv21 | PixelFormat::I420 => width,
-            PixelFormat::Y10 | PixelFormat::Y16 => width * 2,
-            PixelFormat::Yuyv | PixelFormat::Uyvy => width.div_ceil(2) * 4,
-            PixelFormat::Rgb24 | PixelFormat::Bgr24 => width * 3,
+            PixelFormat::Y10 | PixelFormat::Y16 => width.saturating_mul(2),
+            PixelFormat::Yuyv | PixelFormat::Uyvy => width.div_ceil(2).saturating_mul(4),
+            PixelFormat::Rgb24 | PixelFormat::Bgr24 => width.saturating_mul(3),
             PixelFormat::Mjpeg => 0,
             PixelFormat::Bayer(_, BayerDepth::Eight) => width,
-            PixelFormat::Bayer(_, _) => width * 2,
+            PixelFormat::Bayer(_, _) => width.saturating_mul(2),
         }
     }
 
@@ -142,10 +142,12 @@ impl PixelFormat {
         }
         let row = self.row_bytes(width as u32) as usize;
         let half = height.div_ceil(2);
+        // Sizes come from files and drivers: one that no memory holds is to be refused, not to wrap round to a small one.
+        let rows = |stride: usize, count: usize, last: usize| stride.saturating_mul(count).saturating_add(last);
         match self {
-            PixelFormat::Nv12 | PixelFormat::Nv21 => stride * height + stride * (half - 1) + width.div_ceil(2) * 2,
-            PixelFormat::I420 => stride * height + chroma_stride(stride) * (2 * half - 1) + width.div_ceil(2),
-            _ => stride * (height - 1) + row,
+            PixelFormat::Nv12 | PixelFormat::Nv21 => rows(stride, height.saturating_add(half - 1), width.div_ceil(2) * 2),
+            PixelFormat::I420 => rows(stride, height, 0).saturating_add(rows(chroma_stride(stride), 2 * half - 1, width.div_ceil(2))),
+            _ => rows(stride, height - 1, row),
         }
     }
 }

@@ -120,17 +120,24 @@ fn reloaded(second: &str) -> Evidence {
     Evidence::Said(log)
 }
 
+/// Whether the thread of `pid` that reports on standard output waits for its reader: it is in the middle of a write whenever it is looked at.
+fn is_stuck(pid: u32) -> bool {
+    let looks = (0..5).map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().map(|task| task.path());
+        let mut reports = tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "report-json"));
+        let call = reports.next().and_then(|task| fs::read_to_string(task.join("syscall")).ok());
+        call.is_some_and(|call| call.starts_with(&format!("{} 0x1 ", libc::SYS_write)))
+    });
+    looks.fold(true, |all, stuck| all && stuck)
+}
+
 /// Asked to end while nobody reads its records, which fill the pipe.
 fn stuck_at_the_end() -> Evidence {
     let mut command = recslowfast();
-    command.args(["run", "--source", "pathfinder:easy?seed=7&size=64", "--report", "json"]);
+    command.args(["run", "--source", "pathfinder:easy?seed=7&size=64", "--halt", "fixed:1", "--report", "json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let written = || fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap().lines().nth(1).unwrap().to_owned();
-    let mut before = String::new();
-    while before != written() {
-        before = written();
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    while !is_stuck(child.id()) {}
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
     // Its standard output stays open and unread until it has ended.
     let mut log = String::new();

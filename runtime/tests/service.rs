@@ -122,17 +122,25 @@ fn a_hung_loop_feeds_no_watchdog_whatever_its_other_threads_do() {
     }
 }
 
+/// Whether the thread of `pid` that reports on standard output waits for its reader: it is in the middle of a write whenever it is looked at.
+fn is_stuck(pid: u32) -> bool {
+    let looks = (0..5).map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().map(|task| task.path());
+        let mut reports = tasks.filter(|task| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "report-json"));
+        let call = reports.next().and_then(|task| std::fs::read_to_string(task.join("syscall")).ok());
+        call.is_some_and(|call| call.starts_with(&format!("{} 0x1 ", libc::SYS_write)))
+    });
+    looks.fold(true, |all, stuck| all && stuck)
+}
+
 #[test]
 fn sigterm_is_obeyed_while_a_reader_is_stuck() {
     // Nobody reads the pipe: 64 KiB of records fill it.
-    let mut service = Service::start("[source]\nuri = \"pathfinder:easy?seed=7&size=64\"\n[report]\nto = [\"json\"]\n", &[]);
+    let mut service =
+        Service::start("[source]\nuri = \"pathfinder:easy?seed=7&size=64\"\n[model]\nhalt = \"fixed:1\"\n[report]\nto = [\"json\"]\n", &[]);
     service.hears("READY=1");
-    let written = || std::fs::read_to_string(format!("/proc/{}/io", service.child.id())).unwrap().lines().nth(1).unwrap().to_owned();
-    let mut before = String::new();
-    while before != written() {
-        before = written();
-        std::thread::sleep(Duration::from_secs(1));
-    }
+    while !is_stuck(service.child.id()) {}
     service.signal("-TERM");
     let (code, took, log) = service.end();
     assert!(took < Duration::from_millis(1200), "{took:?}");

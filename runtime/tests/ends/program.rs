@@ -132,3 +132,15 @@ pub fn full_pipe() -> (PipeReader, PipeWriter) {
     writer.write_all(&vec![b'\n'; size as usize]).unwrap();
     (reader, writer)
 }
+
+/// Whether the thread of `pid` that reports on standard output waits for its reader: it is in the middle of a write whenever it is looked at.
+pub fn is_stuck(pid: libc::pid_t) -> bool {
+    let looks = (0..5).map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().map(|task| task.path());
+        let mut reports = tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == "report-json"));
+        let call = reports.next().and_then(|task| fs::read_to_string(task.join("syscall")).ok());
+        call.is_some_and(|call| call.starts_with(&format!("{} 0x1 ", libc::SYS_write)))
+    });
+    looks.fold(true, |all, stuck| all && stuck)
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::program::{End, Running, STREAM, full_pipe, is_whole, recordings, recslowfast};
+use crate::program::{End, Running, STREAM, full_pipe, is_stuck, is_whole, recordings, recslowfast};
 
 /// SplitMix64, so that a failing run can be played again.
 struct Random(u64);
@@ -38,8 +38,10 @@ fn two_signals_within_milliseconds_end_as_one_does() {
     for _ in 0..3 {
         let folder = tempfile::tempdir().unwrap();
         let mut running = recording(folder.path());
-        running.says("watching");
-        std::thread::sleep(Duration::from_millis(600));
+        running.says("streaming");
+        while recordings(folder.path()).is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         running.signal(libc::SIGTERM);
         std::thread::sleep(Duration::from_millis(2));
         running.signal(libc::SIGTERM);
@@ -80,9 +82,8 @@ fn the_third_request_is_obeyed_at_once_and_says_what_it_cost() {
     let (_reader, full) = full_pipe();
     let mut command = recslowfast();
     command.args(["run", "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "json"]);
-    let mut running = Running::start(command.stdin(Stdio::null()).stdout(full));
-    running.says("streaming");
-    std::thread::sleep(Duration::from_secs(1));
+    let running = Running::start(command.stdin(Stdio::null()).stdout(full));
+    while !is_stuck(running.pid()) {}
     for _ in 0..3 {
         running.signal(libc::SIGINT);
         std::thread::sleep(Duration::from_millis(130));
@@ -110,9 +111,8 @@ fn a_stuck_reader_costs_its_last_reports_and_no_recording() {
         "json",
         "--record",
     ]);
-    let mut running = Running::start(command.arg(folder.path().join("seen.mcap")).stdin(Stdio::null()).stdout(full));
-    running.says("watching");
-    std::thread::sleep(Duration::from_secs(2));
+    let running = Running::start(command.arg(folder.path().join("seen.mcap")).stdin(Stdio::null()).stdout(full));
+    while !is_stuck(running.pid()) {}
     running.signal(libc::SIGTERM);
     let (end, log) = running.end();
     assert_eq!(end, End::Code(7), "{log}");
@@ -125,7 +125,7 @@ fn a_stuck_reader_costs_its_last_reports_and_no_recording() {
 fn without_a_configuration_sighup_ends_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let mut running = recording(folder.path());
-    running.says("watching");
+    running.says("streaming");
     running.signal(libc::SIGHUP);
     let (end, log) = running.end();
     assert_eq!(end, End::Code(0), "{log}");

@@ -228,3 +228,16 @@ fn another_size_in_the_middle_of_a_stream_is_fitted_anew() {
         assert!(out.iter().all(|value| (value - 0.2).abs() < 1e-6), "{width}x{height}");
     }
 }
+
+#[test]
+fn a_size_that_no_memory_holds_is_damage_and_does_not_wrap_round() {
+    for format in PixelFormat::all().filter(|format| *format != PixelFormat::Mjpeg) {
+        for (width, height, stride) in
+            [(u32::MAX, 2, 64), (u32::MAX / 2 + 2, 1, 4), (8, u32::MAX, u32::MAX), (u32::MAX, u32::MAX, u32::MAX)]
+        {
+            let picture = frame(format, width, height, stride, vec![1; 64]);
+            let fitted = Fitter::new(InputSpec::luma(4, 4), Mode::Stretch).fit(&picture, &mut [0.0; 16]);
+            assert!(fitted.is_err(), "{format} {width}x{height}");
+        }
+    }
+}
