@@ -135,7 +135,8 @@ fn is_stuck(pid: u32) -> bool {
 /// Asked to end while nobody reads its records, which fill the pipe.
 fn stuck_at_the_end() -> Evidence {
     let mut command = recslowfast();
-    command.args(["run", "--source", "pathfinder:easy?seed=7&size=64", "--halt", "fixed:1", "--report", "json"]);
+    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/networks/tiny-convgru");
+    command.args(["run", "--source", "pathfinder:easy?seed=7&size=64", "--model", network, "--report", "json"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     while !is_stuck(child.id()) {}
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());

@@ -137,8 +137,10 @@ fn is_stuck(pid: u32) -> bool {
 #[test]
 fn sigterm_is_obeyed_while_a_reader_is_stuck() {
     // Nobody reads the pipe: 64 KiB of records fill it.
-    let mut service =
-        Service::start("[source]\nuri = \"pathfinder:easy?seed=7&size=64\"\n[model]\nhalt = \"fixed:1\"\n[report]\nto = [\"json\"]\n", &[]);
+    let mut service = Service::start(
+        "[source]\nuri = \"pathfinder:easy?seed=7&size=64\"\n[report]\nto = [\"json\"]\n",
+        &["--model", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/networks/tiny-convgru")],
+    );
     service.hears("READY=1");
     while !is_stuck(service.child.id()) {}
     service.signal("-TERM");

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-use crate::program::{STREAM, recslowfast, zoo};
+use crate::program::{QUICK, STREAM, recslowfast, zoo};
 
 /// A file system of 64 KiB that is full, mounted over `folder` until dropped; None where this user may mount nothing.
 struct Full<'a>(&'a Path);
@@ -44,7 +44,10 @@ fn a_snapshot_on_a_full_disk_is_an_error_and_leaves_nothing() {
     let Some(full) = Full::mount(folder.path()) else { return };
     full.fill();
     let to = format!("snapshot:{}/s.png", folder.path().display());
-    let output = recslowfast().args(["run", "--source", STREAM, "--engine", "cpu", "--frames", "2", "--report", &to]).output().unwrap();
+    let output = recslowfast()
+        .args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--frames", "2", "--report", &to])
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(7), "{said}");
     assert!(said.contains("s.png: No space left on device"), "{said}");
@@ -59,7 +62,10 @@ fn a_panel_on_a_full_disk_warns_and_keeps_its_last_picture() {
     fs::write(&picture, "the last good one").unwrap();
     full.fill();
     let to = format!("panel:png:{}@320x240", picture.display());
-    let output = recslowfast().args(["run", "--source", STREAM, "--engine", "cpu", "--frames", "9", "--report", &to]).output().unwrap();
+    let output = recslowfast()
+        .args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--frames", "9", "--report", &to])
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "a panel is looked for again: {said}");
     assert!(said.contains("warn: panel") && said.contains("No space left on device"), "{said}");
@@ -74,7 +80,10 @@ fn a_panel_through_a_link_changes_the_file_behind_it() {
     fs::create_dir(folder.path().join("root")).unwrap();
     symlink(&place, &link).unwrap();
     let to = format!("panel:png:{}@320x240", link.display());
-    let output = recslowfast().args(["run", "--source", STREAM, "--engine", "cpu", "--frames", "3", "--report", &to]).output().unwrap();
+    let output = recslowfast()
+        .args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--frames", "3", "--report", &to])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert!(fs::read(&place).unwrap().starts_with(b"\x89PNG"));

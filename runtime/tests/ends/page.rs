@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::program::{End, Running, STREAM, recslowfast};
+use crate::program::{End, QUICK, Running, STREAM, recslowfast};
 
 /// A run with a page, and its port.
 fn with_page() -> (Running, u16) {
     let mut command = recslowfast();
-    command.args(["run", "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--page", "127.0.0.1:0"]);
+    command.args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--page", "127.0.0.1:0"]);
     let mut running = Running::start(command.env("NOTIFY_SOCKET", "/nowhere").stdin(Stdio::null()).stdout(Stdio::null()));
     running.says("page on http://");
     let log = running.log();

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::process::{Output, Stdio};
 
-use crate::program::{STREAM, recslowfast};
+use crate::program::{QUICK, STREAM, recslowfast};
 
 /// Verbs that print, each quick enough for here.
 fn verbs(folder: &std::path::Path) -> Vec<Vec<String>> {
@@ -20,7 +20,7 @@ fn verbs(folder: &std::path::Path) -> Vec<Vec<String>> {
         of(&["bench", "--repeats", "1", "--threads", "1"]),
         of(&["eval", "--videos", "1", "--frames", "2", "--halt", "fixed:1", "--engine", "cpu"]),
         of(&["dataset", "pathfinder", "--videos", "1", "--frames", "2", "--size", "32", "--out", folder.join("set").to_str().unwrap()]),
-        of(&["run", "--source", STREAM, "--frames", "3", "--engine", "cpu", "--report", "json"]),
+        of(&["run", "--source", STREAM, "--frames", "3", "--engine", "cpu", "--model", QUICK, "--report", "json"]),
         of(&["--help"]),
         of(&["--version"]),
     ]

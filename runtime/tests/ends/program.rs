@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// A paced stream in a small canvas: light enough for an unoptimised build.
 pub const STREAM: &str = "pathfinder:easy?seed=7&size=64&fps=25";
 
+/// A network of next to no work: what is tried here is not what the steps cost.
+pub const QUICK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gpu/networks/tiny-convgru");
+
 /// Longer than anything here may take; a hang is a failure.
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::program::{Running, STREAM, recordings, recslowfast};
+use crate::program::{QUICK, Running, STREAM, recordings, recslowfast};
 
 fn has_camera() -> bool {
     let found = Path::new("/dev").read_dir().unwrap().flatten().any(|node| node.file_name().to_string_lossy().starts_with("video"));
@@ -31,7 +31,7 @@ fn without_a_camera_whoever_acts_on_results_gets_none() {
     for taker in TAKERS {
         let folder = tempfile::tempdir().unwrap();
         let flags = taker.map(|flag| flag.replace("FOLDER", folder.path().to_str().unwrap()));
-        let output = recslowfast().args(["run", "--engine", "cpu", "--frames", "3"]).args(&flags).output().unwrap();
+        let output = recslowfast().args(["run", "--model", QUICK, "--engine", "cpu", "--frames", "3"]).args(&flags).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(4), "{flags:?}: {said}");
         let last = said.lines().last().unwrap();
@@ -44,8 +44,11 @@ fn without_a_camera_whoever_acts_on_results_gets_none() {
 fn the_built_in_stream_is_for_everybody_who_asks_for_it_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("seen.mcap");
-    let output =
-        recslowfast().args(["run", "--engine", "cpu", "--frames", "3", "--source", STREAM, "--record"]).arg(&file).output().unwrap();
+    let output = recslowfast()
+        .args(["run", "--model", QUICK, "--engine", "cpu", "--frames", "3", "--source", STREAM, "--record"])
+        .arg(&file)
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(recordings(folder.path()).len(), 1);
 }
@@ -56,7 +59,10 @@ fn a_service_waits_for_its_camera() {
         return;
     }
     let mut command = recslowfast();
-    command.env("NOTIFY_SOCKET", "/nowhere").args(["run", "--engine", "cpu", "--report", "link:/dev/ttyNOWHERE0"]).stdout(Stdio::null());
+    command
+        .env("NOTIFY_SOCKET", "/nowhere")
+        .args(["run", "--model", QUICK, "--engine", "cpu", "--report", "link:/dev/ttyNOWHERE0"])
+        .stdout(Stdio::null());
     let mut running = Running::start(&mut command);
     running.says("waiting for the camera");
     running.signal(libc::SIGTERM);

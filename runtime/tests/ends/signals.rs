@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::program::{End, Running, STREAM, full_pipe, is_stuck, is_whole, recordings, recslowfast};
+use crate::program::{End, QUICK, Running, STREAM, full_pipe, is_stuck, is_whole, recordings, recslowfast};
 
 /// SplitMix64, so that a failing run can be played again.
 struct Random(u64);
@@ -22,7 +22,7 @@ impl Random {
 /// A run that records into `folder`.
 fn recording(folder: &Path) -> Running {
     let mut command = recslowfast();
-    command.args(["run", "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "json", "--record"]);
+    command.args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "json", "--record"]);
     Running::start(command.arg(folder.join("seen.mcap")).stdin(Stdio::null()).stdout(Stdio::null()))
 }
 
@@ -81,7 +81,7 @@ fn bursts_of_signals_at_random_moments_leave_whole_recordings() {
 fn the_third_request_is_obeyed_at_once_and_says_what_it_cost() {
     let (_reader, full) = full_pipe();
     let mut command = recslowfast();
-    command.args(["run", "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "json"]);
+    command.args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "json"]);
     let running = Running::start(command.stdin(Stdio::null()).stdout(full));
     while !is_stuck(running.pid()) {}
     for _ in 0..3 {
@@ -101,6 +101,8 @@ fn a_stuck_reader_costs_its_last_reports_and_no_recording() {
     // A film, in effect: its reports are waited for, and the loop stands until the end is asked for.
     command.args([
         "run",
+        "--model",
+        QUICK,
         "--source",
         "pathfinder:easy?seed=7&size=64",
         "--engine",

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::program::{End, Running, STREAM, is_whole, recordings, recslowfast};
+use crate::program::{End, QUICK, Running, STREAM, is_whole, recordings, recslowfast};
 use crate::threads::take_away;
 
 const TAKEN: &[u8] = b"\x1b[?1049h";
@@ -35,7 +35,9 @@ impl Session {
         // SAFETY: the child must not hold this end, or it would never hang up.
         unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
         let mut command = recslowfast();
-        command.args(["run", "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "terminal"]).args(arguments);
+        command
+            .args(["run", "--model", QUICK, "--source", STREAM, "--engine", "cpu", "--halt", "fixed:1", "--report", "terminal"])
+            .args(arguments);
         command.env("TERM", "xterm-256color").env_remove("NO_COLOR");
         command.stdin(theirs.try_clone().unwrap()).stdout(theirs);
         // SAFETY: only system calls between fork and exec.

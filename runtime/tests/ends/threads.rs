@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{End, Running, STREAM, recslowfast};
+use crate::program::{End, QUICK, Running, STREAM, recslowfast};
 
 /// The threads of `pid` by their names.
 fn threads(pid: libc::pid_t) -> Vec<(libc::pid_t, String)> {
@@ -90,7 +90,21 @@ fn cable() -> (std::fs::File, String) {
 fn busy(folder: &std::path::Path, port: &str) -> Running {
     let link = format!("link:{port}");
     let mut command = recslowfast();
-    command.args(["run", "--source", STREAM, "--engine", "cpu", "--threads", "2", "--halt", "fixed:2", "--deadline", "500ms"]);
+    command.args([
+        "run",
+        "--model",
+        QUICK,
+        "--source",
+        STREAM,
+        "--engine",
+        "cpu",
+        "--threads",
+        "2",
+        "--halt",
+        "fixed:2",
+        "--deadline",
+        "500ms",
+    ]);
     command.args(["--page", "127.0.0.1:0", "--report", "json", "--report", &link, "--record"]).arg(folder.join("seen.mcap"));
     let mut running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
     running.says("page on http");
@@ -142,7 +156,6 @@ mod embedded {
     use recslowfast::engine::cpu::threads::Threads;
     use recslowfast::engine::{self, Choice};
     use recslowfast::network::Network;
-    use recslowfast::network::load::DEFAULT;
     use recslowfast::pace::Budget;
     use recslowfast::report::{Heading, JsonLines, Outlet, Overflow, Page};
     use recslowfast::service::closing;
@@ -155,7 +168,7 @@ mod embedded {
 
     /// Runs until it fails, and says why in one line.
     pub fn main() {
-        let network = Network::load(DEFAULT).unwrap();
+        let network = Network::load(crate::program::QUICK).unwrap();
         let engine = engine::open("cpu".parse::<Choice>().unwrap(), &network, Threads::default()).unwrap();
         let mut source = capture::start(super::STREAM, &Want::default(), None, Patience::default()).unwrap();
         let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule(), Mode::Crop, true);

@@ -19,8 +19,8 @@ use crate::threads;
 /// Turns of the waiting loop before a worker sleeps; some tens of microseconds.
 const SPINS: u32 = 4000;
 
-/// Jobs between two looks whether all workers are still there: some ten frames.
-const LOOK_AFTER: u32 = 256;
+/// Jobs between two looks whether all workers are still there: a frame of a small network, and what a look costs is a hundredth of them.
+const LOOK_AFTER: u32 = 16;
 
 /// The door: the job's number in the upper half, whether it is open, and how many workers are inside.
 const JOB: u64 = 1 << 32;
@@ -108,14 +108,14 @@ impl Pool {
     /// # Panics
     /// If the job panicked on any thread.
     pub fn run(&mut self, items: usize, job: &Job<'_>) {
+        self.jobs = self.jobs.wrapping_add(1);
+        assert!(!self.jobs.is_multiple_of(LOOK_AFTER) || !self.shared.lost(), "an engine thread is gone without a word");
         if self.workers.is_empty() || items < 2 {
             (0..items).for_each(|item| job(0, item));
             return;
         }
         self.placement.keep_away();
         let shared = &*self.shared;
-        self.jobs = self.jobs.wrapping_add(1);
-        assert!(!self.jobs.is_multiple_of(LOOK_AFTER) || !shared.lost(), "an engine thread is gone without a word");
         let mut held: &Job<'_> = job;
         // The workers inside forget the pointer before they leave, and this function returns (or unwinds) only after that.
         shared.job.store((&raw mut held).cast(), Ordering::Relaxed);
