@@ -25,14 +25,16 @@ impl fmt::Display for Trouble {
 
 /// Calls tract. What `work` changed before a panic must not be used afterwards.
 pub fn tract<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Trouble> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|error| Trouble::Refused(format!("{error:#}"))),
-        Err(payload) => {
-            // A payload whose drop panics would get past this guard.
-            std::mem::forget(payload);
-            Err(Trouble::Panicked)
-        }
+    match caught(work) {
+        Some(result) => result.map_err(|error| Trouble::Refused(format!("{error:#}"))),
+        None => Err(Trouble::Panicked),
     }
+}
+
+/// Does what reads or runs a graph, tract's part in it among it; None if that panicked.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // A payload whose drop panics would get past this guard.
+    catch_unwind(AssertUnwindSafe(work)).map_err(std::mem::forget).ok()
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Reads a network's folder, or the one built into the binary, and checks all of it before anything runs.
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
 use tract_onnx::pb::ValueInfoProto;
 use tract_onnx::prelude::*;
 
 use super::answers;
+use super::guard;
 use super::manifest::{Manifest, ManifestError};
 use super::onnx::{self, Beside};
 
@@ -248,14 +248,13 @@ impl Graph {
         beside: Beside,
         size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>,
     ) -> Result<Graph, String> {
-        // tract's parser panics on some damaged files; a panic there is a refusal here.
-        let parsed = std::panic::catch_unwind(AssertUnwindSafe(|| -> Result<(_, TypedModel), String> {
+        let parsed = guard::caught(|| -> Result<(_, TypedModel), String> {
             let unreadable = |error: TractError| format!("is no ONNX graph this runtime can read ({error:#}); export it again");
             let proto = onnx::read(bytes, beside, size_of)?;
             let model = tract_onnx::onnx().model_for_proto_model(&proto).and_then(|model| model.into_typed()).map_err(unreadable)?;
             Ok((proto.graph.unwrap_or_default(), model))
-        }));
-        let (proto, model) = parsed.unwrap_or_else(|_| Err("is damaged; export it again".to_owned()))?;
+        });
+        let (proto, model) = parsed.unwrap_or_else(|| Err("is damaged; export it again".to_owned()))?;
         // By the file's own names: tract gives a value that is only handed on one of its names.
         let names = |values: &[ValueInfoProto]| values.iter().map(|value| value.name.clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (names(&proto.input), names(&proto.output));
@@ -307,7 +306,7 @@ impl Graph {
         let mut total = 0;
         for node in self.model.nodes() {
             let Ok((inputs, _)) = self.model.node_facts(node.id) else { continue };
-            for (kind, count) in node.op.cost(&inputs).unwrap_or_default() {
+            for (kind, count) in guard::tract(|| node.op.cost(&inputs)).unwrap_or_default() {
                 if matches!(kind, tract_onnx::tract_core::ops::Cost::FMA(_)) {
                     total += count.to_i64().unwrap_or(0) as u64;
                 }
