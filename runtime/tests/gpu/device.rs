@@ -290,7 +290,7 @@ fn the_reference_network_is_planned_for_every_generation() {
         (53, 1, 48, 64, "conv_fft_multiply"),
         (72, 8, 96, 96, "conv_fft_multiply16"),
         (87, 8, 163, 164, "conv_mma"),
-        (90, 132, 227, 228, "conv_"),
+        (90, 132, 227, 228, "conv_fft_multiply16"),
     ] {
         let gpu = Gpu { capability, multiprocessors, shared_limit_kib: limit, shared_total_kib: total };
         let kernels = plan(&Network::load("pathfinder-hgru").unwrap(), gpu, Transforms::Auto).unwrap();

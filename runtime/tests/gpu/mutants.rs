@@ -30,7 +30,7 @@ const POINT: &str = "pointwise.cu";
 const SPATIAL: &str = "spatial.cu";
 const FRAME: &str = "frame.cu";
 
-const MUTANTS: [Mutant; 49] = [
+const MUTANTS: [Mutant; 51] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -70,6 +70,13 @@ const MUTANTS: [Mutant; 49] = [
         "p.pixels_per_block",
     ),
     mutant("the origin forgotten", "stats.cu", "origin[k] + sum / n", "sum / n"),
+    mutant("blocks of one group of threads alone merged", "stats.cu", "for (int g = 0; g < groups; g++)", "for (int g = 0; g < 1; g++)"),
+    mutant(
+        "nothing told while there is no answer",
+        FRAME,
+        "KERNEL(256) export_planes(PlaneArgs p) {\n    tell_host(p.control, p.report, p.told);\n    if (*(const int*)p.skip) return;\n",
+        "KERNEL(256) export_planes(PlaneArgs p) {\n    if (*(const int*)p.skip) return;\n    tell_host(p.control, p.report, p.told);\n",
+    ),
     mutant("the padding channel counted", POINT, "                            if (channel[k] + side >= p.c) continue;\n", ""),
     mutant("half a warp summed", POINT, "for (int o = 16; o; o >>= 1)", "for (int o = 8; o; o >>= 1)"),
     mutant("no barrier after the prologue", POINT, "if (round == 0 && prologue_rounds) __syncthreads();", ""),

@@ -179,7 +179,7 @@ plain! {
         pub skip: u64,
         pub control: u64,
         pub report: u64,
-        pub order: u64,
+        pub told: u64,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -190,6 +190,7 @@ plain! {
         pub skip: u64,
         pub control: u64,
         pub report: u64,
+        pub told: u64,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -260,6 +261,7 @@ plain! {
         pub wake: f32,
         pub floor: f32,
         pub floor_now: f32,
+        pub label_threshold: f32,
     }
 
     /// What the host orders for a frame; mapped host memory.
@@ -287,7 +289,7 @@ plain! {
         pub label_threshold: f32,
     }
 
-    /// What a frame did; mapped host memory.
+    /// What a frame did: in device memory while it runs, then in mapped host memory.
     #[derive(Clone, Copy, Debug)]
     pub struct Report {
         pub frame: u32,

@@ -24,7 +24,9 @@ pub struct Builder<'a> {
     pub control: u64,
     ticket: u64,
     order: u64,
+    /// The [`Report`] while a frame runs, and where the host reads it after.
     report: u64,
+    told: u64,
     /// Memory the launches name.
     pub scratch: Vec<Buffer>,
     /// Where programs with moments leave their sums, and how many blocks have a place there so far.
@@ -34,8 +36,9 @@ pub struct Builder<'a> {
     twiddles: Option<u64>,
 }
 
-/// Blocks of programs with moments, at most; all of a step's together.
-const SUM_BLOCKS: usize = 1024;
+/// Blocks of programs with moments, at most; all of a step's together. A quarter of it, the most of one program, is eight a multiprocessor
+/// on the largest GPUs: fewer would leave each to wait for its own instructions.
+const SUM_BLOCKS: usize = 4096;
 const THREADS: u32 = 128;
 /// Complex numbers from row to row of a transformed tile in shared memory, and tiles multiplied at once; as in `kernels/conv_fft.cu`.
 const FFT_PITCH: usize = 72;
@@ -44,7 +47,8 @@ const FFT_TILES: usize = 9;
 const FFT_FEW: usize = 4;
 
 impl<'a> Builder<'a> {
-    /// For the kernels of `module` over `tensors` and `vectors`; `control`, `ticket` are device memory, `order` and `report` addresses.
+    /// For the kernels of `module` over `tensors` and `vectors`; `control`, `ticket` and `report` are device memory, `order` and `told`
+    /// addresses of the host's.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         context: &'a Arc<Context>,
@@ -52,11 +56,11 @@ impl<'a> Builder<'a> {
         module: &'a Module,
         tensors: &'a [Tensor],
         vectors: &'a [Buffer],
-        (control, ticket): (Buffer, Buffer),
+        (control, ticket, report): (Buffer, Buffer, Buffer),
         order: u64,
-        report: u64,
+        told: u64,
     ) -> Builder<'a> {
-        let addresses = (control.address, ticket.address);
+        let addresses = (control.address, ticket.address, report.address);
         Builder {
             context,
             stream,
@@ -66,8 +70,9 @@ impl<'a> Builder<'a> {
             control: addresses.0,
             ticket: addresses.1,
             order,
-            report,
-            scratch: vec![control, ticket],
+            report: addresses.2,
+            told,
+            scratch: vec![control, ticket, report],
             sums: None,
             sums_used: 0,
             twiddles: None,
@@ -98,7 +103,7 @@ impl<'a> Builder<'a> {
     pub fn planes(&mut self, kernel: &str, tensor: TensorId, planes: u64, skip: u64) -> Result<Launch> {
         let tensor = &self.tensors[tensor];
         let Input { tensor: view, extra16 } = tensor.input();
-        let args = PlaneArgs { tensor: view, planes, extra16, skip, control: self.control, report: self.report };
+        let args = PlaneArgs { tensor: view, planes, extra16, skip, control: self.control, report: self.report, told: self.told };
         let blocks = (tensor.shape.h * tensor.shape.w).div_ceil(256) as u32;
         Ok(Launch { function: self.module.function(kernel, 0)?, grid: [blocks, 1, 1], threads: 256, shared: 0, args: args.bytes() })
     }
@@ -275,7 +280,7 @@ impl<'a> Builder<'a> {
     /// Class and score of every pixel of `logits`, to `labels` in host memory.
     pub fn labels(&mut self, logits: TensorId, labels: u64, skip: u64) -> Result<Launch> {
         let tensor = &self.tensors[logits];
-        let args = LabelArgs { logits: tensor.view(false), labels, skip, control: self.control, report: self.report, order: self.order };
+        let args = LabelArgs { logits: tensor.view(false), labels, skip, control: self.control, report: self.report, told: self.told };
         let blocks = (tensor.shape.h * tensor.shape.w).div_ceil(256) as u32;
         Ok(Launch { function: self.module.function("label_pixels", 0)?, grid: [blocks, 1, 1], threads: 256, shared: 0, args: args.bytes() })
     }

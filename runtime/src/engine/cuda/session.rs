@@ -122,7 +122,9 @@ impl Session {
         let report = Mapped::new(context, 1, report)?;
         let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;
         let ticket = Buffer::zeroed(context, &stream, 16)?;
-        let mut builder = Builder::new(context, &stream, &module, &tensors, &vectors, (control, ticket), order.address, report.address);
+        let kept = Buffer::zeroed(context, &stream, size_of::<Report>())?;
+        let mut builder =
+            Builder::new(context, &stream, &module, &tensors, &vectors, (control, ticket, kept), order.address, report.address);
         // Flags at the head of Control: stop, pending, always.
         let (stop, pending, always) = (builder.control, builder.control + 4, builder.control + 8);
         let import = vec![builder.planes("import_planes", program.frame, input.address, always)?];

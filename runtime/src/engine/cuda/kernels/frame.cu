@@ -1,14 +1,18 @@
 // The beginning and the end of a frame, and the way in and out of host memory.
 
-// One thread: takes the order and decides whether the frame needs any step at all.
+// Takes the order and decides whether the frame needs any step at all. The order lies in host memory, which a card with memory of its own
+// reads in a microsecond: once, a word a thread.
 struct BeginArgs {
     u64 control, report, order;
 };
 KERNEL(32) begin_steps(BeginArgs p) {
+    __shared__ u32 words[ORDER_WORDS];
+    if (threadIdx.x < ORDER_WORDS) words[threadIdx.x] = ((const volatile u32*)p.order)[threadIdx.x];
+    __syncthreads();
     if (threadIdx.x) return;
     Control* c = (Control*)p.control;
     Report* r = (Report*)p.report;
-    const volatile Order* order = (const volatile Order*)p.order;
+    const Order* order = (const Order*)words;
     const int slow = order->slow || (order->has_cut && c->drive_distance > order->cut);
     c->steps = 0;
     c->slow = slow;
@@ -24,6 +28,7 @@ KERNEL(32) begin_steps(BeginArgs p) {
     c->has_wake = order->has_wake;
     c->wake = order->wake;
     c->floor = order->floor;
+    c->label_threshold = order->label_threshold;
     const bool rests = order->has_step && !slow && order->has_zero && c->drive_distance < order->zero;
     c->stop = rests || !order->has_step;
     c->pending = !c->stop;
@@ -34,7 +39,14 @@ KERNEL(32) begin_steps(BeginArgs p) {
     r->stop = !order->has_step ? 1 : rests ? 2 : -1;
     r->drive_distance = c->drive_distance;
     r->convolutions = 0;
-    __threadfence_system();
+}
+
+// What the frame did so far, to host memory; by the first block of a frame's last kernel, also where there is no answer yet.
+DEV void tell_host(u64 control, u64 report, u64 told) {
+    if (blockIdx.x || threadIdx.x >= REPORT_WORDS) return;
+    // The words before the distances: frame, stop, steps, limit, distance of the drive, convolutions.
+    const u32 word = threadIdx.x == 5 ? ((const Control*)control)->convolutions : ((const u32*)report)[threadIdx.x];
+    ((volatile u32*)told)[threadIdx.x] = word;
 }
 
 struct PlaneArgs {
@@ -42,7 +54,7 @@ struct PlaneArgs {
     u64 planes;   // fp32 [c][h][w], mapped host memory
     u64 extra16;  // import: a second, fp16 copy of the tensor; may be 0
     u64 skip;
-    u64 control, report;  // export: the counter is reported once all work of the frame is done
+    u64 control, report, told;  // export: the report, and where the host reads it
 };
 
 // Network input: planes to a tensor; channels beyond `c` become 0.
@@ -61,11 +73,11 @@ KERNEL(256) import_planes(PlaneArgs p) {
 
 // Logits: a tensor to planes.
 KERNEL(256) export_planes(PlaneArgs p) {
+    tell_host(p.control, p.report, p.told);
     if (*(const int*)p.skip) return;
     const int pixels = p.tensor.h * p.tensor.w;
     const int pixel = blockIdx.x * 256 + threadIdx.x;
     if (pixel >= pixels) return;
-    if (pixel == 0) ((Report*)p.report)->convolutions = ((const Control*)p.control)->convolutions;
     for (int c = 0; c < p.tensor.c; c++) ((float*)p.planes)[(long)c * pixels + pixel] = load_value(p.tensor, (long)pixel * p.tensor.cs + c);
 }
 
@@ -73,16 +85,16 @@ struct LabelArgs {
     View logits;
     u64 labels;  // u16 [h][w], mapped host memory: class, and its probability in 1/255 above it
     u64 skip;
-    u64 control, report, order;
+    u64 control, report, told;
 };
 
 // Logits to what they say: softmax over the channels; a pixel shows the likeliest class other than background where that is likelier than
 // the threshold, and background otherwise. The rule of task/mask.
 KERNEL(256) label_pixels(LabelArgs p) {
+    tell_host(p.control, p.report, p.told);
     if (*(const int*)p.skip) return;
     const int pixel = blockIdx.x * 256 + threadIdx.x;
     if (pixel >= p.logits.h * p.logits.w) return;
-    if (pixel == 0) ((Report*)p.report)->convolutions = ((const Control*)p.control)->convolutions;
     const long at = (long)pixel * p.logits.cs;
     int best = 1;
     float most = load_value(p.logits, at + 1), sum = 0.0f;
@@ -92,7 +104,7 @@ KERNEL(256) label_pixels(LabelArgs p) {
     }
     for (int c = 0; c < p.logits.c; c++) sum += expf(load_value(p.logits, at + c) - most);
     const float probability = 1.0f / sum;
-    const bool seen = probability > ((const volatile Order*)p.order)->label_threshold;
+    const bool seen = probability > ((const Control*)p.control)->label_threshold;
     const int score = (int)((seen ? probability : 1.0f - probability) * 255.0f + 0.5f);
     ((u16*)p.labels)[pixel] = (u16)((seen ? best : 0) | (score << 8));
 }

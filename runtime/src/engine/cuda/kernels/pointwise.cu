@@ -247,7 +247,6 @@ KERNEL(128) pointwise(PointwiseArgs p) {
     Control* control = (Control*)p.control;
     if (p.decide == 2) {
         decide_step(control, (Report*)p.report, distance_of(m, control->metric));
-        __threadfence_system();
     } else {
         control->drive_distance = ((const volatile Order*)p.order)->drive_known ? distance_of(m, 0) : infinity();
     }

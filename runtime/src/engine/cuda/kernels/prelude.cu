@@ -71,6 +71,7 @@ struct Control {
     float wake;
     float floor;
     float floor_now;  // the least a first step moved the state of late; carried from frame to frame
+    float label_threshold;
 };
 
 // What the host orders for one frame; mapped host memory.
@@ -98,7 +99,7 @@ struct Order {
 };
 
 #define MAX_STEPS 64
-// What one frame did; mapped host memory.
+// What one frame did. Kernels keep it in device memory, where looking at it is cheap, and its end is copied to the host's.
 struct Report {
     u32 frame;        // counts frames begun
     int stop;         // 0 halted, 1 limit, 2 zero, 3 reset, 4 deadline, -1 not yet
@@ -108,6 +109,8 @@ struct Report {
     u32 convolutions; // in the steps, also any after the stop
     float distances[MAX_STEPS];
 };
+#define REPORT_WORDS (6 + MAX_STEPS)
+#define ORDER_WORDS 20
 
 // A tensor as a kernel sees it.
 struct View {

@@ -48,18 +48,31 @@ KERNEL(256) stats(StatsArgs p) {
     if (!last) return;
     __threadfence();
     if (t == 0) *(u32*)p.ticket = 0;
+    // Groups of threads take every so many blocks of a channel, so that the picture's size does not decide how long one thread waits.
     const volatile float* partial = (const volatile float*)p.partials;
-    for (int c = t; c < p.in.cs; c += 256) {
-        float n = 0.0f, mean = 0.0f, deviation = 0.0f;
-        for (u32 b = 0; b < gridDim.x; b++) {
-            const int start = b * p.pixels_per_block;
-            const float m = (float)(start + p.pixels_per_block < pixels ? p.pixels_per_block : pixels - start);
-            const float d = partial[((long)b * p.in.cs + c) * 2] - mean, all = n + m;
-            mean += d * (m / all);
-            deviation += partial[((long)b * p.in.cs + c) * 2 + 1] + d * d * (n * m / all);
-            n = all;
+    for (int first = 0; first < p.in.cs; first += 256) {
+        const int width = p.in.cs - first < 256 ? p.in.cs - first : 256, groups = 256 / width;
+        const int group = t / width, c = first + t % width;
+        float mean = 0.0f, deviation = 0.0f;
+        for (int pass = 0; pass < 2; pass++) {
+            float sum = 0.0f;
+            if (group < groups)
+                for (u32 b = group; b < gridDim.x; b += groups) {
+                    const int start = b * p.pixels_per_block;
+                    const float m = (float)(start + p.pixels_per_block < pixels ? p.pixels_per_block : pixels - start);
+                    const float of = partial[((long)b * p.in.cs + c) * 2], d = of - mean;
+                    sum += pass ? partial[((long)b * p.in.cs + c) * 2 + 1] + d * d * m : of * m;
+                }
+            __syncthreads();
+            sums[t][0] = sum;
+            __syncthreads();
+            sum = 0.0f;
+            for (int g = 0; g < groups; g++) sum += sums[g * width + t % width][0];
+            if (pass) deviation = sum / (float)pixels; else mean = sum / (float)pixels;
         }
-        ((float*)p.mean)[c] = mean;
-        ((float*)p.variance)[c] = deviation / n;
+        if (group == 0) {
+            ((float*)p.mean)[c] = mean;
+            ((float*)p.variance)[c] = deviation;
+        }
     }
 }

@@ -99,6 +99,12 @@ fn spectral(target: &Target, from: Shape, to: Shape, geometry: &Geometry) -> Opt
     Some(Spectral { tiles: [to.h.div_ceil(valid[0]), to.w.div_ceil(valid[1])], valid, half: target.half })
 }
 
+/// Clocks a warp of the direct form waits for the weights of one k-step, however much else its multiprocessor has to do: 15 x 15 of 26
+/// channels are 375 k-steps in a row, and took 60 us longer than the transforms on an H100, where the products alone take 3.
+const WEIGHT_WAIT: usize = 400;
+/// Clocks three kernels of a transform take at least.
+const SPECTRAL_WAIT: f64 = 24_000.0;
+
 /// Clocks of a multiprocessor the transforms take. Rough: memory gives 12 bytes a clock to each, a transform takes 2500 clocks.
 fn spectral_clocks(target: &Target, from: Shape, to: Shape, tiles: &Spectral) -> f64 {
     let count = tiles.count() as f64;
@@ -106,7 +112,7 @@ fn spectral_clocks(target: &Target, from: Shape, to: Shape, tiles: &Spectral) ->
     let bytes = (FREQUENCIES * tiles.complex_bytes()) as f64 * (count * (from_cs + to_cs) * 2.0 + from.c as f64 * to_cs);
     let products = count * FREQUENCIES as f64 * from.c as f64 * to_cs * 4.0;
     let transforms = count * (from_cs + to_cs) / 2.0;
-    (bytes / 12.0 + products / 64.0 + transforms * 2500.0) / target.multiprocessors as f64
+    (bytes / 12.0 + products / 64.0 + transforms * 2500.0) / target.multiprocessors as f64 + SPECTRAL_WAIT
 }
 
 /// Clocks of a multiprocessor the direct form takes, at the full rate of its arithmetic for tensor cores and half of it for fp32.
@@ -119,7 +125,10 @@ fn direct_clocks(target: &Target, from: Shape, to: Shape, geometry: &Geometry, m
             let blocks = to.h.div_ceil(height) * to.w.div_ceil(width);
             let rate = if target.k_step == 16 { 1024.0 } else { 512.0 };
             let macs = height * width * taps * from.cs() * channels;
-            blocks.div_ceil(target.multiprocessors) as f64 * macs as f64 / rate
+            let products = blocks.div_ceil(target.multiprocessors) as f64 * macs as f64 / rate;
+            let ksteps = geometry.kernel[0] * (geometry.kernel[1] * from.cs()).div_ceil(target.k_step);
+            // Measured for the k-steps of Ampere and newer.
+            if target.k_step == 16 { products.max((ksteps * WEIGHT_WAIT) as f64) } else { products }
         }
         _ => (to.h * to.w * taps * from.cs() * channels) as f64 / 64.0 / target.multiprocessors as f64,
     }
