@@ -72,8 +72,10 @@ impl Moments {
             Metric::RelativeL2 => ratio(self.diff_sq, self.after_sq).sqrt(),
             Metric::RelativeL1 => ratio(self.diff_abs, self.after_abs),
             Metric::Cosine if self.diff_sq == 0.0 => 0.0,
+            // One state is zero: no angle. What rounding leaves over zero would be anything from "not at all" to "the other way round".
+            Metric::Cosine if self.before_sq == 0.0 || self.after_sq == 0.0 => f64::INFINITY,
             // 1 - cos, written so that nearly equal states do not cancel: what moved the state, less what only made it longer.
-            // `clamp` keeps a NaN (one state is zero: no angle), where `max` would turn it into 0, which means "has not moved".
+            // `clamp` keeps a NaN, where `max` would turn it into 0, which means "has not moved".
             Metric::Cosine => {
                 let (before, after) = (self.before_sq.sqrt(), self.after_sq.sqrt());
                 ((self.diff_sq - (before - after).powi(2)) / (2.0 * before * after)).clamp(0.0, 2.0)
@@ -151,6 +153,10 @@ mod tests {
     fn a_first_step_from_zero_has_moved_in_every_metric() {
         for metric in [Metric::RelativeL2, Metric::RelativeL1, Metric::Cosine] {
             assert!(Moments::between(&[0.0; 3], &[1.0, 2.0, 3.0]).distance(metric) >= 1.0, "{metric}");
+        }
+        // Whatever the root of a sum of squares, squared again, rounds to.
+        for end in 1..200 {
+            assert_eq!(Moments::between(&[0.0; 2], &[end as f32 * 0.37, 1.1]).distance(Metric::Cosine), f32::INFINITY, "{end}");
         }
     }
 }

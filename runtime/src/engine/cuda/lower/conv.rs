@@ -112,7 +112,7 @@ fn spectral_clocks(target: &Target, from: Shape, to: Shape, tiles: &Spectral) ->
     let bytes = (FREQUENCIES * tiles.complex_bytes()) as f64 * (count * (from_cs + to_cs) * 2.0 + from.c as f64 * to_cs);
     let products = count * FREQUENCIES as f64 * from.c as f64 * to_cs * 4.0;
     let transforms = count * (from_cs + to_cs) / 2.0;
-    (bytes / 12.0 + products / 64.0 + transforms * 2500.0) / target.multiprocessors as f64 + SPECTRAL_WAIT
+    ((bytes / 12.0 + products / 64.0 + transforms * 2500.0) / target.multiprocessors as f64).max(SPECTRAL_WAIT)
 }
 
 /// Clocks of a multiprocessor the direct form takes, at the full rate of its arithmetic for tensor cores and half of it for fp32.
