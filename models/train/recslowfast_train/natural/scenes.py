@@ -90,8 +90,9 @@ class Pictures:
 class Slots:
     """`count` scenes. `advance(frames)` moves their cameras and returns what they see."""
 
-    def __init__(self, pictures: Pictures, count: int, width: int, height: int, rng: np.random.Generator):
-        self.pictures, self.count, self.width, self.height, self.rng = pictures, count, width, height, rng
+    def __init__(self, pictures: Pictures, count: int, width: int, height: int, rng: np.random.Generator, native: float = 1.0):
+        """A canvas `native` times narrower than that of the released network sees parts of the pictures at the released network's scale."""
+        self.pictures, self.count, self.width, self.height, self.rng, self.native = pictures, count, width, height, rng, native
         n = count
         self.mosaic, self.clip, self.still = np.zeros(n, bool), np.full(n, -1), np.zeros(n, bool)
         self.ids, self.flip, self.cell = np.zeros((n, 4), int), np.zeros((n, 4), bool), np.ones((n, 4), np.float32)
@@ -122,10 +123,11 @@ class Slots:
                 zoom = rng.uniform(0.8, 1.7) if rng.random() < 0.7 else 1.0
             elif self.clip[s] >= 0 and rng.random() < 0.3:
                 zoom = rng.uniform(0.5, 0.9)
+            zoom *= self.native
             reach = np.array([self.width, self.height]) * (max(0.0, 2 - 1 / zoom) / 2 if self.mosaic[s] else max(0.1, 1 - 1 / zoom) / 2)
             self.place[s] = [*rng.uniform(-reach, reach), np.log(zoom), rng.normal(0, 0.02) if rng.random() < 0.5 else 0.0]
             self.still[s] = rng.random() < (0.8 if self.clip[s] >= 0 else 0.4)
-            self.speed[s] = 0 if self.still[s] else rng.normal(0, 1, 4) * [2.5, 1.2, 0.008, 0.002]
+            self.speed[s] = 0 if self.still[s] else rng.normal(0, 1, 4) * [2.5 / self.native, 1.2 / self.native, 0.008, 0.002]
             dark = rng.random() < 0.12
             gain = rng.uniform(0.2, 0.6) if dark else np.exp(rng.normal(0, 0.18))
             tint = rng.normal(0, 0.06, 3) if rng.random() < 0.6 else np.zeros(3)
@@ -139,9 +141,10 @@ class Slots:
         kick = rng.normal(0, 1, self.place.shape) * [0.6, 0.3, 0.002, 0.0006]
         self.speed[moving] = (0.97 * self.speed + kick)[moving]
         pull = np.zeros_like(self.place)
-        bounds = np.where(self.mosaic, 0.5, 0.25)[:, None] * [self.width, self.height]
+        bounds = np.where(self.mosaic, 0.5, max(0.25, 0.5 - 0.4 / self.native))[:, None] * [self.width, self.height]
         pull[:, :2] = -0.05 * np.sign(self.place[:, :2]) * np.maximum(0, np.abs(self.place[:, :2]) - bounds)
         low, high = np.where(self.mosaic, np.log(0.45), np.log(0.7)), np.where(self.mosaic, np.log(1.1), np.log(1.8))
+        low, high = low + np.log(self.native), high + np.log(self.native)
         pull[:, 2] = 0.05 * (np.maximum(0, low - self.place[:, 2]) - np.maximum(0, self.place[:, 2] - high))
         pull[:, 3] = -0.05 * self.place[:, 3]
         self.place[moving] += (self.speed + pull)[moving]
@@ -263,7 +266,7 @@ def seen_boxes(pictures: Pictures, g: dict, width: int, height: int) -> Boxes:
     visible = side.clamp(min=0).prod(-1) / area.clamp(min=1e-3)
     kinds = torch.where(visible < 0.1, 0, kinds)
     # Too little of it, or too small to be seen: neither object nor background.
-    unsure = (visible < 0.35) | (side.min(-1).values < 3) | (side.max(-1).values < 6)
+    unsure = (visible < 0.35) | (side.min(-1).values < 4) | (side.max(-1).values < 10)
     kinds = torch.where((kinds == POSITIVE) & unsure, IGNORED, kinds)
     # Only as many as the fullest frame has.
     order = (kinds == 0).long().sort(dim=1, stable=True).indices[:, : max(1, int((kinds > 0).sum(1).max()))]

@@ -90,7 +90,7 @@ class Trainer:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         self.pictures = Pictures(args.data, args.task, "train", self.device)
         width, height = args.canvas or CANVAS[args.task]
-        self.slots = Slots(self.pictures, args.batch, width, height, self.rng)
+        self.slots = Slots(self.pictures, args.batch, width, height, self.rng, CANVAS[args.task][0] / width)
         self.net = Network(args.task, args.cells, not args.feed_forward).to(self.device)
         if args.coco:
             load_encoder(self.net.encoder, args.coco)
@@ -105,13 +105,14 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(groups, lr=args.rate, betas=(0.9, 0.99))
         for source in filter(None, (args.resume, args.start)):
             saved = torch.load(source, map_location=self.device, weights_only=False)
-            self.net.load_state_dict(saved["net"])
-            self.average.load_state_dict(saved["average"])
+            average = {k: v.float() for k, v in saved["average"].items()}
+            self.net.load_state_dict(saved.get("net", average))
+            self.average.load_state_dict(average)
             if source == args.resume:
                 self.optimiser.load_state_dict(saved["optimiser"])
                 self.iteration, self.spent = saved["iteration"], saved["spent"]
             else:
-                self.net.load_state_dict(saved["average"])
+                self.net.load_state_dict(average)
         if not (args.resume or args.start):
             self.average.load_state_dict(self.net.state_dict())
         self.layout = torch.contiguous_format
@@ -300,7 +301,7 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, help="a fixed number in place of --minutes")
     parser.add_argument("--batch", type=int, default=8, help="scenes")
     parser.add_argument("--frames", type=int, default=3, help="frames that gradients run through")
-    parser.add_argument("--canvas", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="multiples of 16")
+    parser.add_argument("--canvas", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="smaller than the network's own to train on parts of pictures, which a CPU does faster; multiples of 16")
     parser.add_argument("--feed-forward", action="store_true", help="a twin without carried state")
     parser.add_argument("--cells", type=int, default=1, help="untied cells of a feed-forward twin: 1 or 6 steps' work")
     parser.add_argument("--rate", type=float, default=2e-3)
