@@ -110,11 +110,11 @@ macro_rules! zoo {
 /// The network for the built-in stream, and wherever else none is named.
 pub const DEFAULT: &str = "pathfinder-hgru";
 
-/// The network for cameras and films, where the binary carries it.
+/// The network for cameras and films.
 const NATURAL: &str = "street";
 
 /// Networks that travel inside the binary.
-const BUILT_IN: &[(&str, Files)] = &[(DEFAULT, zoo!("pathfinder-hgru"))];
+const BUILT_IN: &[(&str, Files)] = &[(DEFAULT, zoo!("pathfinder-hgru")), (NATURAL, zoo!("street"))];
 
 /// Names of the networks that travel inside the binary.
 pub fn built_in() -> impl Iterator<Item = &'static str> {
@@ -123,7 +123,7 @@ pub fn built_in() -> impl Iterator<Item = &'static str> {
 
 /// The network for pictures that are (`natural`) or are not taken in the real world.
 pub fn default_for(natural: bool) -> &'static str {
-    built_in().find(|name| natural && *name == NATURAL).unwrap_or(DEFAULT)
+    if natural { NATURAL } else { DEFAULT }
 }
 
 impl Network {
