@@ -5,7 +5,7 @@ use std::process::Command;
 /// The records of `run`, each without its times.
 fn decisions(source: &str, more: &[&str]) -> Vec<serde_json::Value> {
     let output = Command::new(env!("CARGO_BIN_EXE_recslowfast"))
-        .args(["run", "--engine", "cpu", "--report", "json", "--frames", "40", "--source", source])
+        .args(["run", "--engine", "cpu", "--report", "json", "--frames", "40", "--model", "pathfinder-hgru", "--source", source])
         .args(more)
         .output()
         .unwrap();

@@ -67,6 +67,7 @@ cat > $config <<'TOML'
 [source]
 uri = "/dev/video0"
 [model]
+name = "pathfinder-hgru"
 halt = "fixed:1"
 [engine]
 kind = "cpu"
