@@ -10,18 +10,21 @@ const LEAST: f64 = 0.5;
 /// What a pair that may not be costs; more than all that may be together.
 const NEVER: f64 = 1e6;
 
+/// A class, and the number of an identity or a track in it.
+type Named = (usize, u32);
+
 /// A film, frame after frame.
 #[derive(Default)]
 pub struct Tracking {
     /// The track that each identity had last.
-    last: HashMap<(usize, u32), u32>,
+    last: HashMap<Named, u32>,
     misses: u64,
     false_positives: u64,
     switches: u64,
     labels: u64,
     tracks: u64,
     /// Frames in which an identity and a track fit.
-    together: BTreeMap<((usize, u32), (usize, u32)), u64>,
+    together: BTreeMap<(Named, Named), u64>,
 }
 
 /// What came of it.
@@ -38,10 +41,8 @@ pub struct TrackingSummary {
 impl Tracking {
     /// Adds a frame; boxes without an identity or a track take no part.
     pub fn add(&mut self, labelled: &[Labelled], seen: &[Seen]) {
-        let labels: Vec<(&Labelled, (usize, u32))> =
-            labelled.iter().filter_map(|label| Some((label, (label.class, label.identity?)))).collect();
-        let tracks: Vec<(&Seen, (usize, u32))> =
-            seen.iter().filter(|seen| seen.track > 0).map(|seen| (seen, (seen.class, seen.track))).collect();
+        let labels: Vec<(&Labelled, Named)> = labelled.iter().filter_map(|label| Some((label, (label.class, label.identity?)))).collect();
+        let tracks: Vec<(&Seen, Named)> = seen.iter().filter(|seen| seen.track > 0).map(|seen| (seen, (seen.class, seen.track))).collect();
         self.labels += labels.len() as u64;
         self.tracks += tracks.len() as u64;
         let distance = |label: usize, track: usize| {
