@@ -222,6 +222,19 @@ fn what_does_not_go_together_is_told() {
 }
 
 #[test]
+fn the_page_listens_where_people_write_it() {
+    for listen in ["\"localhost:8088\"", "\":8088\"", "\"8088\"", "8088", "\"127.0.0.1:8088\"", "\"[::1]:8088\""] {
+        accepted(&format!("[page]\nlisten = {listen}\n"));
+    }
+    for open in ["0.0.0.0:8088", "camera7.local:8088"] {
+        let told = Written::new(&format!("[page]\nlisten = \"{open}\"\n")).refused();
+        assert!(told.iter().any(|line| line.contains("give a page token")), "{told:?}");
+    }
+    let told = Written::new("[page]\nlisten = \"localhost\"\n").refused();
+    assert!(told[0].contains("board.toml:2:") && told[0].contains("localhost:8088"), "{told:?}");
+}
+
+#[test]
 fn an_absent_file_is_named() {
     let output = recslowfast(&["run", "--config", "/nowhere/board.toml"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -30,6 +30,20 @@ impl Network {
         let readout = &self.readout;
         readout.outputs.iter().enumerate().map(|(at, name)| Answer { name: name.clone(), shape: readout.output_shape(at) }).collect()
     }
+
+    /// Whether the readout's first output is a sigmoid's, and so a probability already.
+    pub fn gives_probabilities(&self) -> bool {
+        let mut name = self.readout.outputs.first();
+        while let Some(wanted) = name {
+            let Some(node) = self.readout.proto.node.iter().find(|node| node.output.first() == Some(wanted)) else { return false };
+            match node.op_type.as_str() {
+                "Sigmoid" => return true,
+                "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => name = node.input.first(),
+                _ => return false,
+            }
+        }
+        false
+    }
 }
 
 /// Why the task of `manifest` cannot read these outputs, if it cannot.
@@ -42,12 +56,15 @@ pub(super) fn check(manifest: &Manifest, answers: &[Answer]) -> Result<(), Strin
 
 fn check_logits(classes: usize, answers: &[Answer]) -> Result<(), String> {
     match answers {
-        [logits] if logits.shape.len() == 4 && logits.shape[0] == 1 && logits.shape[1] == classes => Ok(()),
+        [Answer { shape, .. }] if matches!(shape[..], [1, given, _, _] | [1, given] if given == classes) => Ok(()),
+        // One logit tells two classes apart.
+        [Answer { shape, .. }] if matches!(shape[..], [1, 1, _, _]) && classes == 2 => Ok(()),
         _ => {
             let shapes: Vec<_> = answers.iter().map(|answer| format!("{:?}", answer.shape)).collect();
             Err(format!(
-                "gives {}, but model.toml names {classes} classes: [1, {classes}, height, width] is needed",
-                if shapes.is_empty() { "[]".to_owned() } else { shapes.join(" and ") }
+                "gives {}, but model.toml names {classes} classes: [1, {classes}, height, width] is needed, or [1, {classes}] for the whole picture{}",
+                if shapes.is_empty() { "[]".to_owned() } else { shapes.join(" and ") },
+                if classes == 2 { ", or [1, 1, height, width]" } else { "" }
             ))
         }
     }

@@ -28,6 +28,8 @@ enum Rule {
     Over(f32),
     /// The likeliest of those that can be the answer; below the threshold, if there is one, the background.
     Likeliest { left_out: Vec<usize>, threshold: f32 },
+    /// One channel tells the second class from the first, which is background: from this probability on.
+    Sigmoid { given: bool, threshold: f32 },
 }
 
 impl Default for Rule {
@@ -52,6 +54,12 @@ impl Mask {
         Mask { width, height, classes, scores, nothing: section.nothing(), channels, rule, most }
     }
 
+    /// For one channel, which is a logit or, `given`, a probability already.
+    pub(super) fn of_one(section: &TaskSection, [height, width]: [usize; 2], given: bool) -> Mask {
+        let rule = Rule::Sigmoid { given, threshold: section.threshold.unwrap_or(0.5) };
+        Mask { rule, nothing: section.nothing().or(Some(0)), ..Mask::new(section, [1, height, width]) }
+    }
+
     /// Gives every pixel its class from NCHW logits, with the softmax over the channels as its probability. O(channels x pixels).
     pub(super) fn read(&mut self, logits: &[f32]) {
         let pixels = self.width * self.height;
@@ -59,6 +67,14 @@ impl Mask {
         match self.rule {
             Rule::Over(threshold) => self.over(logits, threshold),
             Rule::Likeliest { threshold, .. } => self.likeliest(logits, threshold),
+            Rule::Sigmoid { given, threshold } => {
+                for ((score, class), logit) in self.scores.iter_mut().zip(&mut self.classes).zip(logits) {
+                    let probability = if given { *logit } else { 1.0 / (1.0 + (-logit).exp()) };
+                    let seen = probability > threshold;
+                    *class = u8::from(seen);
+                    *score = if seen { probability } else { 1.0 - probability };
+                }
+            }
         }
     }
 

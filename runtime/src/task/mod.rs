@@ -46,7 +46,10 @@ impl Task {
         let (section, input, answers) = (&network.manifest.task, &network.manifest.input, network.answers());
         let boxes = Boxes::new(section, &answers, [input.width as f32, input.height as f32]);
         let mask = match answers[0].shape[..] {
+            [_, 1, height, width] if boxes.is_none() => Mask::of_one(section, [height, width], network.gives_probabilities()),
             [_, channels, height, width] if boxes.is_none() => Mask::new(section, [channels, height, width]),
+            // A class for the whole picture is a mask of one pixel.
+            [_, channels] if boxes.is_none() => Mask::new(section, [channels, 1, 1]),
             _ => Mask::default(),
         };
         let tracks = Tracks::new(if boxes.is_some() { tracks::BOXES } else { tracks::BLOBS });

@@ -40,7 +40,8 @@ pub struct TaskSection {
 pub enum TaskKind {
     /// One contour, reported as one region.
     Contour,
-    /// A class for every pixel: the likeliest.
+    /// A class for every pixel, or for the whole picture: the likeliest.
+    #[serde(alias = "labels")]
     Classes,
     /// Separate objects as connected pixels, followed from frame to frame.
     Detections,

@@ -10,11 +10,13 @@ impl Lowering<'_> {
     pub(super) fn clip(&mut self, node: &NodeProto) -> Result<Value, String> {
         let (mut id, size) = self.tensor(node, 0)?;
         for (at, op) in [(1, Op::Max), (2, Op::Min)] {
-            if let Some(Value::Constant(bound)) = self.optional(node, at) {
-                let bound = bound.number().ok_or("a bound is not one number")?;
-                let bound = self.number(bound);
-                id = self.source(Source::Apply(op, vec![id, bound]));
-            }
+            let bound = match self.optional(node, at) {
+                Some(Value::Constant(bound)) => bound.number().ok_or("a bound is not one number")?,
+                Some(_) => return Err("a bound is not constant".into()),
+                None => continue,
+            };
+            let bound = self.number(bound);
+            id = self.source(Source::Apply(op, vec![id, bound]));
         }
         Ok(Value::Tensor(id, size))
     }

@@ -62,6 +62,10 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     let drive = lowering.tensor(shape_of(&network.drive_shape())?, true, false);
     let mut states = Vec::new();
     for state in &network.manifest.states {
+        if state.shape.len() != 4 {
+            let reason = format!("state '{}' is {:?}; the GPU engine takes [1, channels, height, width]", state.name, state.shape);
+            return Err(EngineError::Unsupported { graph: "step.onnx".into(), reason });
+        }
         states.push(lowering.tensor(shape_of(&state.shape)?, true, false));
     }
     let mut answers = Vec::new();
