@@ -9,6 +9,7 @@ pub mod across;
 #[cfg(test)]
 mod against_tract;
 pub mod conv_direct;
+pub mod conv_expanded;
 pub mod conv_fft;
 pub mod conv_transposed;
 pub mod conv_winograd;

@@ -39,7 +39,8 @@ impl Geometry {
         self.cin / self.groups * self.cout * h * w * self.kernel[0] * self.kernel[1]
     }
 
-    pub(super) fn plain(&self) -> bool {
+    /// A matrix product over pixels.
+    pub(in crate::engine::cpu) fn plain(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.begin == [0, 0] && self.end == [0, 0]
     }
 }

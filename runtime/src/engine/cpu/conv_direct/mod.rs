@@ -120,6 +120,11 @@ impl ConvDirect {
         self.bounds = bounds;
     }
 
+    /// Whether it adds other planes.
+    pub fn adds(&self) -> bool {
+        self.adds
+    }
+
     /// Whether it does.
     pub fn bounded(&self) -> bool {
         self.bounds != [f32::NEG_INFINITY, f32::INFINITY]
@@ -189,28 +194,42 @@ impl ConvDirect {
 
     /// A product over pixels, from plane to plane.
     fn run_in_place(&self, pool: &mut Pool, input: &[Shared], output: &[Shared]) {
-        let Geometry { cin, cout, groups, input: [h, w], .. } = self.geometry;
+        let [h, w] = self.geometry.input;
         let pixels = h * w;
         pool.run(self.blocks.len() * pixels.div_ceil(ITEM), &|_, item| {
             let (block, start) = (item % self.blocks.len(), item / self.blocks.len() * ITEM);
             let (first, count) = self.blocks[block];
-            let group = first / (cout / groups);
-            self.isa.run(Block {
-                weights: &self.weights[block],
-                bias: &self.bias[first..first + count],
-                bounds: self.bounds,
-                taps: &self.taps,
-                planes: &input[group * (cin / groups)..][..cin / groups],
-                laid_out: std::ptr::null(),
-                channel: 0,
-                cin: cin / groups,
-                start,
-                // Nothing past the padded plane may be read: the last vectors are taken one by one.
-                limit: pixels,
-                flat: ITEM.min(pixels - start),
-                to: std::array::from_fn(|m| Shared(output[first + m.min(count - 1)].at(start))),
-                added: if self.adds { &input[cin + first..][..count] } else { &[] },
-            });
+            let to = std::array::from_fn(|m| Shared(output[first + m.min(count - 1)].at(start)));
+            self.block(block, input, start, ITEM.min(pixels - start), to);
+        });
+    }
+
+    /// Output channels of each register block: the first, and how many.
+    pub(super) fn blocks(&self) -> &[(usize, usize)] {
+        &self.blocks
+    }
+
+    /// One register block over `flat` pixels from `start` on, of a convolution that reads its planes in place: each channel in its own
+    /// target, which is written in whole vectors.
+    pub(super) fn block(&self, block: usize, input: &[Shared], start: usize, flat: usize, to: [Shared; MOST]) {
+        let Geometry { cin, cout, groups, input: [h, w], .. } = self.geometry;
+        let (first, count) = self.blocks[block];
+        let group = first / (cout / groups);
+        self.isa.run(Block {
+            weights: &self.weights[block],
+            bias: &self.bias[first..first + count],
+            bounds: self.bounds,
+            taps: &self.taps,
+            planes: &input[group * (cin / groups)..][..cin / groups],
+            laid_out: std::ptr::null(),
+            channel: 0,
+            cin: cin / groups,
+            start,
+            // Nothing past the padded plane may be read: the last vectors are taken one by one.
+            limit: h * w,
+            flat,
+            to,
+            added: if self.adds { &input[cin + first..][..count] } else { &[] },
         });
     }
 }

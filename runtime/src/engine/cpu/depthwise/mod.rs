@@ -113,12 +113,23 @@ impl Depthwise {
             let (top, bottom) = (band * self.band, oh.min((band + 1) * self.band));
             for channel in group * each..channels.min((group + 1) * each) {
                 // SAFETY: the caller's promise; the scratch is this thread's, the rows are this item's.
-                unsafe { self.band(channel, top..bottom, input[channel], laid_out, output[channel]) };
+                unsafe { self.rows(channel, top..bottom, input[channel], laid_out, output[channel]) };
             }
         });
     }
 
-    /// Some rows of one channel.
+    /// Some rows of one channel, a band at a time.
+    ///
+    /// # Safety
+    /// Rows of `plane` that these outputs see can be read, and a vector behind the last; `laid_out` is working space for one thread.
+    pub(super) unsafe fn rows(&self, channel: usize, rows: std::ops::Range<usize>, plane: Shared, laid_out: *mut f32, to: Shared) {
+        for top in rows.clone().step_by(self.band) {
+            // SAFETY: the caller's promise.
+            unsafe { self.band(channel, top..rows.end.min(top + self.band), plane, laid_out, to) };
+        }
+    }
+
+    /// A band of one channel.
     ///
     /// # Safety
     /// `plane` and `to` are planes of the geometry, `laid_out` holds a band.

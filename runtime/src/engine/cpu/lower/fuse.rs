@@ -2,7 +2,10 @@
 //!
 //! A chain that does no more than that to one convolution's outputs, which nothing else reads, is taken into the convolution. That then
 //! stands where the chain stood, so that what is added is there.
+//!
+//! A window over each channel of what a 1x1 convolution makes is then taken together with it.
 
+use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::machine::{Operation, Plane, View};
 use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program, Target};
 
@@ -33,7 +36,41 @@ pub(super) fn fuse(mut operations: Vec<Operation>) -> Vec<Operation> {
         }
         at += 1;
     }
+    expand(operations)
+}
+
+/// Takes 1x1 convolutions together with the windows over what they make.
+fn expand(mut operations: Vec<Operation>) -> Vec<Operation> {
+    let mut at = 0;
+    while at < operations.len() {
+        if let Operation::Depthwise { input: of, .. } = &operations[at]
+            && let Some(conv) = maker(&operations, at, of)
+            && matches!(&operations[conv], Operation::Direct { conv, .. } if conv.geometry().plain() && !conv.adds())
+        {
+            let (Operation::Direct { conv, input, .. }, Operation::Depthwise { conv: window, output, .. }) =
+                (operations.remove(conv), operations.remove(at - 1))
+            else {
+                unreachable!("both were looked at")
+            };
+            at -= 1;
+            operations.insert(at, Operation::Expanded { conv: ConvExpanded::new(conv, window), input, output });
+        }
+        at += 1;
+    }
     operations
+}
+
+/// The convolution whose outputs `of` are, if nothing but the operation at `at` reads them, and it can stand where that stands.
+fn maker(operations: &[Operation], at: usize, of: &[Plane]) -> Option<usize> {
+    let conv = operations[..at].iter().rposition(|operation| output(operation).is_some_and(|output| output == of))?;
+    let buffer = of[0].buffer;
+    let elsewhere =
+        |(number, operation): (usize, &Operation)| number != conv && number != at && operation.planes().any(|plane| plane.buffer == buffer);
+    let input: Vec<&Plane> = operations[conv].planes().filter(|plane| plane.buffer != buffer).collect();
+    let lost = |operation: &Operation| operation.writes().any(|plane| input.contains(&plane));
+    let overwritten = operations[at].writes().any(|plane| input.iter().any(|input| input.buffer == plane.buffer));
+    let alone = !operations.iter().enumerate().any(elsewhere) && !operations[conv + 1..at].iter().any(lost);
+    (alone && !overwritten).then_some(conv)
 }
 
 /// The convolution that the chain at `at` belongs to, and what it does there.
@@ -42,21 +79,12 @@ fn found(operations: &[Operation], at: usize) -> Option<(usize, Finish)> {
     let tensor = |number: usize| &planes[number * program.channels..][..program.channels];
     finishes(program).into_iter().find_map(|finish| {
         let of = tensor(finish.of);
-        let conv = operations[..at].iter().rposition(|operation| output(operation).is_some_and(|output| output == of))?;
-        let buffer = of[0].buffer;
-        let elsewhere = |(number, operation): (usize, &Operation)| {
-            number != conv && number != at && operation.planes().any(|plane| plane.buffer == buffer)
-        };
-        let input: Vec<&Plane> = operations[conv].planes().filter(|plane| plane.buffer != buffer).collect();
+        let conv = maker(operations, at, of)?;
         let to = tensor(finish.to)[0].buffer;
-        let lost = |operation: &Operation| {
-            operation.writes().any(|plane| input.contains(&plane)) || operation.planes().any(|plane| plane.buffer == to)
-        };
-        let own_input = input.iter().any(|plane| plane.buffer == to);
-        let alone = !operations.iter().enumerate().any(elsewhere) && !operations[conv + 1..at].iter().any(lost) && !own_input;
+        let untouched = !operations[conv + 1..at].iter().any(|operation| operation.planes().any(|plane| plane.buffer == to));
         let added_to =
             finish.added.is_some_and(|added| tensor(added).iter().any(|plane| plane.buffer == to) && tensor(added) != tensor(finish.to));
-        (alone && !added_to && buffer != to).then_some((conv, finish))
+        (untouched && !added_to && of[0].buffer != to).then_some((conv, finish))
     })
 }
 

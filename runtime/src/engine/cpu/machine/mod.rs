@@ -94,6 +94,12 @@ impl Machine {
                 // SAFETY: as above.
                 unsafe { conv.run(&mut self.pool, self.scratch.start(), inputs, outputs) };
             }
+            Operation::Expanded { conv, input, output } => {
+                inputs.extend(input.iter().map(address));
+                outputs.extend(output.iter().map(address));
+                // SAFETY: as above.
+                unsafe { conv.run(&mut self.pool, self.scratch.start(), inputs, outputs) };
+            }
             Operation::Depthwise { conv, input, output } => {
                 inputs.extend(input.iter().map(address));
                 outputs.extend(output.iter().map(address));

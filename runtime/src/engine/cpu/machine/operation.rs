@@ -1,6 +1,7 @@
 //! What a graph is lowered to.
 
 use crate::engine::cpu::conv_direct::ConvDirect;
+use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::ConvFft;
 use crate::engine::cpu::conv_transposed::Shuffle;
 use crate::engine::cpu::conv_winograd::ConvWinograd;
@@ -66,6 +67,15 @@ pub enum Operation {
     Winograd {
         /// With its weights.
         conv: ConvWinograd,
+        /// Input channels.
+        input: View,
+        /// Output channels.
+        output: View,
+    },
+    /// A 1x1 convolution and a window over each of its channels.
+    Expanded {
+        /// With its weights.
+        conv: ConvExpanded,
         /// Input channels.
         input: View,
         /// Output channels.
@@ -142,6 +152,7 @@ impl Operation {
             Operation::Fourier { input, output, .. }
             | Operation::Direct { input, output, .. }
             | Operation::Winograd { input, output, .. }
+            | Operation::Expanded { input, output, .. }
             | Operation::Depthwise { input, output, .. }
             | Operation::Planes { input, output, .. }
             | Operation::Shuffle { input, output, .. } => Box::new(input.iter().chain(output)),
@@ -156,6 +167,7 @@ impl Operation {
             Operation::Fourier { output, .. }
             | Operation::Direct { output, .. }
             | Operation::Winograd { output, .. }
+            | Operation::Expanded { output, .. }
             | Operation::Depthwise { output, .. }
             | Operation::Planes { output, .. }
             | Operation::Shuffle { output, .. } => Box::new(output.iter()),
@@ -175,6 +187,7 @@ impl Operation {
             Operation::Fourier { input, output, .. }
             | Operation::Direct { input, output, .. }
             | Operation::Winograd { input, output, .. }
+            | Operation::Expanded { input, output, .. }
             | Operation::Depthwise { input, output, .. }
             | Operation::Planes { input, output, .. }
             | Operation::Shuffle { input, output, .. } => Box::new(input.iter_mut().chain(output)),
@@ -189,6 +202,7 @@ impl Operation {
             Operation::Fourier { conv, .. } => conv.shape().direct_macs(),
             Operation::Direct { conv, .. } => conv.geometry().macs(),
             Operation::Winograd { conv, .. } => conv.geometry().macs(),
+            Operation::Expanded { conv, .. } => conv.expand().geometry().macs() + conv.window().geometry().macs(),
             Operation::Depthwise { conv, .. } if *conv.window() != Window::Greatest => conv.geometry().macs(),
             Operation::Depthwise { .. }
             | Operation::Planes { .. }
@@ -203,6 +217,7 @@ impl Operation {
         match self {
             Operation::Fourier { conv, .. } => conv.scratch_floats(threads),
             Operation::Direct { conv, .. } => conv.scratch_floats(threads),
+            Operation::Expanded { conv, .. } => conv.scratch_floats(threads),
             Operation::Winograd { conv, .. } => conv.scratch_floats(threads),
             Operation::Depthwise { conv, .. } => conv.scratch_floats(threads),
             Operation::Planes { .. } | Operation::Spread { .. } | Operation::Shuffle { .. } | Operation::Normal { .. } => 0,
@@ -231,6 +246,10 @@ impl std::fmt::Display for Operation {
             Operation::Direct { conv, .. } => {
                 let g = conv.geometry();
                 write!(out, "convolution {}x{} of {} to {} channels, direct", g.kernel[0], g.kernel[1], g.cin, g.cout)
+            }
+            Operation::Expanded { conv, .. } => {
+                let (e, g) = (conv.expand().geometry(), conv.window().geometry());
+                write!(out, "convolution 1x1 of {} to {} channels and {}x{} on each by itself", e.cin, e.cout, g.kernel[0], g.kernel[1])
             }
             Operation::Winograd { conv, .. } => {
                 let g = conv.geometry();
