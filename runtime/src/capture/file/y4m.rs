@@ -161,7 +161,8 @@ pub(super) fn open(uri: &str, mut input: Input) -> Result<Box<dyn Source>, Captu
         && ffmpeg::is_installed()
     {
         let stated = ffmpeg::Stated { codec: format!("Y4M C{space}"), missing: None };
-        return Ok(Box::new(ffmpeg::Ffmpeg::open(uri, input, Some(stated))?));
+        let refused = |_| fail(format!("its colour layout C{space} is read neither here nor by ffmpeg"));
+        return Ok(Box::new(ffmpeg::Ffmpeg::open(uri, input, Some(stated)).map_err(refused)?));
     }
     let reader = Reader::new(input.joined()).map_err(fail)?;
     let Header { width, height, fps, format, .. } = *reader.header();
