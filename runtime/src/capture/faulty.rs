@@ -168,6 +168,10 @@ impl Source for Faulty {
         self.inner.state()
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.inner.trouble()
+    }
+
     fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError> {
         let until = clock::now() + wait;
         loop {

@@ -35,6 +35,7 @@ struct Slot {
     losses: Losses,
     skipped: u64,
     state: CameraState,
+    trouble: Option<String>,
     info: Option<SourceInfo>,
     end: Option<Result<(), CaptureError>>,
     ended: bool,
@@ -44,7 +45,8 @@ struct Slot {
 impl Latest {
     /// Starts the capture thread.
     pub fn spawn(mut source: Box<dyn Source>) -> std::io::Result<Latest> {
-        let shared = Arc::new(Shared { slot: Mutex::default(), arrived: Condvar::new() });
+        let slot = Slot { state: source.state(), ..Slot::default() };
+        let shared = Arc::new(Shared { slot: Mutex::new(slot), arrived: Condvar::new() });
         let info = source.info().clone();
         let (theirs, died) = (shared.clone(), shared.clone());
         let thread = threads::spawn(
@@ -76,6 +78,9 @@ impl Shared {
             }
             slot.losses = source.losses();
             slot.state = source.state();
+            if slot.state != CameraState::Streaming {
+                slot.trouble = source.trouble();
+            }
             if *source.info() != info {
                 info = source.info().clone();
                 slot.info = Some(info.clone());
@@ -146,6 +151,10 @@ impl Source for Latest {
 
     fn state(&self) -> CameraState {
         self.shared.slot().state
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.shared.slot().trouble.clone()
     }
 }
 

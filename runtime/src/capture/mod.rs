@@ -3,7 +3,8 @@
 //! A [`Source`] is pulled. Files give every frame; live sources give the newest and count what they skip.
 //!
 //! ```text
-//! open(uri) -> V4l2 | Y4m | Avi | ffmpeg child | images | pathfinder      one Source each
+//! open(uri) -> V4l2 | Y4m | Avi | ffmpeg child | images | pipe | stream | pathfinder      one Source each
+//! Looped, Realtime -> a film again and again, or at its own rate           also Sources
 //! Supervised -> reopens a live source that fails or falls silent           also a Source
 //! Faulty    -> faults on purpose around any source                         also a Source
 //! Latest    -> a live source on its own thread behind a newest-frame slot  also a Source
@@ -19,6 +20,7 @@ pub mod jpeg;
 mod latest;
 mod pathfinder;
 pub mod recording;
+mod stream;
 mod supervise;
 mod uri;
 mod v4l2;
@@ -53,11 +55,26 @@ pub struct Want {
     pub stride: Option<u32>,
     /// Side in pixels of the built-in stream's canvas: best the network's, whose contours are so many pixels wide.
     pub canvas: u32,
+    /// A film begins again at its end.
+    pub again: bool,
+    /// A film is played at its own rate (or at `fps`), and what is not answered in time is passed over.
+    pub realtime: bool,
 }
 
 impl Default for Want {
     fn default() -> Self {
-        Want { width: None, height: None, fps: None, format: None, buffers: 4, memory: Memory::Mapped, stride: None, canvas: 150 }
+        Want {
+            width: None,
+            height: None,
+            fps: None,
+            format: None,
+            buffers: 4,
+            memory: Memory::Mapped,
+            stride: None,
+            canvas: 150,
+            again: false,
+            realtime: false,
+        }
     }
 }
 
@@ -73,40 +90,93 @@ pub enum Memory {
 
 /// Opens what `uri` names.
 ///
-/// - `/dev/videoN`, `v4l2:///dev/videoN`, `v4l2:/dev/v4l/by-id/...`, each with `?width=&height=&fps=&format=&buffers=&stride=`: a camera.
+/// - `/dev/videoN` or `N`, `v4l2:///dev/videoN`, `v4l2:/dev/v4l/by-id/...`, each with `?width=&height=&fps=&format=&buffers=&stride=`: a camera.
 /// - `pathfinder:easy?seed=7&size=64`: the built-in stream, paced if `&fps=` is given.
-/// - a folder of images (png, jpg, pgm, ppm, bmp), in the order of their names.
-/// - a `.y4m` or an MJPEG `.avi` file; any other video through an installed `ffmpeg`.
+/// - a folder of images (png, jpg, pgm, ppm, bmp, gif, webp, tif), in the order of their names; a single one.
+/// - a `.y4m` or an MJPEG `.avi` file; any other video through an installed `ffmpeg`. `?loop` plays it again, `?realtime` at its rate.
+/// - `-`, `/dev/stdin`, `/dev/fd/N` or a FIFO: a film that comes through a pipe.
+/// - `rtsp://`, `http://`, `csi://N`, `gst:PIPELINE`: what an ffmpeg or GStreamer of the system receives.
 pub fn open(uri: impl AsRef<OsStr>, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
     let (place, want) = uri::parse(uri.as_ref(), want)?;
     let uri = &*uri.as_ref().to_string_lossy();
-    match place {
-        uri::Place::Device(path) => Ok(Box::new(v4l2::Camera::open(uri, &path, &want)?)),
-        uri::Place::File(path) => file::open(uri, &path),
-        uri::Place::Folder(path) => Ok(Box::new(file::Images::open(uri, &path)?)),
-        uri::Place::Pathfinder { split, seed, size } => Ok(Box::new(pathfinder::Pathfinder::open(uri, &split, seed, size, want.fps)?)),
+    if !want.again {
+        return open_place(uri, &place, &want).and_then(|source| paced(source, &want));
     }
+    let (again, wanted) = (uri.to_owned(), want.clone());
+    let looped = file::play::Looped::new(Box::new(move || open_place(&again, &place, &wanted)))?;
+    paced(Box::new(looped), &want)
+}
+
+/// At its own rate, where that is wanted.
+fn paced(source: Box<dyn Source>, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+    if want.realtime && !source.info().live { Ok(Box::new(file::play::Realtime::new(source, want.fps)?)) } else { Ok(source) }
+}
+
+fn open_place(uri: &str, place: &uri::Place, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+    match place {
+        uri::Place::Device(path) => Ok(Box::new(v4l2::Camera::open(uri, path, want)?)),
+        uri::Place::File(path) => file::open(uri, path),
+        uri::Place::Folder(path) => Ok(Box::new(file::Images::open(uri, path)?)),
+        uri::Place::Descriptor(number) => file::open_descriptor(uri, *number),
+        uri::Place::Stream(spec) => Ok(Box::new(stream::Stream::open(spec)?)),
+        uri::Place::Pathfinder { split, seed, size } => Ok(Box::new(pathfinder::Pathfinder::open(uri, split, *seed, *size, want.fps)?)),
+    }
+}
+
+/// Whether `uri` can be meant at all, and where it leads. Opens nothing.
+pub fn check(uri: impl AsRef<OsStr>) -> Result<Kind, CaptureError> {
+    uri::parse(uri.as_ref(), &Want::default()).map(|(place, _)| match place {
+        uri::Place::Device(_) => Kind::Camera,
+        uri::Place::Stream(_) => Kind::Stream,
+        uri::Place::File(_) | uri::Place::Folder(_) | uri::Place::Descriptor(_) | uri::Place::Pathfinder { .. } => Kind::Film,
+    })
+}
+
+/// Where a URI leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A device of this machine, which may be away.
+    Camera,
+    /// Something that a child receives, whose other end may be away.
+    Stream,
+    /// All else: it is there or it is not.
+    Film,
 }
 
 /// Opens what `uri` names and keeps it going: a live source is supervised and runs on its own thread behind a newest-frame slot; a
 /// file is just opened. `faults` are put around it where asked for.
 ///
-/// The first opening decides: what cannot be opened now is an error, and a camera that is lost later is looked for.
+/// The first opening decides: what cannot be opened now is an error, and a camera that is lost later is looked for. A stream is not waited
+/// for: it is searched for until it is there, and [`Source::trouble`] tells why it is not.
 pub fn start(uri: impl AsRef<OsStr>, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
+    let (place, wanted) = uri::parse(uri.as_ref(), want)?;
     let faults = faults.map(Faults::new);
-    let (again, wanted) = (uri.as_ref().to_owned(), want.clone());
-    let uri = uri.as_ref().to_string_lossy();
+    let again = uri.as_ref().to_owned();
+    let uri = &*uri.as_ref().to_string_lossy();
+    let stream = if let uri::Place::Stream(spec) = &place { Some(stream::info(spec)) } else { None };
+    let want = want.clone();
     let mut opener: Opener = Box::new(move || match &faults {
-        Some(faults) => faults.open(|| open(&again, &wanted)),
-        None => open(&again, &wanted),
+        Some(faults) => faults.open(|| open(&again, &want)),
+        None => open(&again, &want),
     });
-    let source = opener()?;
-    if !source.info().live {
-        return Ok(source);
-    }
-    let supervised = Supervised::around(source, opener, patience);
-    let latest = Latest::spawn(Box::new(supervised))
-        .map_err(|error| CaptureError::Open { path: uri.into_owned(), reason: format!("no capture thread: {error}") })?;
+    let supervised = match stream {
+        Some(info) => Supervised::searching(info, opener, patience),
+        None => {
+            let source = opener()?;
+            match source.info().live {
+                false => return Ok(source),
+                // A film has an end, and nothing brings it back.
+                true if wanted.realtime => return latest(uri, source),
+                true => Supervised::around(source, opener, patience),
+            }
+        }
+    };
+    latest(uri, Box::new(supervised))
+}
+
+fn latest(uri: &str, source: Box<dyn Source>) -> Result<Box<dyn Source>, CaptureError> {
+    let latest = Latest::spawn(source)
+        .map_err(|error| CaptureError::Open { path: uri.to_owned(), reason: format!("no capture thread: {error}") })?;
     Ok(Box::new(latest))
 }
 
@@ -167,6 +237,11 @@ pub trait Source: Send {
     /// What the camera is doing; a source that nobody supervises streams.
     fn state(&self) -> CameraState {
         CameraState::Streaming
+    }
+
+    /// Why no frame comes, where that is known.
+    fn trouble(&self) -> Option<String> {
+        None
     }
 }
 

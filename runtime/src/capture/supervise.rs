@@ -186,6 +186,8 @@ pub struct Supervised {
     offset: u64,
     next: u64,
     first: bool,
+    /// The source was opened and has not said yet what it gives: as long as it negotiates, it counts as being opened.
+    opening: bool,
     last_error: String,
 }
 
@@ -210,6 +212,7 @@ impl Supervised {
             offset: 0,
             next: 0,
             first: true,
+            opening: false,
             last_error: String::new(),
         }
     }
@@ -233,16 +236,60 @@ impl Supervised {
     fn open(&mut self) {
         match (self.opener)() {
             Ok(source) => {
-                self.info = source.info().clone();
-                self.source = Some(source);
                 self.first = true;
-                self.note(Event::Opened, clock::now());
+                self.opening = source.state() == CameraState::Negotiating;
+                self.source = Some(source);
+                self.opened();
             }
             Err(error) => {
                 self.last_error = error.to_string();
                 self.note(Event::Refused, clock::now());
             }
         }
+    }
+
+    /// Takes note of an opening once the source has told what it gives.
+    fn opened(&mut self) {
+        if let Some(source) = &self.source
+            && !self.opening
+        {
+            self.info = source.info().clone();
+            self.note(Event::Opened, clock::now());
+        }
+    }
+
+    /// Waits for a source that negotiates.
+    fn negotiate(&mut self, frame: &mut Frame, wait: Duration) -> Option<Pull> {
+        let source = self.source.as_mut()?;
+        match source.pull(frame, wait) {
+            Ok(Pull::End) => self.refused("it ended".into()),
+            Err(error) => self.refused(error.to_string()),
+            Ok(pulled) => {
+                self.opening = source.state() == CameraState::Negotiating && pulled != Pull::Frame;
+                self.opened();
+                return (pulled == Pull::Frame).then(|| self.counted(frame));
+            }
+        }
+        None
+    }
+
+    fn refused(&mut self, why: String) {
+        self.last_error = why;
+        self.opening = false;
+        self.close();
+        self.note(Event::Refused, clock::now());
+    }
+
+    /// Gives a frame our own count.
+    fn counted(&mut self, frame: &mut Frame) -> Pull {
+        if self.first {
+            self.first = false;
+            self.offset = self.next.wrapping_sub(frame.sequence);
+        }
+        frame.sequence = frame.sequence.wrapping_add(self.offset);
+        self.next = frame.sequence.wrapping_add(1);
+        self.note(Event::Frame, clock::now());
+        Pull::Frame
     }
 
     fn close(&mut self) {
@@ -264,11 +311,24 @@ impl Source for Supervised {
         self.machine.state()
     }
 
+    fn trouble(&self) -> Option<String> {
+        (!self.last_error.is_empty()).then(|| self.last_error.clone())
+    }
+
     fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError> {
         let until = clock::now() + wait;
         loop {
             let now = clock::now();
             let left = until.saturating_sub(now);
+            if self.opening {
+                if let Some(pulled) = self.negotiate(frame, left) {
+                    return Ok(pulled);
+                }
+                if clock::now() >= until {
+                    return Ok(Pull::Waiting);
+                }
+                continue;
+            }
             match self.machine.step(now) {
                 Step::Open => self.open(),
                 Step::Rebuild => {
@@ -279,16 +339,7 @@ impl Source for Supervised {
                 Step::Pull => {
                     let Some(source) = &mut self.source else { return Ok(Pull::End) };
                     match source.pull(frame, left) {
-                        Ok(Pull::Frame) => {
-                            if self.first {
-                                self.first = false;
-                                self.offset = self.next.wrapping_sub(frame.sequence);
-                            }
-                            frame.sequence = frame.sequence.wrapping_add(self.offset);
-                            self.next = frame.sequence.wrapping_add(1);
-                            self.note(Event::Frame, clock::now());
-                            return Ok(Pull::Frame);
-                        }
+                        Ok(Pull::Frame) => return Ok(self.counted(frame)),
                         Ok(Pull::Waiting) => self.note(Event::Silence, clock::now()),
                         Ok(Pull::End) => {
                             self.last_error = "it ended".into();

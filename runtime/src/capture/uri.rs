@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::stream::{self, Spec};
 use super::{CaptureError, Want};
 
 /// A URI taken apart.
@@ -15,6 +16,10 @@ pub(crate) enum Place {
     File(PathBuf),
     /// A folder of images.
     Folder(PathBuf),
+    /// What this process was given as an open descriptor: 0 is standard input.
+    Descriptor(u32),
+    /// What a child receives: a network address, a sensor or a GStreamer pipeline.
+    Stream(Spec),
     /// The built-in stream.
     Pathfinder {
         /// `easy` or `hard`.
@@ -33,8 +38,15 @@ pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureEr
     if uri.is_empty() {
         return Err(fail("is empty; name a device (/dev/video0), a file, a folder of images, or pathfinder:easy".into()));
     }
-    // A file may have a question mark in its name.
-    if !uri.starts_with("/dev/") && Path::new(uri).exists() {
+    if uri == "-" {
+        return Ok((Place::Descriptor(0), want.clone()));
+    }
+    if let Some(spec) = stream::parse(uri, want) {
+        return Ok((Place::Stream(spec.map_err(fail)?), want.clone()));
+    }
+    // A number is a camera's, as in other programs; a file of that name is `./0`. A file may have a question mark in its name.
+    let number = |base: &str| base.bytes().all(|byte| byte.is_ascii_digit()) && !base.is_empty();
+    if !uri.starts_with("/dev/") && !number(uri) && Path::new(uri).exists() {
         return Ok((place_of_path(uri), want.clone()));
     }
     let (base, query) = uri.split_once('?').unwrap_or((uri, ""));
@@ -43,7 +55,10 @@ pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureEr
     let mut size = want.canvas;
     let pathfinder = base.starts_with("pathfinder");
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').ok_or_else(|| fail(format!("parameter '{pair}' has no '='")))?;
+        let (key, value) = match pair {
+            "loop" | "realtime" => (pair, "1"),
+            _ => pair.split_once('=').ok_or_else(|| fail(format!("parameter '{pair}' has no '='")))?,
+        };
         let number = || value.parse::<u32>().ok().filter(|number| *number > 0);
         let bad = |what: &str| fail(format!("{key}={value}: {key} takes {what}"));
         match key {
@@ -56,10 +71,16 @@ pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureEr
             "format" if !pathfinder => want.format = Some(value.parse().map_err(fail)?),
             "buffers" if !pathfinder => want.buffers = number().ok_or_else(|| bad("a number of driver buffers"))?,
             "stride" if !pathfinder => want.stride = Some(number().ok_or_else(|| bad("a number of bytes"))?),
+            "loop" if !pathfinder => want.again = switch(value).ok_or_else(|| bad("nothing, or 0 or 1"))?,
+            "realtime" if !pathfinder => want.realtime = switch(value).ok_or_else(|| bad("nothing, or 0 or 1"))?,
             "seed" if pathfinder => seed = value.parse().map_err(|_| bad("a whole number"))?,
             "size" if pathfinder => size = number().ok_or_else(|| bad("a number of pixels"))?,
             _ if pathfinder => return Err(fail(format!("unknown parameter '{key}'; pathfinder knows seed, size and fps"))),
-            _ => return Err(fail(format!("unknown parameter '{key}'; known are width, height, fps, format, buffers and stride"))),
+            _ => {
+                return Err(fail(format!(
+                    "unknown parameter '{key}'; known are width, height, fps, format, buffers and stride for cameras, loop, realtime and fps for films"
+                )));
+            }
         }
     }
     if let Some(split) = base.strip_prefix("pathfinder") {
@@ -77,17 +98,44 @@ pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureEr
         }
         return Ok((Place::Device(path.into()), want));
     }
-    if base.starts_with("/dev/") {
-        return Ok((Place::Device(base.into()), want));
+    let film = want.again || want.realtime;
+    if let Some(number) = ["/dev/fd/", "/proc/self/fd/"].iter().find_map(|folder| base.strip_prefix(folder)?.parse().ok()) {
+        return once(uri, Place::Descriptor(number), want);
+    }
+    if base == "/dev/stdin" {
+        return once(uri, Place::Descriptor(0), want);
+    }
+    if base.starts_with("/dev/") || number(base) {
+        if film {
+            return Err(fail("is a camera; loop and realtime are for films".into()));
+        }
+        let device = if number(base) { format!("/dev/video{base}") } else { base.to_owned() };
+        return Ok((Place::Device(device.into()), want));
     }
     if let Some(path) = base.strip_prefix("file:") {
         return Ok((place_of_path(path.strip_prefix("//").unwrap_or(path)), want));
     }
     let scheme = base.split_once("://").map(|(scheme, _)| scheme);
     if let Some(scheme) = scheme {
-        return Err(fail(format!("'{scheme}' is no scheme of ours; known are v4l2, file and pathfinder")));
+        return Err(fail(format!("'{scheme}' is no scheme of ours; known are v4l2, file, pathfinder, {}", stream::SCHEMES)));
     }
     Ok((place_of_path(base), want))
+}
+
+/// What can be read once only cannot begin again.
+fn once(uri: &str, place: Place, want: Want) -> Result<(Place, Want), CaptureError> {
+    match want.again {
+        true => Err(CaptureError::Uri { uri: uri.to_owned(), reason: "can be read once only; loop needs a file".into() }),
+        false => Ok((place, want)),
+    }
+}
+
+fn switch(value: &str) -> Option<bool> {
+    match value {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    }
 }
 
 /// A path that is no UTF-8: its parameters, which are, are read behind a name that everyone can read.
@@ -144,7 +192,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_meant_is_refused_in_one_sentence() {
-        assert!(refuse("rtsp://camera/1").contains("'rtsp' is no scheme of ours"));
+        assert!(refuse("rstp://camera/1").contains("'rstp' is no scheme of ours; known are v4l2, file, pathfinder, rtsp"));
         assert!(refuse("pathfinder:medium").contains("pathfinder:easy or pathfinder:hard"));
         assert!(refuse("/dev/video0?colour=red").contains("unknown parameter 'colour'"));
         assert!(refuse("/dev/video0?width=wide").contains("width takes a number of pixels"));
@@ -165,5 +213,36 @@ mod tests {
     fn a_file_is_a_file_even_when_it_is_not_there() {
         assert_eq!(read("walk.y4m").0, Place::File("walk.y4m".into()));
         assert_eq!(read("file:///tmp/none/walk.avi").0, Place::File("/tmp/none/walk.avi".into()));
+    }
+
+    #[test]
+    fn a_number_is_a_cameras() {
+        assert_eq!(read("0").0, Place::Device("/dev/video0".into()));
+        let (place, want) = read("2?width=320&height=240");
+        assert_eq!((place, want.width), (Place::Device("/dev/video2".into()), Some(320)));
+    }
+
+    #[test]
+    fn standard_input_and_descriptors_are_read_once() {
+        for (uri, number) in [("-", 0), ("/dev/stdin", 0), ("/dev/fd/5", 5), ("/proc/self/fd/7", 7)] {
+            assert_eq!(read(uri).0, Place::Descriptor(number), "{uri}");
+        }
+        assert!(refuse("/dev/stdin?loop").contains("once only"));
+    }
+
+    #[test]
+    fn films_are_played_again_and_at_their_rate() {
+        let want = read("walk.avi?loop&realtime&fps=12").1;
+        assert_eq!((want.again, want.realtime, want.fps), (true, true, Some(12.0)));
+        assert!(!read("walk.avi?loop=0").1.again);
+        assert!(refuse("walk.avi?loop=maybe").contains("loop takes"));
+        assert!(refuse("/dev/video0?loop").contains("for films"));
+    }
+
+    #[test]
+    fn streams_are_told_by_their_scheme() {
+        assert!(matches!(read("RTSP://cam/1").0, Place::Stream(_)));
+        assert!(matches!(read("gst:videotestsrc").0, Place::Stream(_)));
+        assert!(refuse("http://").contains("names no host"));
     }
 }

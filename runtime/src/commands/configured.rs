@@ -7,6 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 
 use super::run::Args;
+use crate::capture;
 use crate::service::config::{ConfigError, File, Key};
 use crate::service::exit::{Cause, Failure};
 
@@ -77,7 +78,13 @@ fn read(path: &Path, given: Option<&ArgMatches>) -> Result<(Args, File), ConfigE
     let parsed = flags().try_get_matches_from(line).and_then(|matches| Args::from_arg_matches(&matches));
     // Each value was admitted on its own before, so what fails here is how they go together.
     let args = parsed.map_err(|error| file.refuse(vec![("", error.to_string())]))?;
-    let wrong = args.contradictions();
+    let mut wrong = args.contradictions();
+    // On the command line it is told with the exit code of sources, when it is opened.
+    if !given.is_some_and(|given| on_command_line(given, "source"))
+        && let Some(Err(error)) = args.source().map(capture::check)
+    {
+        wrong.push(("source", error.to_string()));
+    }
     if wrong.is_empty() { Ok((args, file)) } else { Err(file.refuse(wrong)) }
 }
 

@@ -48,7 +48,7 @@ const START: Duration = Duration::from_secs(170);
 /// What to watch, with what, and where results go.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// /dev/videoN, v4l2:PATH, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's), a .y4m or .avi file, a folder of images; without it a camera if one opens, else pathfinder, for eyes only: link, mavlink, serial, panel, page and --record want it by name
+    /// A camera (/dev/videoN or N, v4l2:PATH; ?width=&height=&fps=&format=&buffers=&stride=), a film or a folder of pictures (?loop, ?realtime, &fps=), - or a FIFO for a film through a pipe, rtsp:// or http:// (#transport=udp), csi://N (?width=&height=&fps=), gst:PIPELINE, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's); without it a camera if one opens, else pathfinder, for eyes only: link, mavlink, serial, panel, page and --record want it by name
     #[arg(long, value_name = "URI")]
     source: Option<OsString>,
     /// A built-in network, or a folder with model.toml and its graphs; without it the one for what is watched: cameras and films, or the built-in stream
@@ -181,6 +181,11 @@ impl Args {
     pub(super) fn model(&self) -> &Path {
         let usual = || Path::new(default_for(self.source.as_deref().is_none_or(source::is_natural)));
         self.model.as_deref().unwrap_or_else(usual)
+    }
+
+    /// The source asked for.
+    pub(super) fn source(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// The places results go to, as given.

@@ -3,13 +3,16 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use crate::capture::{self, CaptureError, FaultSpec, Patience, Source, Want};
+use crate::capture::{self, CaptureError, FaultSpec, Kind, Patience, Source, Want};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::telemetry::CameraState;
 
 /// How long a service rests between two looks for its camera.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// How often is looked whether a stream has begun.
+const LOOK_AT_STREAM: Duration = Duration::from_millis(20);
 
 /// What was asked for.
 pub struct Wanted<'a> {
@@ -30,7 +33,11 @@ impl Wanted<'_> {
     }
 
     fn is_camera(&self) -> bool {
-        self.uri.is_none_or(|uri| uri.to_str().is_some_and(|uri| uri.starts_with("/dev/") || uri.starts_with("v4l2:")))
+        self.uri.is_none_or(|uri| capture::check(uri).is_ok_and(|kind| kind != Kind::Film))
+    }
+
+    fn is_stream(&self) -> bool {
+        self.uri.is_some_and(|uri| capture::check(uri).is_ok_and(|kind| kind == Kind::Stream))
     }
 
     /// Whether what will be watched is the real world, and not the built-in stream; with what was opened to find out.
@@ -111,10 +118,32 @@ pub fn open(
             return Err(refusal.into());
         }
     };
+    if wanted.is_stream() && !awaited(source.as_ref(), life, engine)? {
+        return Ok(None);
+    }
     for note in &source.info().notes {
         log::info!("{note}");
     }
     Ok(Some(source))
+}
+
+/// Waits for a stream's first picture, or for the reason why none comes: a service goes on without, a person is told. False when asked to end.
+fn awaited(source: &dyn Source, life: &mut Life, engine: &'static str) -> Result<bool, Failure> {
+    while source.state() != CameraState::Streaming {
+        if !life.goes_on() {
+            return Ok(false);
+        }
+        if let Some(trouble) = source.trouble() {
+            if !life.is_service() {
+                return Err(Failure::new(Cause::Source, trouble));
+            }
+            log::warn!("{trouble}; waiting for the camera");
+            life.notifier().ready_without_camera(engine, &trouble);
+            break;
+        }
+        std::thread::sleep(LOOK_AT_STREAM);
+    }
+    Ok(true)
 }
 
 /// Video devices by number, lowest first.

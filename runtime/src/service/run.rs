@@ -8,6 +8,7 @@ use super::life::Life;
 use super::pacing::Pacing;
 use super::pipeline::{Pipeline, PipelineError};
 use super::steering::Steering;
+use crate::capture::fit::FitError;
 use crate::capture::{Pull, Source};
 use crate::frame::Frame;
 use crate::latencies::Latencies;
@@ -17,6 +18,8 @@ use crate::threads::{self, Fault};
 
 /// How long one pull may wait before the loop looks at the stop flag again.
 const WAIT: Duration = Duration::from_millis(100);
+/// Broken frames that are named at the end; of the rest the number is told.
+const NAMED: usize = 5;
 /// Pictures for people are made at most this often on live sources.
 const PICTURE_EVERY: Duration = Duration::from_millis(50);
 
@@ -52,8 +55,9 @@ fn answer(
 ) -> Result<Latencies, Failure> {
     let mut frame = Frame::default();
     let mut latencies = Latencies::default();
-    let mut corrupt = 0;
+    let mut broken = Broken::default();
     let mut drawn = Duration::ZERO;
+    let mut over = false;
     let live = source.info().live;
     let draws = outlets.iter().any(Outlet::draws);
     steering.attend(pipeline, source.state());
@@ -85,7 +89,10 @@ fn answer(
                 life.waited(source.state());
                 continue;
             }
-            Pull::End => break,
+            Pull::End => {
+                over = true;
+                break;
+            }
         }
         let engine = pipeline.engine();
         let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured));
@@ -103,13 +110,11 @@ fn answer(
         let (limit, deadline) = plan.map_or((MAX_STEPS as u32, None), |plan| (plan.limit, plan.deadline));
         let mut report = match pipeline.answer(&frame, limit, deadline) {
             Ok(answer) => answer.report(&frame, engine),
-            Err(PipelineError::Fit(error)) if source.info().timed => {
-                corrupt += 1;
-                log::debug!("frame {}: {error}", frame.sequence);
-                continue;
-            }
+            // A broken picture costs that picture and no other.
             Err(PipelineError::Fit(error)) => {
-                return Err(Failure::new(Cause::Source, format!("{}: frame {}: {error}", source.info().uri, frame.sequence)));
+                log::debug!("{error}");
+                broken.note(error);
+                continue;
             }
             Err(PipelineError::Engine(error)) => return Err(error.into()),
         };
@@ -117,7 +122,7 @@ fn answer(
         report.camera = source.state();
         report.dropped = losses.dropped;
         report.skipped = losses.skipped;
-        report.corrupt = losses.corrupt + corrupt;
+        report.corrupt = losses.corrupt + broken.count;
         if let (Some(pacing), Some(plan)) = (steering.pacing(), &plan) {
             pacing.answered(plan, &mut report);
         }
@@ -133,6 +138,10 @@ fn answer(
         }
     }
     life.verdict()?;
+    broken.sum_up(source);
+    if over && latencies.age.count() == 0 {
+        return Err(Failure::new(Cause::Source, nothing(source, &broken)));
+    }
     Ok(latencies)
 }
 
@@ -151,6 +160,43 @@ fn ended(outlet: &Outlet, result: Result<(), SinkError>) -> Result<(), Failure> 
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Why a source that has ended was answered not once.
+fn nothing(source: &dyn Source, broken: &Broken) -> String {
+    let uri = &source.info().uri;
+    let damaged = broken.count + source.losses().corrupt;
+    match (&broken.first[..], damaged) {
+        ([first, ..], _) => format!("{uri}: no frame was answered: all {damaged} are damaged; {first}"),
+        ([], 1..) => format!("{uri}: no frame was answered: all {damaged} are damaged"),
+        ([], 0) => format!("{uri}: no frame was answered: it ended without one"),
+    }
+}
+
+/// Pictures that could not be read.
+#[derive(Default)]
+struct Broken {
+    count: u64,
+    /// Of the first ones, what is wrong.
+    first: Vec<String>,
+}
+
+impl Broken {
+    fn note(&mut self, error: FitError) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(error.to_string());
+        }
+    }
+
+    /// Names them at the end, where each frame counts. Of a camera's the reports tell the number.
+    fn sum_up(&self, source: &dyn Source) {
+        if self.count > 0 && !source.info().live {
+            let more = self.count - self.first.len() as u64;
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            log::warn!("{}: {} frames could not be read: {}{more}", source.info().uri, self.count, self.first.join("; "));
+        }
     }
 }
 

@@ -67,7 +67,7 @@ fn run_jpeg(data: &[u8]) {
     let mut decoder = jpeg::Decoder::default();
     for colour in [jpeg::Colour::Luma, jpeg::Colour::Rgb] {
         if let Ok(picture) = decoder.decode(data, colour) {
-            assert_eq!(picture.pixels.len() % (picture.width * picture.height), 0);
+            assert!(picture.pixels.len() >= picture.stride * (picture.height - 1) + picture.width * picture.samples);
         }
     }
 }
@@ -90,7 +90,7 @@ fn avis() -> Vec<Vec<u8>> {
 }
 
 fn run_avi(data: &[u8]) {
-    let Ok(mut reader) = avi::Reader::new(Cursor::new(data)) else { return };
+    let Ok(mut reader) = avi::Reader::new(Cursor::new(data), Some(data.len() as u64)) else { return };
     let mut frame = Vec::new();
     while let Ok(true) = reader.next(&mut frame) {
         let _ = jpeg::size(&frame);

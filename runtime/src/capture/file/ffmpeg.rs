@@ -1,13 +1,14 @@
 //! Every other video: decoded by an installed `ffmpeg`, run as a child that writes uncompressed frames into a pipe.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::cannot_open;
+use super::input::{Input, Parts};
 use super::y4m::Reader;
-use super::{cannot_open, read_up_to};
 use crate::capture::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::frame::Frame;
 
@@ -34,32 +35,44 @@ pub(super) struct Ffmpeg {
 }
 
 impl Ffmpeg {
-    pub fn open(uri: &str, path: &Path, stated: Option<Stated>) -> Result<Ffmpeg, CaptureError> {
-        let name = path.display().to_string();
+    pub fn open(uri: &str, mut input: Input, stated: Option<Stated>) -> Result<Ffmpeg, CaptureError> {
+        let name = input.name().to_owned();
         let fail = |reason: String| CaptureError::Format { path: name.clone(), reason };
-        let codec = stated.as_ref().map_or_else(|| guess(path), |stated| stated.codec.clone());
+        let codec = match &stated {
+            Some(stated) => stated.codec.clone(),
+            None => guess(&mut input),
+        };
         let Some(version) = version() else {
             return Err(fail(format!(
                 "{codec} video is decoded by ffmpeg, which is not installed (apt install ffmpeg); Y4M, Motion JPEG AVI and folders of images need nothing"
             )));
         };
-        // A name that begins with a dash or holds a colon must stay a file name.
-        let file = std::path::absolute(path).map_err(|error| cannot_open(path, &error))?;
-        let mut input = std::ffi::OsString::from("file:");
-        input.push(file);
+        let mut from = std::ffi::OsString::from("pipe:0");
+        let mut feed = None;
+        match input.path() {
+            Some(path) => {
+                // A name that begins with a dash or holds a colon must stay a file name.
+                from = "file:".into();
+                from.push(std::path::absolute(path).map_err(|error| cannot_open(path, &error))?);
+            }
+            None => feed = Some(input.parts()),
+        }
         // One frame out for each frame in: no duplicates to fill a constant rate, none dropped.
         let as_they_are: &[&str] = if version >= (5, 1) { &["-fps_mode", "passthrough"] } else { &["-vsync", "passthrough"] };
         let mut child = Command::new("ffmpeg")
             .args(["-nostdin", "-hide_banner", "-loglevel", "error", "-i"])
-            .arg(input)
+            .arg(from)
             .args(["-map", "0:v:0"])
             .args(as_they_are)
             .args(["-pix_fmt", "yuv420p", "-f", "yuv4mpegpipe", "pipe:1"])
-            .stdin(Stdio::null())
+            .stdin(if feed.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| fail(format!("ffmpeg does not start: {error}")))?;
+        if let (Some(parts), Some(to)) = (feed, child.stdin.take()) {
+            std::thread::spawn(move || feed_into(parts, to));
+        }
         let output = child.stdout.take().expect("stdout was piped");
         let mut errors = child.stderr.take().expect("stderr was piped");
         let complaints = std::thread::spawn(move || {
@@ -76,7 +89,7 @@ impl Ffmpeg {
             Err(_) => {
                 end(&mut child);
                 let said = complaints.join().unwrap_or_default();
-                return Err(fail(format!("ffmpeg finds no video in it: {}", first_line(&said, path))));
+                return Err(fail(format!("ffmpeg finds no video in it: {}", first_line(&said, &name))));
             }
         };
         let (width, height, fps) = (reader.header().width, reader.header().height, reader.header().fps);
@@ -86,9 +99,7 @@ impl Ffmpeg {
             width,
             height,
             fps,
-            live: false,
-            timed: false,
-            notes: Vec::new(),
+            ..SourceInfo::default()
         };
         Ok(Ffmpeg {
             child,
@@ -112,11 +123,11 @@ impl Ffmpeg {
         let reason = match &self.missing {
             Some(missing) => format!("the video is cut short after {frames} frames: {missing}"),
             None if failed || cut => {
-                format!("the video is cut short or damaged after {frames} frames: {}", first_line(&said, Path::new(&self.path)))
+                format!("the video is cut short or damaged after {frames} frames: {}", first_line(&said, &self.path))
             }
             None => {
                 if !said.trim().is_empty() {
-                    log::warn!("{}: ffmpeg decoded {frames} frames and said: {}", self.path, first_line(&said, Path::new(&self.path)));
+                    log::warn!("{}: ffmpeg decoded {frames} frames and said: {}", self.path, first_line(&said, &self.path));
                 }
                 return Ok(Pull::End);
             }
@@ -169,6 +180,17 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
+/// Gives ffmpeg what can be read only once. It may leave before the end.
+fn feed_into(parts: Parts, mut to: ChildStdin) {
+    let Parts { head, mut rest } = parts;
+    let _ = to.write_all(&head).and_then(|()| io::copy(&mut rest, &mut to));
+}
+
+/// Whether there is an ffmpeg to ask.
+pub(super) fn is_installed() -> bool {
+    version().is_some()
+}
+
 /// Major and minor version of the installed ffmpeg; builds without a number count as new.
 fn version() -> Option<(u32, u32)> {
     let output = Command::new("ffmpeg").arg("-version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
@@ -179,22 +201,24 @@ fn version() -> Option<(u32, u32)> {
 }
 
 /// The first thing ffmpeg said, without its own prefixes.
-fn first_line(said: &str, path: &Path) -> String {
+fn first_line(said: &str, name: &str) -> String {
     let line = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it gave no reason");
     let line = line.rsplit_once("] ").map_or(line, |(_, rest)| rest);
-    line.replace(&format!("file:{}: ", path.display()), "").trim().to_owned()
+    line.replace(&format!("file:{name}: "), "").replace("pipe:0: ", "").trim().to_owned()
 }
 
 /// A container's name by its first bytes, else by its ending.
-fn guess(path: &Path) -> String {
-    let mut head = [0; 12];
-    let read = std::fs::File::open(path).and_then(|mut file| read_up_to(&mut file, &mut head)).unwrap_or(0);
-    match &head[..read] {
+fn guess(input: &mut Input) -> String {
+    let ending = input.path().and_then(Path::extension).map(|ending| format!(".{}", ending.to_string_lossy()));
+    match input.look(12).unwrap_or_default() {
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "MP4".into(),
         [0x1a, 0x45, 0xdf, 0xa3, ..] => "Matroska/WebM".into(),
         [0, 0, 1, 0xba | 0xb3, ..] => "MPEG".into(),
         [b'O', b'g', b'g', b'S', ..] => "Ogg".into(),
-        _ => path.extension().map_or("this".into(), |ending| format!(".{}", ending.to_string_lossy())),
+        [b'G', b'I', b'F', ..] => "GIF".into(),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P'] => "WebP".into(),
+        [0x89, b'P', b'N', b'G', ..] => "PNG".into(),
+        _ => ending.unwrap_or_else(|| "this".into()),
     }
 }
 
@@ -205,8 +229,8 @@ mod tests {
     #[test]
     fn a_complaint_is_cut_to_its_sentence() {
         let said = "\n[mov,mp4 @ 0x55] moov atom not found\nfile:/a/b.mp4: Invalid data\n";
-        assert_eq!(first_line(said, Path::new("/a/b.mp4")), "moov atom not found");
-        assert_eq!(first_line("file:/a/b.mp4: Invalid data", Path::new("/a/b.mp4")), "Invalid data");
+        assert_eq!(first_line(said, "/a/b.mp4"), "moov atom not found");
+        assert_eq!(first_line("file:/a/b.mp4: Invalid data", "/a/b.mp4"), "Invalid data");
     }
 
     #[test]
@@ -214,7 +238,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notes.mp4");
         std::fs::write(&path, "these are no pixels").unwrap();
-        let error = Ffmpeg::open("x", &path, None).err().unwrap().to_string();
+        let error = Ffmpeg::open("x", Input::file(&path).unwrap(), None).err().unwrap().to_string();
         assert!(error.contains("ffmpeg finds no video in it") || error.contains("apt install ffmpeg"), "{error}");
     }
 }

@@ -1,117 +1,141 @@
-//! A folder of images, in the order of their names.
+//! Pictures: a folder of them in the order of their names, or one.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
+mod decode;
+mod folder;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use image::{ColorType, ImageFormat, ImageReader, Limits};
+pub use decode::decode;
+pub(super) use decode::is_image;
 
-use super::cannot_open;
+use super::input::Input;
+use super::{cannot_open, ffmpeg};
 use crate::capture::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::clock;
-use crate::frame::{Frame, PixelFormat, Range};
+use crate::frame::{Frame, Range};
+use std::io::Read;
 
-const ENDINGS: [&str; 7] = ["png", "jpg", "jpeg", "pgm", "ppm", "pnm", "bmp"];
-/// Widest and tallest picture, in pixels.
-const LARGEST: u32 = 16_384;
-/// Bytes one picture may take while it is decoded.
-const MEMORY: u64 = 512 << 20;
+/// Bytes that a picture's file may have.
+const LARGEST_FILE: u64 = 1 << 30;
+/// Pictures that could not be read and are named at the end; of the rest the number is told.
+const NAMED: usize = 5;
+
+/// Where a picture is.
+enum Item {
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
 
 /// Still pictures as a video: grey ones as grey, others as RGB.
 pub(in crate::capture) struct Images {
-    files: std::vec::IntoIter<PathBuf>,
+    items: std::vec::IntoIter<Item>,
+    count: usize,
     info: SourceInfo,
+    name: String,
     sequence: u64,
+    decoder: decode::Decoder,
+    broken: Vec<String>,
+    losses: Losses,
+}
+
+/// The images of a folder in the order of their names; there is at least one.
+pub fn listed(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
+    folder::list(folder).map(|found| found.pictures)
 }
 
 impl Images {
     /// Opens a folder.
     pub fn open(uri: &str, folder: &Path) -> Result<Images, CaptureError> {
-        Images::of(uri, folder, listed(folder)?)
+        let found = folder::list(folder)?;
+        let notes = found.left_out().into_iter().collect();
+        let mut images = Images::of(uri, &folder.display().to_string(), found.pictures.into_iter().map(Item::File).collect())?;
+        images.info.notes = notes;
+        Ok(images)
     }
 
-    /// One picture as a video of one frame.
-    pub fn single(uri: &str, file: &Path) -> Result<Images, CaptureError> {
-        Images::of(uri, file, vec![file.to_owned()])
+    /// One picture as a video of one frame; one that moves is a film, and ffmpeg's.
+    pub(super) fn single(uri: &str, mut input: Input) -> Result<Box<dyn Source>, CaptureError> {
+        let name = input.name().to_owned();
+        let fail = |error: std::io::Error| CaptureError::Format { path: name.clone(), reason: error.to_string() };
+        let start = input.look(1 << 16).map_err(fail)?;
+        let moves = decode::moves(start);
+        if moves && ffmpeg::is_installed() {
+            return Ok(Box::new(ffmpeg::Ffmpeg::open(uri, input, None)?));
+        }
+        let mut bytes = Vec::new();
+        input.joined().take(LARGEST_FILE).read_to_end(&mut bytes).map_err(fail)?;
+        let mut images = Images::of(uri, &name, vec![Item::Bytes(bytes)])?;
+        if moves {
+            images.info.notes.push("it may hold several pictures: only the first is read, since ffmpeg is not installed".into());
+        }
+        Ok(Box::new(images))
     }
 
-    fn of(uri: &str, path: &Path, files: Vec<PathBuf>) -> Result<Images, CaptureError> {
-        let first = &files[0];
-        let (width, height) = ImageReader::open(first)
-            .and_then(ImageReader::with_guessed_format)
-            .map_err(|error| cannot_open(first, &error))?
-            .into_dimensions()
-            .map_err(|error| CaptureError::Format {
-                path: first.display().to_string(),
-                reason: format!("no image can be read from it: {error}"),
-            })?;
-        let description = format!("{}, {} images, the first {width}x{height}", path.display(), files.len());
-        let info = SourceInfo { uri: uri.to_owned(), description, width, height, fps: None, live: false, timed: false, notes: Vec::new() };
-        Ok(Images { files: files.into_iter(), info, sequence: 0 })
+    fn of(uri: &str, name: &str, items: Vec<Item>) -> Result<Images, CaptureError> {
+        let mut decoder = decode::Decoder::default();
+        // The first that can be read tells the size; the broken ones before it are met again, and counted then.
+        let mut frame = Frame::default();
+        let mut reason = String::new();
+        let size = items.iter().find_map(|item| match load(item, &mut decoder, &mut frame) {
+            Ok(()) => Some((frame.width, frame.height)),
+            Err(error) => {
+                if reason.is_empty() {
+                    reason = error;
+                }
+                None
+            }
+        });
+        let count = items.len();
+        let Some((width, height)) = size else {
+            let reason = match count {
+                1 => format!("no image can be read from it: {reason}"),
+                _ => format!("none of its {count} images can be read: {reason}"),
+            };
+            return Err(CaptureError::Format { path: name.to_owned(), reason });
+        };
+        let description = match count {
+            1 => format!("{name}, one image {width}x{height}"),
+            _ => format!("{name}, {count} images, the first {width}x{height}"),
+        };
+        let info = SourceInfo { uri: uri.to_owned(), description, width, height, ..SourceInfo::default() };
+        let items = items.into_iter();
+        Ok(Images { items, count, info, name: name.to_owned(), sequence: 0, decoder, broken: Vec::new(), losses: Losses::default() })
     }
-}
 
-/// The images of a folder in the order of their names; there is at least one.
-pub fn listed(folder: &Path) -> Result<Vec<PathBuf>, CaptureError> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| cannot_open(folder, &error))? {
-        let path = entry.map_err(|error| cannot_open(folder, &error))?.path();
-        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-        if ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str())) && path.is_file() {
-            files.push(path);
+    /// Names what could not be read.
+    fn sum_up(&mut self) {
+        let (broken, total) = (self.losses.corrupt, self.count);
+        if broken > 0 {
+            let more = if broken as usize > NAMED { format!("; and {} more", broken as usize - NAMED) } else { String::new() };
+            log::warn!("{}: {broken} of {total} images could not be read: {}{more}", self.name, self.broken.join("; "));
+            self.broken.clear();
         }
     }
-    if files.is_empty() {
-        let reason = format!("the folder holds no images; read are .{}", ENDINGS.join(", ."));
-        return Err(CaptureError::Open { path: folder.display().to_string(), reason });
-    }
-    files.sort_by_cached_key(|path| natural(path));
-    Ok(files)
 }
 
-/// Whether a file begins like an image we read.
-pub(super) fn is_image(start: &[u8]) -> bool {
-    matches!(image::guess_format(start), Ok(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::Pnm | ImageFormat::Bmp))
-}
-
-/// Orders `2_10.png` after `2_9.png`: runs of digits count as numbers.
-fn natural(path: &Path) -> Vec<(u64, String)> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let mut key = Vec::new();
-    let mut rest = name.as_str();
-    while !rest.is_empty() {
-        let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let digits = rest[text..].find(|c: char| !c.is_ascii_digit()).map_or(rest.len(), |length| text + length);
-        key.push((0, rest[..text].to_owned()));
-        key.push((rest[text..digits].parse().unwrap_or(u64::MAX), rest[text..digits].to_owned()));
-        rest = &rest[digits..];
-    }
-    key
-}
-
-/// Decodes one image of any kind we read, whatever its name: grey ones to grey, others to RGB.
-pub fn decode<R: BufRead + Seek>(from: R, frame: &mut Frame) -> Result<(), String> {
-    let mut reader = ImageReader::new(from).with_guessed_format().map_err(|error| error.to_string())?;
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LARGEST);
-    limits.max_image_height = Some(LARGEST);
-    limits.max_alloc = Some(MEMORY);
-    reader.limits(limits);
-    let picture = reader.decode().map_err(|error| error.to_string())?;
-    (frame.width, frame.height) = (picture.width(), picture.height());
-    match picture.color() {
-        ColorType::L8 | ColorType::La8 | ColorType::L16 | ColorType::La16 => {
-            frame.format = PixelFormat::Grey;
-            frame.data = picture.into_luma8().into_raw().into();
-        }
-        _ => {
-            frame.format = PixelFormat::Rgb24;
-            frame.data = picture.into_rgb8().into_raw().into();
+fn load(item: &Item, decoder: &mut decode::Decoder, frame: &mut Frame) -> Result<(), String> {
+    match item {
+        Item::Bytes(bytes) => decoder.decode(bytes, frame),
+        Item::File(path) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let length = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
+            if length > LARGEST_FILE {
+                return Err(format!("{name}: {length} bytes are more than a picture has"));
+            }
+            let bytes = std::fs::read(path).map_err(|error| format!("{name}: {}", why(path, &error)))?;
+            decoder.decode(&bytes, frame).map_err(|error| format!("{name}: {error}"))
         }
     }
-    frame.stride = frame.format.row_bytes(frame.width);
-    Ok(())
+}
+
+fn why(path: &Path, error: &std::io::Error) -> String {
+    match cannot_open(path, error) {
+        CaptureError::Open { reason, .. } => reason,
+        other => other.to_string(),
+    }
 }
 
 impl Source for Images {
@@ -120,68 +144,28 @@ impl Source for Images {
     }
 
     fn pull(&mut self, frame: &mut Frame, _wait: Duration) -> Result<Pull, CaptureError> {
-        let Some(path) = self.files.next() else { return Ok(Pull::End) };
-        let number = self.sequence;
-        self.sequence += 1;
-        let fail = |reason: String| CaptureError::Format {
-            path: path.display().to_string(),
-            reason: format!("image {number} cannot be read: {reason}"),
-        };
-        let file = File::open(&path).map_err(|error| fail(error.to_string()))?;
-        decode(BufReader::new(file), frame).map_err(fail)?;
-        frame.range = Range::Full;
-        frame.sequence = number;
-        frame.captured = clock::now();
-        frame.cut = false;
-        Ok(Pull::Frame)
+        loop {
+            let Some(item) = self.items.next() else {
+                self.sum_up();
+                return Ok(Pull::End);
+            };
+            frame.sequence = self.sequence;
+            self.sequence += 1;
+            if let Err(reason) = load(&item, &mut self.decoder, frame) {
+                self.losses.corrupt += 1;
+                if self.broken.len() < NAMED {
+                    self.broken.push(reason);
+                }
+                continue;
+            }
+            frame.range = Range::Full;
+            frame.captured = clock::now();
+            frame.cut = false;
+            return Ok(Pull::Frame);
+        }
     }
 
     fn losses(&self) -> Losses {
-        Losses::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use image::{GrayImage, RgbImage};
-
-    #[test]
-    fn images_come_in_the_order_of_their_numbers_as_grey_or_colour() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, grey) in [("v_10.png", 10), ("v_9.pgm", 9), ("v_2.bmp", 2)] {
-            GrayImage::from_pixel(4, 3, image::Luma([grey])).save(folder.path().join(name)).unwrap();
-        }
-        RgbImage::from_pixel(5, 2, image::Rgb([1, 2, 3])).save(folder.path().join("v_11.ppm")).unwrap();
-        std::fs::write(folder.path().join("notes.txt"), "no image").unwrap();
-        let mut source = Images::open("x", folder.path()).unwrap();
-        let mut frame = Frame::default();
-        for grey in [2, 9, 10] {
-            assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Frame);
-            assert_eq!(frame.data[0], grey);
-        }
-        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Frame);
-        assert_eq!((frame.format, frame.width, frame.height, &frame.data[..3]), (PixelFormat::Rgb24, 5, 2, &[1, 2, 3][..]));
-        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::End);
-    }
-
-    #[test]
-    fn a_broken_image_is_named_and_the_next_still_comes() {
-        let folder = tempfile::tempdir().unwrap();
-        GrayImage::new(4, 3).save(folder.path().join("1.png")).unwrap();
-        std::fs::write(folder.path().join("2.png"), b"\x89PNG\r\n\x1a\nbroken").unwrap();
-        GrayImage::new(4, 3).save(folder.path().join("3.png")).unwrap();
-        let mut source = Images::open("x", folder.path()).unwrap();
-        let mut frame = Frame::default();
-        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Frame);
-        let error = source.pull(&mut frame, Duration::ZERO).unwrap_err().to_string();
-        assert!(error.contains("2.png") && error.contains("image 1 cannot be read"), "{error}");
-        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Frame);
-    }
-
-    #[test]
-    fn a_folder_without_images_says_what_would_be_read() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(Images::open("x", folder.path()).err().unwrap().to_string().contains(".png, .jpg"));
+        self.losses
     }
 }

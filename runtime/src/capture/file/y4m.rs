@@ -1,14 +1,18 @@
 //! YUV4MPEG2 (`.y4m`): uncompressed video with a one-line header.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+mod layout;
+#[cfg(test)]
+mod tests;
+
+use std::io::{BufRead, Read};
 use std::time::Duration;
 
-use super::cannot_open;
+use super::ffmpeg;
+use super::input::{Input, Joined};
 use crate::capture::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::clock;
 use crate::frame::{Frame, PixelFormat, Range};
+use layout::Layout;
 
 /// Longest header or frame line, in bytes.
 const LINE: u64 = 1024;
@@ -28,6 +32,8 @@ pub struct Header {
     pub format: PixelFormat,
     /// What black and white are.
     pub range: Range,
+    /// How the file lays them down.
+    layout: Layout,
 }
 
 /// Reads frame after frame from any stream of bytes.
@@ -35,6 +41,8 @@ pub struct Reader<R> {
     from: R,
     header: Header,
     line: Vec<u8>,
+    /// A frame as the file lays it down, where that is not as we do.
+    raw: Vec<u8>,
     frames: u64,
 }
 
@@ -44,7 +52,7 @@ impl<R: BufRead> Reader<R> {
         let mut line = Vec::new();
         from.by_ref().take(LINE).read_until(b'\n', &mut line).map_err(|error| format!("cannot read the header: {error}"))?;
         let header = header(&line)?;
-        Ok(Reader { from, header, line, frames: 0 })
+        Ok(Reader { from, header, line, raw: Vec::new(), frames: 0 })
     }
 
     /// What the header says.
@@ -72,12 +80,17 @@ impl<R: BufRead> Reader<R> {
         if !self.line.starts_with(b"FRAME") || !self.line.ends_with(b"\n") {
             return Err(format!("frame {number} does not begin with FRAME: the file is damaged after {number} whole frames"));
         }
-        let bytes = self.header.format.picture_bytes(self.header.width, self.header.height, self.header.width) as u64;
-        data.clear();
+        let Header { width, height, layout, .. } = self.header;
+        let bytes = layout.bytes(width, height);
+        let into = if layout.is_ours() { &mut *data } else { &mut self.raw };
+        into.clear();
         // Grows with what is there, not with what the header claims.
-        let read = self.from.by_ref().take(bytes).read_to_end(data).map_err(fail)?;
+        let read = self.from.by_ref().take(bytes).read_to_end(into).map_err(fail)?;
         if (read as u64) < bytes {
             return Err(format!("frame {number} is cut short: {read} of {bytes} bytes are there; the {number} frames before it are whole"));
+        }
+        if !layout.is_ours() {
+            layout.convert(&self.raw, width, height, data);
         }
         self.frames += 1;
         Ok(true)
@@ -124,39 +137,45 @@ fn header(line: &[u8]) -> Result<Header, String> {
             _ => {}
         }
     }
-    let format = match space {
-        "420" | "420jpeg" | "420mpeg2" | "420paldv" => PixelFormat::I420,
-        "mono" => PixelFormat::Grey,
-        other => {
-            return Err(format!(
-                "its colour layout C{other} is not read; 8-bit C420 and Cmono are (convert with: ffmpeg -i IN -pix_fmt yuv420p OUT.y4m)"
-            ));
-        }
-    };
+    let layout = Layout::named(space)
+        .ok_or_else(|| format!("its colour layout C{space} is not read (convert with: ffmpeg -i IN -pix_fmt yuv420p OUT.y4m)"))?;
+    let format = layout.format();
     let width = width.ok_or("its header states no width")?;
     let height = height.ok_or("its header states no height")?;
-    Ok(Header { width, height, fps, format, range: range.unwrap_or(format.usual_range()) })
+    Ok(Header { width, height, fps, format, range: range.unwrap_or(format.usual_range()), layout })
 }
 
-/// A `.y4m` file.
-pub(in crate::capture) struct Y4m {
-    reader: Reader<BufReader<File>>,
+/// The colour layout that a header states, where it is none that we read: ffmpeg may know it.
+fn foreign_layout(head: &[u8]) -> Option<String> {
+    let line = std::str::from_utf8(head.split(|byte| *byte == b'\n').next()?).ok()?;
+    let space = line.split_ascii_whitespace().skip(1).find_map(|word| word.strip_prefix('C'))?;
+    Layout::named(space).is_none().then(|| space.to_owned())
+}
+
+/// Opens a `.y4m` film.
+pub(super) fn open(uri: &str, mut input: Input) -> Result<Box<dyn Source>, CaptureError> {
+    let path = input.name().to_owned();
+    let fail = |reason: String| CaptureError::Format { path: path.clone(), reason };
+    let head = input.look(LINE as usize).map_err(|error| fail(error.to_string()))?;
+    if let Some(space) = foreign_layout(head)
+        && ffmpeg::is_installed()
+    {
+        let stated = ffmpeg::Stated { codec: format!("Y4M C{space}"), missing: None };
+        let refused = |_| fail(format!("its colour layout C{space} is read neither here nor by ffmpeg"));
+        return Ok(Box::new(ffmpeg::Ffmpeg::open(uri, input, Some(stated)).map_err(refused)?));
+    }
+    let reader = Reader::new(input.joined()).map_err(fail)?;
+    let Header { width, height, fps, format, .. } = *reader.header();
+    let description = format!("{path}, uncompressed {format} {width}x{height}");
+    let info = SourceInfo { uri: uri.to_owned(), description, width, height, fps, ..SourceInfo::default() };
+    Ok(Box::new(Y4m { reader, info, path, done: false }))
+}
+
+struct Y4m {
+    reader: Reader<Joined>,
     info: SourceInfo,
     path: String,
     done: bool,
-}
-
-impl Y4m {
-    pub fn open(uri: &str, path: &Path) -> Result<Y4m, CaptureError> {
-        let file = File::open(path).map_err(|error| cannot_open(path, &error))?;
-        let path = path.display().to_string();
-        let reader =
-            Reader::new(BufReader::with_capacity(1 << 16, file)).map_err(|reason| CaptureError::Format { path: path.clone(), reason })?;
-        let Header { width, height, fps, format, .. } = *reader.header();
-        let description = format!("{path}, uncompressed {format} {width}x{height}");
-        let info = SourceInfo { uri: uri.to_owned(), description, width, height, fps, live: false, timed: false, notes: Vec::new() };
-        Ok(Y4m { reader, info, path, done: false })
-    }
 }
 
 impl Source for Y4m {
@@ -187,64 +206,5 @@ impl Source for Y4m {
 
     fn losses(&self) -> Losses {
         Losses::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn video(header: &str, frames: usize, bytes: usize) -> Vec<u8> {
-        let mut out = format!("{header}\n").into_bytes();
-        for number in 0..frames {
-            out.extend_from_slice(b"FRAME\n");
-            out.extend(std::iter::repeat_n(number as u8, bytes));
-        }
-        out
-    }
-
-    #[test]
-    fn every_frame_comes_once_and_in_order() {
-        let bytes = video("YUV4MPEG2 W5 H3 F30000:1001 Ip A1:1 C420jpeg XYSCSS=420JPEG", 4, 15 + 2 * 6);
-        let mut reader = Reader::new(&bytes[..]).unwrap();
-        assert!((reader.header().fps.unwrap() - 29.97).abs() < 0.01);
-        assert_eq!((reader.header().format, reader.header().range), (PixelFormat::I420, Range::Limited));
-        let mut data = Vec::new();
-        for number in 0..4 {
-            assert_eq!(reader.next(&mut data), Ok(true));
-            assert_eq!(data, vec![number; 27]);
-        }
-        assert_eq!(reader.next(&mut data), Ok(false));
-    }
-
-    #[test]
-    fn a_cut_file_names_the_frame_after_the_whole_ones() {
-        let bytes = video("YUV4MPEG2 W4 H4 Cmono", 3, 16);
-        for (length, what) in [(bytes.len() - 1, "15 of 16 bytes"), (bytes.len() - 18, "in its header")] {
-            let mut reader = Reader::new(&bytes[..length]).unwrap();
-            let mut data = Vec::new();
-            assert_eq!((reader.next(&mut data), reader.next(&mut data)), (Ok(true), Ok(true)));
-            let error = reader.next(&mut data).unwrap_err();
-            assert!(error.contains("frame 2 is cut short") && error.contains(what), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_header_that_cannot_be_served_says_why() {
-        let refuse = |text: &str| Reader::new(text.as_bytes()).err().unwrap();
-        assert!(refuse("YUV4MPEG2 W4 H4 C444\n").contains("C444 is not read"));
-        assert!(refuse("YUV4MPEG2 W0 H4\n").contains("W0"));
-        assert!(refuse("YUV4MPEG2 W99999999 H4\n").contains("W99999999"));
-        assert!(refuse("YUV4MPEG2 H4\n").contains("no width"));
-        assert!(refuse("RIFF").contains("not one line"));
-        assert!(refuse("YUV4MPEG2 W4 H4 \u{e9}\n").contains("not text"));
-    }
-
-    #[test]
-    fn a_vast_size_claimed_by_a_small_file_takes_no_memory() {
-        let mut data = Vec::new();
-        let mut reader = Reader::new(&b"YUV4MPEG2 W16384 H16384\nFRAME\nabc"[..]).unwrap();
-        assert!(reader.next(&mut data).is_err());
-        assert!(data.capacity() < 1 << 16);
     }
 }

@@ -157,8 +157,8 @@ impl Fitter {
             let damaged = |reason: String| FitError::Damaged { sequence: frame.sequence, reason };
             let picture = self.decoder.decode(&frame.data, colour).map_err(damaged)?;
             let format = if self.spec.channels == 1 { PixelFormat::Grey } else { PixelFormat::Rgb24 };
-            let stride = format.row_bytes(picture.width as u32) as usize;
-            Pixels { format, range: Range::Full, width: picture.width, height: picture.height, stride, data: picture.pixels, black: 0 }
+            let jpeg::Picture { width, height, stride, pixels: data, .. } = picture;
+            Pixels { format, range: Range::Full, width, height, stride, data, black: 0 }
         } else {
             Pixels::of(frame, self.black)
         };

@@ -124,6 +124,10 @@ impl Source for Taped {
     fn state(&self) -> CameraState {
         self.source.state()
     }
+
+    fn trouble(&self) -> Option<String> {
+        self.source.trouble()
+    }
 }
 
 struct Outcomes {

@@ -32,6 +32,8 @@ pub(super) struct Camera {
     setting: Setting,
     /// The driver's last count, and ours, which does not wrap.
     last: Option<(u32, u64)>,
+    /// Decodes pictures whose two fields come as a JPEG each.
+    fields: jpeg::Decoder,
 }
 
 impl Camera {
@@ -64,7 +66,16 @@ impl Camera {
             timed: true,
             notes,
         };
-        Ok(Camera { ring, device, info, losses: Losses::default(), format: agreed.format, setting, last: None })
+        Ok(Camera {
+            ring,
+            device,
+            info,
+            losses: Losses::default(),
+            format: agreed.format,
+            setting,
+            last: None,
+            fields: jpeg::Decoder::default(),
+        })
     }
 
     /// Our count for the driver's; a gap is a loss.
@@ -85,9 +96,21 @@ impl Camera {
 
     fn whole(&self, bytes: &[u8]) -> bool {
         match self.format {
-            PixelFormat::Mjpeg => jpeg::looks_whole(bytes),
+            // Whether its data is whole shows when it is decoded: what follows it is not the picture.
+            PixelFormat::Mjpeg => jpeg::size(bytes).is_ok(),
             format => bytes.len() >= format.picture_bytes(self.setting.width, self.setting.height, self.setting.stride),
         }
+    }
+
+    /// Weaves the two fields of an analogue grabber's picture; false where that cannot be.
+    fn describe(&mut self, frame: &mut Frame) -> bool {
+        let Some(second) = jpeg::second_field(&frame.data, self.setting.height) else { return true };
+        let mut woven = Vec::new();
+        let Ok((width, height, samples)) = jpeg::weave(&mut self.fields, &frame.data, second, &mut woven) else { return false };
+        (frame.width, frame.height, frame.stride) = (width as u32, height as u32, (width * samples) as u32);
+        frame.format = if samples == 1 { PixelFormat::Grey } else { PixelFormat::Rgb24 };
+        frame.data = woven.into();
+        true
     }
 
     fn gone(&self, error: &io::Error) -> CaptureError {
@@ -127,6 +150,10 @@ impl Source for Camera {
             frame.captured = filled.captured.unwrap_or(now).min(now);
             frame.cut = false;
             self.ring.exchange(filled, &mut frame.data).map_err(|error| self.gone(&error))?;
+            if self.format == PixelFormat::Mjpeg && !self.describe(frame) {
+                self.losses.corrupt += 1;
+                continue;
+            }
             return Ok(Pull::Frame);
         }
     }
