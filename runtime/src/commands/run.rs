@@ -184,7 +184,7 @@ impl Args {
     }
 
     /// The source asked for.
-    pub(super) fn source(&self) -> Option<&str> {
+    pub(super) fn source(&self) -> Option<&OsStr> {
         self.source.as_deref()
     }
 
