@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use crate::capture::{self, CaptureError, FaultSpec, Patience, Source, Want};
+use crate::capture::{CaptureError, FaultSpec, Patience, Source, Want};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
+use crate::service::sources;
 use crate::telemetry::CameraState;
 
 /// How long a service rests between two looks for its camera.
@@ -26,7 +27,7 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     fn start(&self, uri: impl AsRef<OsStr>) -> Result<Box<dyn Source>, CaptureError> {
         let want = Want { canvas: self.canvas, ..Want::default() };
-        capture::start(uri, &want, self.fault.cloned(), Patience::default())
+        sources::start(uri.as_ref(), &want, self.fault.cloned(), Patience::default())
     }
 
     fn is_camera(&self) -> bool {

@@ -21,7 +21,6 @@ pub(super) fn open(uri: &str, path: &Path) -> Result<Box<dyn Source>, CaptureErr
         [] => Err(CaptureError::Format { path: path.display().to_string(), reason: "the file is empty".into() }),
         start if start.starts_with(b"YUV4MPEG2") => Ok(Box::new(y4m::Y4m::open(uri, path)?)),
         start if start.starts_with(b"RIFF") && start.ends_with(b"AVI ") => avi::open(uri, path),
-        start if start.starts_with(b"\x89MCAP0\r\n") => Ok(Box::new(super::recording::Replay::open(uri, path)?)),
         start if images::is_image(start) => Ok(Box::new(Images::single(uri, path)?)),
         _ => Ok(Box::new(ffmpeg::Ffmpeg::open(uri, path, None)?)),
     }
