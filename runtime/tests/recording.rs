@@ -111,7 +111,11 @@ fn no_output_is_the_source() {
         ("link.mcap", "in.mcap", false),
         ("ring-0000.mcap", "ring.mcap", true),
     ] {
-        let output = if output.starts_with("..") { at(&format!("../{}/in.mcap", folder.path().file_name().unwrap().to_str().unwrap())) } else { at(output) };
+        let output = if output.starts_with("..") {
+            at(&format!("../{}/in.mcap", folder.path().file_name().unwrap().to_str().unwrap()))
+        } else {
+            at(output)
+        };
         let bound: &[&str] = if limit { &["--record-limit", "4"] } else { &[] };
         let refused = run(&at(source), &[&["--record", &output][..], bound].concat());
         assert_eq!(refused.status.code(), Some(2), "{source} to {output}: {}", said(&refused));

@@ -267,8 +267,7 @@ fn most_bytes(taken: &Taken) -> u64 {
     // Outcome, boxes and outlines, the frame's own record, and what frames them in the file.
     let said = match (&taken.report, &taken.shapes) {
         (None, _) => 1 << 10,
-        (Some(_), None) => 24 << 10,
-        (Some(_), Some(_)) => 128 << 10,
+        (Some(report), shapes) => (8 << 10) + 768 * report.detections.len() as u64 + if shapes.is_some() { 96 << 10 } else { 0 },
     };
     picture + taken.run.as_ref().map_or(0, String::len) as u64 + said
 }

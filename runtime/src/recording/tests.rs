@@ -33,7 +33,7 @@ fn frame(format: PixelFormat, number: u64) -> Frame {
 /// A report about `frame`, with or without a detection.
 fn report(frame: &Frame, seen: bool) -> Report {
     let region = Region { x: 1.0, y: 1.0, width: 3.0, height: 2.0 };
-    let detection = Detection { class: 1, region, area: 6.0, score: 0.875, track: 7 };
+    let detection = Detection { class: 1, region, area: 6.0, score: 0.875, track: 7, track_frames: 2, speed_px_s: None };
     Report {
         captured: frame.captured,
         wall: Some(WALL),
