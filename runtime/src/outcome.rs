@@ -1,9 +1,9 @@
 //! What the engine did for one frame.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why stepping ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stop {
     /// The state stopped moving: the halting criterion was met.

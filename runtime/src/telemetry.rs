@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::Trace;
 
 /// Which budget held the steps down.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LimitReason {
     /// No budget bound; the rule or the network did.
@@ -25,7 +25,7 @@ pub enum LimitReason {
 }
 
 /// What the camera is doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CameraState {
     /// No device yet.
@@ -39,6 +39,16 @@ pub enum CameraState {
     Stalled,
     /// The device went away.
     Lost,
+}
+
+/// How the recording of a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordingState {
+    /// Frames are recorded.
+    On,
+    /// The recording cannot go on; what was written before is whole.
+    Failed,
 }
 
 /// A rectangle in pixels of the source's picture.
@@ -107,6 +117,8 @@ pub struct Report {
     pub sequence: u64,
     /// When the picture was taken, on `CLOCK_MONOTONIC`.
     pub captured: Duration,
+    /// The same moment on the wall clock, since 1970 (UTC); None in recordings that do not say.
+    pub wall: Option<Duration>,
     /// Width and height of the source's picture, in pixels.
     pub size: (u32, u32),
     /// From capture to the answer.
@@ -139,6 +151,8 @@ pub struct Report {
     pub temp_c: Option<f32>,
     /// Energy spent on this frame, where a sensor tells, in joules.
     pub energy_j: Option<f32>,
+    /// How the recording of the run stands; None where nothing is recorded.
+    pub recording: Option<RecordingState>,
     /// The network's input and answer, for sinks that draw; made only when one asks.
     pub picture: Option<Arc<Picture>>,
 }
@@ -151,6 +165,7 @@ impl Report {
         Report {
             sequence,
             captured: Duration::ZERO,
+            wall: None,
             size: (1, 1),
             age: Duration::ZERO,
             trace,
@@ -167,6 +182,7 @@ impl Report {
             power_budget_mw: None,
             temp_c: None,
             energy_j: None,
+            recording: None,
             picture: None,
         }
     }

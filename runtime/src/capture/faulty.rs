@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::{CaptureError, Losses, Pull, Source, SourceInfo};
+use super::{CaptureError, Losses, Pull, Source, SourceInfo, Times};
 use crate::clock;
 use crate::frame::{Frame, PixelFormat};
+use crate::source::Recorded;
 use crate::telemetry::CameraState;
 
 /// Which faults, how often.
@@ -170,6 +171,14 @@ impl Source for Faulty {
 
     fn trouble(&self) -> Option<String> {
         self.inner.trouble()
+    }
+
+    fn times(&self) -> Times {
+        self.inner.times()
+    }
+
+    fn recorded(&self) -> Option<&Recorded> {
+        self.inner.recorded()
     }
 
     fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError> {

@@ -1,6 +1,7 @@
 //! Where frames come from.
 //!
-//! A [`Source`] is pulled. Files give every frame; live sources give the newest and count what they skip.
+//! A [`Source`] is pulled. Files give every frame; live sources give the newest and count what they skip. Recordings are another
+//! room's: `service::sources` opens those, and everything else through here.
 //!
 //! ```text
 //! open(uri) -> V4l2 | Y4m | Avi | ffmpeg child | images | pipe | stream | pathfinder      one Source each
@@ -19,22 +20,21 @@ pub mod fit;
 pub mod jpeg;
 mod latest;
 mod pathfinder;
-pub mod recording;
 mod stream;
 mod supervise;
 mod uri;
 mod v4l2;
 
 use std::ffi::OsStr;
-use std::time::Duration;
 
 pub use faulty::{FaultSpec, Faults};
 pub use latest::Latest;
 pub use supervise::{Change, Event, Machine, Opener, Patience, Step, Supervised};
 
-use crate::frame::{Frame, PixelFormat};
-use crate::telemetry::CameraState;
-use crate::threads::Fault;
+// A source is a plain type, in which rooms meet; it is opened here, and named from here too.
+pub use crate::source::{CaptureError, Losses, Pull, Source, SourceInfo, Times};
+
+use crate::frame::PixelFormat;
 
 /// What is asked of a source; what is left open, the source chooses. Parameters in a URI overrule it.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,18 +143,33 @@ pub enum Kind {
     Film,
 }
 
-/// Opens what `uri` names and keeps it going: a live source is supervised and runs on its own thread behind a newest-frame slot; a
-/// file is just opened. `faults` are put around it where asked for.
+/// Opens what `uri` names and keeps it going, as [`start_by`] does.
+pub fn start(uri: impl AsRef<OsStr>, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
+    start_by(|uri, want| open(uri, want), uri.as_ref(), want, faults, patience)
+}
+
+/// What opens a source by its name.
+pub type Open = fn(&OsStr, &Want) -> Result<Box<dyn Source>, CaptureError>;
+
+/// Opens what `uri` names by `open` and keeps it going: a live source is supervised and runs on its own thread behind a newest-frame
+/// slot; a file is just opened. `faults` are put around it where asked for.
 ///
 /// The first opening decides: what cannot be opened now is an error, and a camera that is lost later is looked for. A stream is not waited
 /// for: it is searched for until it is there, and [`Source::trouble`] tells why it is not.
-pub fn start(uri: impl AsRef<OsStr>, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
-    let (place, wanted) = uri::parse(uri.as_ref(), want)?;
+pub fn start_by(
+    open: Open,
+    uri: &OsStr,
+    want: &Want,
+    faults: Option<FaultSpec>,
+    patience: Patience,
+) -> Result<Box<dyn Source>, CaptureError> {
+    // What `open` knows and this room does not is no stream; what nobody knows is refused when it is opened.
+    let parsed = uri::parse(uri, want).ok();
+    let realtime = parsed.as_ref().is_some_and(|(_, wanted)| wanted.realtime);
+    let stream = if let Some((uri::Place::Stream(spec), _)) = &parsed { Some(stream::info(spec)) } else { None };
     let faults = faults.map(Faults::new);
-    let again = uri.as_ref().to_owned();
-    let uri = &*uri.as_ref().to_string_lossy();
-    let stream = if let uri::Place::Stream(spec) = &place { Some(stream::info(spec)) } else { None };
-    let want = want.clone();
+    let (again, want) = (uri.to_owned(), want.clone());
+    let uri = &*uri.to_string_lossy();
     let mut opener: Opener = Box::new(move || match &faults {
         Some(faults) => faults.open(|| open(&again, &want)),
         None => open(&again, &want),
@@ -166,7 +181,7 @@ pub fn start(uri: impl AsRef<OsStr>, want: &Want, faults: Option<FaultSpec>, pat
             match source.info().live {
                 false => return Ok(source),
                 // A film has an end, and nothing brings it back.
-                true if wanted.realtime => return latest(uri, source),
+                true if realtime => return latest(uri, source),
                 true => Supervised::around(source, opener, patience),
             }
         }
@@ -178,109 +193,4 @@ fn latest(uri: &str, source: Box<dyn Source>) -> Result<Box<dyn Source>, Capture
     let latest = Latest::spawn(source)
         .map_err(|error| CaptureError::Open { path: uri.to_owned(), reason: format!("no capture thread: {error}") })?;
     Ok(Box::new(latest))
-}
-
-/// What one pull brought.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pull {
-    /// The frame was filled.
-    Frame,
-    /// Nothing came within the wait; the source still stands.
-    Waiting,
-    /// The source has ended; no frame will come again.
-    End,
-}
-
-/// What a source is, for people and for the newest-frame slot.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SourceInfo {
-    /// The URI it was opened by.
-    pub uri: String,
-    /// One line for a person: device or file, format and size.
-    pub description: String,
-    /// Width in pixels of what it delivers.
-    pub width: u32,
-    /// Height in pixels of what it delivers.
-    pub height: u32,
-    /// Nominal frames per second, where known.
-    pub fps: Option<f64>,
-    /// True when frames come at their own pace and old ones are worthless.
-    pub live: bool,
-    /// True when capture times are those of the scene, so that a gap in them is a gap in what was seen: live sources and their recordings.
-    pub timed: bool,
-    /// What differs from what was asked, and why; one sentence each.
-    pub notes: Vec<String>,
-}
-
-/// Frames that did not arrive whole, since the source was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Losses {
-    /// Gaps in the driver's sequence numbers.
-    pub dropped: u64,
-    /// Frames that arrived whole and were passed over for a newer one (live sources only).
-    pub skipped: u64,
-    /// Frames the driver flagged as broken, or that could not be decoded.
-    pub corrupt: u64,
-}
-
-/// A stream of frames.
-pub trait Source: Send {
-    /// What this source is.
-    fn info(&self) -> &SourceInfo;
-
-    /// Waits up to `wait` for the next frame and fills `frame`, reusing its buffer.
-    fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError>;
-
-    /// What was lost so far.
-    fn losses(&self) -> Losses;
-
-    /// What the camera is doing; a source that nobody supervises streams.
-    fn state(&self) -> CameraState {
-        CameraState::Streaming
-    }
-
-    /// Why no frame comes, where that is known.
-    fn trouble(&self) -> Option<String> {
-        None
-    }
-}
-
-/// Why a source cannot be opened, or went away.
-#[derive(Debug, thiserror::Error)]
-pub enum CaptureError {
-    /// The URI is malformed or names no kind of source.
-    #[error("source '{uri}': {reason}")]
-    Uri {
-        /// What was given.
-        uri: String,
-        /// What is wrong with it, and what would be right.
-        reason: String,
-    },
-    /// The file or device cannot be opened.
-    #[error("cannot open {path}: {reason}")]
-    Open {
-        /// The path.
-        path: String,
-        /// Why, and what to do.
-        reason: String,
-    },
-    /// The content is not what its format promises.
-    #[error("{path}: {reason}")]
-    Format {
-        /// The file or device.
-        path: String,
-        /// What is wrong, where, and what to do.
-        reason: String,
-    },
-    /// A device went away while streaming.
-    #[error("{path} is gone: {reason}")]
-    Gone {
-        /// The device.
-        path: String,
-        /// What the kernel said, in words.
-        reason: String,
-    },
-    /// The capture thread died.
-    #[error(transparent)]
-    Fault(#[from] Fault),
 }

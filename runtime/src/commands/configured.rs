@@ -7,9 +7,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 
 use super::run::Args;
-use crate::capture;
 use crate::service::config::{ConfigError, File, Key};
 use crate::service::exit::{Cause, Failure};
+use crate::service::sources;
 
 /// What `run` was asked to do, where it was written down, and how to read that again.
 pub struct Configured {
@@ -81,7 +81,7 @@ fn read(path: &Path, given: Option<&ArgMatches>) -> Result<(Args, File), ConfigE
     let mut wrong = args.contradictions();
     // On the command line it is told with the exit code of sources, when it is opened.
     if !given.is_some_and(|given| on_command_line(given, "source"))
-        && let Some(Err(error)) = args.source().map(capture::check)
+        && let Some(Err(error)) = args.source().map(sources::check)
     {
         wrong.push(("source", error.to_string()));
     }

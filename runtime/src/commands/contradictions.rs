@@ -1,12 +1,16 @@
 //! Flags that are well-formed each, and cannot be had together.
 
+use std::path::PathBuf;
+
 use super::run::{Args, ReportTo};
+use crate::service::{places, sources};
 
 impl Args {
     /// What does not go together: the flag to change, and why.
     pub fn contradictions(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();
         self.reports_that_collide(&mut found);
+        self.inputs_written_over(&mut found);
         for flag in self.bounds_without_record() {
             found.push((
                 flag,
@@ -33,6 +37,28 @@ impl Args {
             ));
         }
         found
+    }
+
+    /// Outputs that are the source, the network or the configuration, under whatever name.
+    fn inputs_written_over(&self, found: &mut Vec<(&'static str, String)>) {
+        let source = self.source().and_then(sources::path);
+        let mut kept: Vec<PathBuf> = self.config().map(PathBuf::from).into_iter().collect();
+        kept.extend(["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"].map(|file| self.model().join(file)));
+        let over = |output: &PathBuf| kept.iter().find(|kept| kept.exists() && places::same(output, kept));
+        let over = |output: &PathBuf| over(output).map(|kept| format!("{} is {}, which is read", output.display(), kept.display()));
+        for report in self.reports() {
+            let Some(output) = report.file() else { continue };
+            if let Some(words) = source.as_ref().and_then(|source| places::collision(&output, source)).or_else(|| over(&output)) {
+                found.push(("report", format!("report: {words}")));
+            }
+        }
+        if let Some(output) = self.record() {
+            let (output, bounded) = (output.to_owned(), self.record_limit().is_some());
+            let collision = source.as_ref().and_then(|source| places::recording_collision(&output, bounded, source));
+            if let Some(words) = collision.or_else(|| over(&output)) {
+                found.push(("record", format!("record: {words}")));
+            }
+        }
     }
 
     fn reports_that_collide(&self, found: &mut Vec<(&'static str, String)>) {

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use crate::capture::recording::{RecordSpec, Recorder};
-use crate::capture::{self, Patience, Pull, Want};
+use crate::capture::{Patience, Want};
 use crate::clock;
 use crate::frame::Frame;
+use crate::recording::{Naming, RecordError, RecordSpec, Recording};
 use crate::service::ends::{self, RECORDING_GRACE};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
+use crate::service::{places, sources};
+use crate::source::Pull;
 
 /// How long one pull may wait before the stop flag is looked at again.
 const WAIT: Duration = Duration::from_millis(100);
@@ -22,7 +24,7 @@ const WAIT: Duration = Duration::from_millis(100);
 pub struct Args {
     /// A camera, file or stream, as for `run --source`
     source: OsString,
-    /// The recording, ending in .mcap
+    /// The recording, ending in .mcap; a file that is there is kept, and the new one has the time in its name
     file: PathBuf,
     /// End after this many frames
     #[arg(long, value_name = "N")]
@@ -30,17 +32,24 @@ pub struct Args {
     /// End after this many seconds
     #[arg(long, value_name = "S")]
     seconds: Option<u64>,
-    /// Use at most this much disk: the newest is kept in four parts, NAME-0000.mcap and so on
+    /// Use at most this much disk: the newest is kept in parts, NAME-TIME-0000.mcap and so on, and those of earlier starts count
     #[arg(long, value_name = "MIB")]
     limit: Option<u64>,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
+    if let Some(source) = sources::path(&args.source)
+        && let Some(words) = places::recording_collision(&args.file, args.limit.is_some(), &source)
+    {
+        return Err(Failure::new(Cause::Usage, words));
+    }
     let life = Life::begin(false)?;
-    let mut source = capture::start(&args.source, &Want::default(), None, Patience::default())?;
+    let mut source = sources::start(&args.source, &Want::default(), None, Patience::default())?;
     let limit = args.limit.map(|mib| mib.saturating_mul(1 << 20));
-    let mut recorder = Recorder::create(RecordSpec { path: args.file, limit, events: None, timed: source.info().timed }).map_err(output)?;
+    let spec = RecordSpec { path: args.file, limit, events: None, timed: source.info().timed };
+    let mut recording = Recording::start(spec, Naming::default()).map_err(output)?;
+    let wait = !source.info().live;
     let unfinished = ends::hold("the recording", RECORDING_GRACE);
     log::info!("recording {}", source.info().description);
     let until = args.seconds.map(|seconds| clock::now().saturating_add(Duration::from_secs(seconds)));
@@ -49,18 +58,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
     while left > 0 && until.is_none_or(|until| clock::now() < until) && life.goes_on() {
         match source.pull(&mut frame, WAIT)? {
             Pull::Frame => {
-                recorder.frame(&frame).map_err(output)?;
+                let recorded = source.recorded();
+                let wall = recorded.map_or_else(|| Some(clock::wall_of(frame.captured)), |recorded| recorded.wall);
+                let run = recorded.and_then(|recorded| recorded.run.as_ref()).map(ToString::to_string);
+                recording.take(&frame, wall.unwrap_or(frame.captured), run, None, wait);
                 left -= 1;
+                if recording.failed() {
+                    break;
+                }
             }
             Pull::Waiting => {}
             Pull::End => break,
         }
     }
     let losses = source.losses();
-    let summary = recorder.finish().map_err(output)?;
+    let summary = recording.finish().map_err(output)?;
     drop(unfinished);
     let files: Vec<_> = summary.files.iter().map(|path| path.display().to_string()).collect();
-    let lost = losses.dropped + losses.skipped + losses.corrupt;
+    let lost = losses.dropped + losses.skipped + losses.corrupt + summary.lost;
     log::info!(
         "{} frames in {:.1} MiB: {}; {lost} frames were lost on the way",
         summary.frames,
@@ -70,6 +85,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn output(error: crate::capture::recording::RecordError) -> Failure {
+fn output(error: RecordError) -> Failure {
     Failure::new(Cause::Output, error)
 }

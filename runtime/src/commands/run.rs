@@ -11,7 +11,6 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
-use crate::capture::recording::{Events, RecordSpec, Tape};
 use crate::control::Desk;
 use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
@@ -21,12 +20,15 @@ use crate::network::load::default_for;
 use crate::network::manifest::{Manifest, TaskKind};
 use crate::pace::sensors::Board;
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
+use crate::recording::{Events, Naming, RecordSpec, Recording};
+use crate::report::Record;
 use crate::report::{
     self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PlainLines, PortSpec, SerialLines,
     Sink, Snapshot, Terminal,
 };
 use crate::service::closing;
 use crate::service::config::Key;
+use crate::service::decision::Decision;
 use crate::service::ends::{self, Hold, RECORDING_GRACE};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
@@ -36,6 +38,7 @@ use crate::service::pacing::{Pacing, Sensing};
 use crate::service::pipeline::Pipeline;
 use crate::service::run as service;
 use crate::service::steering::Steering;
+use crate::source::Times;
 
 use super::configured::{Configured, Reread};
 use super::console;
@@ -93,10 +96,10 @@ pub struct Args {
     /// What the board draws, where no sensor tells: idle, a step's energy above that, and the GPU clock for which that holds, for example idle=4W,step=20mJ,at=1020MHz
     #[arg(long, value_name = "MODEL")]
     energy_model: Option<EnergyModel>,
-    /// Record frames and answers to a file ending in .mcap, which `--source` replays to the same decisions
+    /// Record frames and answers to a file ending in .mcap, which `--source` replays to the same decisions; a file that is there is kept, and the new one has the time in its name
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
-    /// Use at most this much disk for the recording: the newest is kept in four parts, NAME-0000.mcap and so on
+    /// Use at most this much disk for the recording: the newest is kept in parts, NAME-TIME-0000.mcap and so on, and those of earlier starts count
     #[arg(long, value_name = "MIB")]
     record_limit: Option<u64>,
     /// Record only around frames with detections: this many seconds before and after
@@ -155,6 +158,17 @@ impl ReportTo {
         }
         Err(format!("'{}' is no UTF-8; only the files of snapshot: and panel:png: may have such names", given.display()))
     }
+
+    /// The file that is written, where it is one.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        match self {
+            ReportTo::Snapshot(file) => Some(file.clone()),
+            ReportTo::Panel(PanelSpec::Png { file, .. }) => Some(file.clone()),
+            ReportTo::Serial(port) | ReportTo::Link(port) => Some(port.path.clone().into()),
+            ReportTo::Mavlink(spec) => Some(spec.port.path.clone().into()),
+            ReportTo::Terminal | ReportTo::Json | ReportTo::Panel(_) => None,
+        }
+    }
 }
 
 impl std::str::FromStr for ReportTo {
@@ -177,15 +191,30 @@ impl std::str::FromStr for ReportTo {
 }
 
 impl Args {
+    /// What is watched, if it was said.
+    pub(super) fn source(&self) -> Option<&OsStr> {
+        self.source.as_deref()
+    }
+
+    /// The recording asked for.
+    pub(super) fn record(&self) -> Option<&Path> {
+        self.record.as_deref()
+    }
+
+    /// Its bound, in MiB.
+    pub(super) fn record_limit(&self) -> Option<u64> {
+        self.record_limit
+    }
+
+    /// The configuration file.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// The network asked for, or the one for the source asked for.
     pub(super) fn model(&self) -> &Path {
         let usual = || Path::new(default_for(self.source.as_deref().is_none_or(source::is_natural)));
         self.model.as_deref().unwrap_or_else(usual)
-    }
-
-    /// The source asked for.
-    pub(super) fn source(&self) -> Option<&OsStr> {
-        self.source.as_deref()
     }
 
     /// The places results go to, as given.
@@ -221,12 +250,20 @@ impl Args {
     }
 
     /// The recording asked for.
-    fn tape(&self, timed: bool) -> Result<Option<Tape>, Failure> {
+    fn recording(&self, timed: bool, classes: &Arc<[String]>) -> Result<Option<Recording>, Failure> {
         let Some(path) = self.record.clone() else { return Ok(None) };
         let around = self.record_around.map(Duration::from_secs);
         let limit = self.record_limit.map(|mib| mib.saturating_mul(1 << 20));
         let spec = RecordSpec { path, limit, events: around.map(|time| Events { before: time, after: time }), timed };
-        Tape::start(spec).map(Some).map_err(|error| Failure::new(Cause::Output, error))
+        let naming = Naming { classes: Arc::clone(classes), outcome: Record::json };
+        Recording::start(spec, naming).map(Some).map_err(|error| Failure::new(Cause::Output, error))
+    }
+
+    /// The budget of a replay: the one asked for, else that of the recorded run.
+    fn replayed_budget(&self, first: Option<&Decision>) -> Option<Budget> {
+        let asked = self.deadline.is_some() || self.power.is_some() || self.temp.is_some() || self.mode.is_some();
+        let recorded = first.and_then(|first| first.plan.as_ref()).map(|plan| plan.budget);
+        if asked { self.budget() } else { recorded.or(self.budget()) }
     }
 
     /// What acts on results, keeps them or shows them to others, and so must never be given a made-up scene that nobody asked for.
@@ -273,16 +310,9 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
     let mut unfinished: Vec<Hold> =
         outlets.iter().map(|outlet| ends::hold(format!("the output '{}'", outlet.name()), outlet.grace())).collect();
-    let mut tape = args.tape(info.timed)?;
-    if let Some(tape) = &mut tape {
-        unfinished.push(ends::hold("the recording", RECORDING_GRACE));
-        source = tape.watch(source);
-        let sink = JsonLines::new(tape.outcomes(), "the recording", Arc::clone(&classes));
-        outlets.push(
-            Outlet::start("recording", Box::new(sink), if info.live { Overflow::DropOldest } else { Overflow::Wait })
-                .map_err(|error| Failure::new(Cause::Internal, error))?
-                .with_grace(RECORDING_GRACE),
-        );
+    let mut recording = args.recording(info.timed, &classes)?;
+    if let Some(recording) = &recording {
+        unfinished.push(ends::hold(format!("the recording {}", recording.path().display()), RECORDING_GRACE));
     }
     if let Some(page) = &args.page {
         let address = page.address().map_err(|error| Failure::new(Cause::Output, error))?;
@@ -290,7 +320,14 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         let page = Page::start(address, args.page_token.as_deref(), heading).map_err(|error| Failure::new(Cause::Output, error))?;
         outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
     }
-    let pacing = match args.budget() {
+    let replayed = source.times() == Times::Replayed;
+    let first = source.recorded().and_then(Decision::of);
+    let pacing = match if replayed { args.replayed_budget(first.as_ref()) } else { args.budget() } {
+        Some(budget) if replayed => {
+            let kept = first.as_ref().is_some_and(|first| first.kept_to(Some(&budget)));
+            log::info!("on the recorded run's clock, {}", if kept { "within its budget" } else { "within another budget than its own" });
+            Some(Pacing::replaying(&mut pipeline, budget, manifest.steps.max, first.as_ref())?)
+        }
         Some(budget) => {
             let sensing = Sensing { root: Path::new("/"), rail: args.power_rail.as_deref(), energy: args.energy_model };
             Some(Pacing::begin(&mut pipeline, budget, manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
@@ -307,13 +344,15 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         reread(&mut configured, &manifest, pipeline, pacing);
         notifier.ready(pipeline.engine(), &watching);
     };
-    let result = service::run(&mut *source, &mut pipeline, &mut steering, &outlets, frames, &mut life, &mut reload);
+    let result =
+        service::run_recorded(&mut *source, &mut pipeline, &mut steering, &outlets, recording.as_mut(), frames, &mut life, &mut reload);
     notifier.stopping(if result.is_ok() { "ending" } else { "failed" });
+    // The recording first: what a sink takes its time for is not to cost it its end.
+    drop(source);
+    let recorded = recording.map(Recording::finish).transpose();
     // A film whose reader is slow is waited for; nobody who asked for the end is, and nothing that is broken.
     let broken = result.as_ref().is_err_and(|failure| failure.cause != Cause::Source);
     let closed = closing::close(outlets, &|| broken || !life.goes_on());
-    drop(source);
-    let taped = tape.map(Tape::finish).transpose();
     drop(unfinished);
     if let (Err(_), Err(failure)) = (&result, &closed) {
         log::error!("{failure}");
@@ -324,8 +363,9 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     if latencies.age.count() > 0 {
         log::info!("{latencies}");
     }
-    if let Some((summary, lost)) = taped.map_err(|error| Failure::new(Cause::Output, error))? {
-        log::info!("{} frames recorded, {lost} lost because the disk was slow", summary.frames);
+    if let Some(summary) = recorded.map_err(|error| Failure::new(Cause::Output, error))? {
+        let files: Vec<_> = summary.files.iter().map(|path| path.display().to_string()).collect();
+        log::info!("{} frames recorded in {}; {} lost because the disk was slow", summary.frames, files.join(", "), summary.lost);
     }
     Ok(())
 }

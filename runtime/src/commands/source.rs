@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::capture::{self, CaptureError, FaultSpec, Kind, Patience, Source, Want};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
+use crate::service::sources;
 use crate::telemetry::CameraState;
 
 /// How long a service rests between two looks for its camera.
@@ -29,7 +30,7 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     fn start(&self, uri: impl AsRef<OsStr>) -> Result<Box<dyn Source>, CaptureError> {
         let want = Want { canvas: self.canvas, ..Want::default() };
-        capture::start(uri, &want, self.fault.cloned(), Patience::default())
+        sources::start(uri.as_ref(), &want, self.fault.cloned(), Patience::default())
     }
 
     fn is_camera(&self) -> bool {

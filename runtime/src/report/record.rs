@@ -2,14 +2,18 @@
 
 use serde::Serialize;
 
+use crate::clock;
 use crate::outcome::Stop;
-use crate::telemetry::{CameraState, LimitReason, Report};
+use crate::telemetry::{CameraState, LimitReason, RecordingState, Report};
 
 /// The JSON form of a [`Report`]; field names carry their units.
 #[derive(Serialize)]
 pub struct Record<'a> {
     sequence: u64,
     captured_s: f64,
+    /// The same moment on the wall clock, as RFC 3339 has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wall: Option<String>,
     age_ms: f64,
     steps: u32,
     limit: u32,
@@ -25,6 +29,8 @@ pub struct Record<'a> {
     skipped: u64,
     corrupt: u64,
     stages_ms: StagesMs,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording: Option<RecordingState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     power_mw: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,6 +70,11 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl<'a> Record<'a> {
+    /// The record of `report` as JSON; `classes` are the model's class names.
+    pub fn json(report: &Report, classes: &[String]) -> String {
+        serde_json::to_string(&Record::new(report, classes)).expect("a record has no failing serializer")
+    }
+
     /// The record of `report`; `classes` are the model's class names.
     pub fn new(report: &'a Report, classes: &'a [String]) -> Record<'a> {
         let ms = |duration: std::time::Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
@@ -80,6 +91,7 @@ impl<'a> Record<'a> {
         Record {
             sequence: report.sequence,
             captured_s: report.captured.as_secs_f64(),
+            wall: report.wall.map(clock::rfc3339),
             age_ms: ms(report.age),
             steps: report.trace.steps,
             limit: report.trace.limit,
@@ -99,6 +111,7 @@ impl<'a> Record<'a> {
                 steps: ms(report.stages.steps),
                 readout: ms(report.stages.readout),
             },
+            recording: report.recording,
             power_mw: report.power_mw,
             temp_c: report.temp_c,
             energy_j: report.energy_j,

@@ -212,6 +212,7 @@ pub(super) mod tests {
         Report {
             sequence,
             captured: Duration::from_millis(40 * sequence),
+            wall: Some(Duration::from_secs(1_795_684_590) + Duration::from_millis(40 * sequence)),
             size: (640, 480),
             age: Duration::from_micros(23_456),
             trace: Trace { steps: 3, limit: 64, stop: Stop::Halted, distances: heapless::Vec::new(), drive_distance: 0.1 },
@@ -228,6 +229,7 @@ pub(super) mod tests {
             power_budget_mw: None,
             temp_c: Some(48.125),
             energy_j: None,
+            recording: None,
             picture: None,
         }
     }

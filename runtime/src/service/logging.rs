@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::clock;
+
 /// How many lines one place in the code may write in one [`PERIOD`].
 const LINES: u32 = 10;
 /// The period of [`LINES`].
@@ -35,7 +37,9 @@ pub fn start(level: LevelFilter) {
             if journal {
                 writeln!(out, "<{}>{}", priority(record.level()), record.args())
             } else {
-                writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+                // Both clocks, as the journal has them of itself: the wall's for people, the other to find the frame by (`captured_s`).
+                let (wall, monotonic) = (clock::rfc3339(clock::wall()), clock::now().as_secs_f64());
+                writeln!(out, "{wall} {monotonic:.3} {}: {}", record.level().as_str().to_lowercase(), record.args())
             }
         })
         .build();

@@ -2,6 +2,7 @@
 
 pub mod closing;
 pub mod config;
+pub mod decision;
 pub mod ends;
 pub mod exit;
 pub mod life;
@@ -10,6 +11,8 @@ pub mod notify;
 pub mod pacing;
 pub mod panics;
 pub mod pipeline;
+pub mod places;
 pub mod run;
 pub mod signals;
+pub mod sources;
 pub mod steering;

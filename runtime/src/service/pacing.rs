@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
+use super::decision::{Decision, Planned, Sensed, ns};
 use super::pipeline::{Cost, Pipeline};
 use crate::clock;
 use crate::network::engine::EngineError;
@@ -37,9 +38,15 @@ pub struct Sensing<'a> {
 pub struct Pacing {
     governor: Governor,
     energy: EnergyMeter,
-    watch: Watch,
-    /// What the sensors said last.
+    /// The sensors; None on replay, where the recording says what they said.
+    watch: Option<Watch>,
+    cost: CostModel,
+    period: Option<Duration>,
+    /// What the sensors said last, and since the last plan.
     last: Reading,
+    heard: Vec<Sensed>,
+    /// When the last plan was made.
+    planned: Duration,
     /// Frames left out since the last answered one, and all of those before.
     skip: u32,
     skipped: u64,
@@ -70,26 +77,90 @@ impl Pacing {
             }
         }
         Ok(Pacing {
-            governor: Governor::new(limits, CostModel { base, per_step, energy: sensing.energy }, budget),
-            energy: EnergyMeter::new(),
-            watch: Watch::start(sensors),
-            last: Reading::default(),
-            skip: 0,
-            skipped: 0,
+            watch: Some(Watch::start(sensors)),
+            ..Pacing::new(limits, CostModel { base, per_step, energy: sensing.energy }, budget)
         })
     }
 
-    /// What the frame captured at `captured` may spend.
-    pub fn plan(&mut self, captured: Duration) -> Plan {
-        let now = clock::now();
-        while let Some((at, reading)) = self.watch.take() {
-            if let Some(power) = reading.power_mw {
-                self.energy.sample(at, power);
-            }
-            self.governor.sense(at, &reading);
-            self.last = reading;
+    /// Keeps the replay of a recorded run within `budget`, on that run's clock and with its costs; where the recording knows none, with
+    /// what frames cost on this machine. `first`: what was decided for its first frame.
+    pub fn replaying(pipeline: &mut Pipeline, budget: Budget, max_steps: u32, first: Option<&Decision>) -> Result<Pacing, EngineError> {
+        // The recorded run warmed up as well: the engine begins as it did then.
+        let Cost { base, per_step } = pipeline.warm_up()?;
+        let (base, per_step) = first.and_then(Decision::cost).unwrap_or((base, per_step));
+        let plan = first.and_then(|first| first.plan.as_ref());
+        let frame_period = plan.and_then(|plan| plan.period_ns).map(Duration::from_nanos);
+        let limits = Limits { min_steps: 1, max_steps, frame_period, checked: true };
+        Ok(Pacing::new(limits, CostModel { base, per_step, energy: plan.and_then(Planned::energy_model) }, budget))
+    }
+
+    fn new(limits: Limits, cost: CostModel, budget: Budget) -> Pacing {
+        Pacing {
+            governor: Governor::new(limits, cost, budget),
+            energy: EnergyMeter::new(),
+            watch: None,
+            cost,
+            period: limits.frame_period,
+            last: Reading::default(),
+            heard: Vec::new(),
+            planned: Duration::ZERO,
+            skip: 0,
+            skipped: 0,
         }
-        self.governor.plan(now, now.saturating_sub(captured))
+    }
+
+    /// What the frame captured at `captured` may spend. `recorded`: what was decided for it, where a recorded run is replayed; under the
+    /// same budget that holds again.
+    pub fn plan(&mut self, captured: Duration, recorded: Option<&Decision>) -> Plan {
+        self.heard.clear();
+        let now = match (&self.watch, recorded) {
+            (Some(_), _) => clock::now(),
+            (None, Some(decision)) => decision.at(),
+            (None, None) => captured,
+        };
+        while let Some((at, reading)) = self.watch.as_ref().and_then(Watch::take) {
+            self.hear(at, reading);
+        }
+        for sensed in recorded.into_iter().flat_map(|decision| &decision.readings) {
+            let (at, reading) = sensed.reading();
+            self.hear(at, reading);
+        }
+        self.planned = now;
+        let plan = self.governor.plan(now, now.saturating_sub(captured));
+        let followed = recorded.filter(|decision| self.follows(decision)).and_then(|decision| decision.plan.as_ref());
+        followed.map_or(plan, Planned::plan)
+    }
+
+    /// Whether the recorded decision holds again: it was made under the budget that is kept to.
+    pub fn follows(&self, recorded: &Decision) -> bool {
+        recorded.kept_to(Some(self.governor.budget()))
+    }
+
+    fn hear(&mut self, at: Duration, reading: Reading) {
+        if let Some(power) = reading.power_mw {
+            self.energy.sample(at, power);
+        }
+        self.governor.sense(at, &reading);
+        self.last = reading;
+        self.heard.push(Sensed::new(at, &reading));
+    }
+
+    /// What a recording keeps of the last plan: when it was made, what it granted and what it was made from.
+    pub fn kept(&mut self, plan: &Plan, decision: &mut Decision) {
+        let CostModel { base, per_step, energy } = self.cost;
+        decision.at_ns = ns(self.planned);
+        decision.readings = std::mem::take(&mut self.heard);
+        decision.plan = Some(Planned {
+            limit: plan.limit,
+            skip: plan.skip,
+            starved: plan.starved,
+            reason: plan.reason,
+            budget: *self.governor.budget(),
+            base_ns: ns(base),
+            per_step_ns: ns(per_step),
+            period_ns: self.period.map(ns),
+            energy: energy.map(|model| (model.idle_mw, model.step_mj, model.at_clock_hz)),
+        });
     }
 
     /// A frame was left out as planned.
@@ -118,14 +189,17 @@ impl Pacing {
         report.power_budget_mw = self.governor.budget().power.map(|power| power.mw);
         report.temp_c = self.last.temp_c;
         report.energy_j = self.energy.frame(now).map(|joules| joules as f32);
-        report.skip = std::mem::take(&mut self.skip);
-        self.skipped += u64::from(report.skip);
-        report.skipped += self.skipped;
+        let skip = std::mem::take(&mut self.skip);
+        if self.watch.is_some() {
+            report.skip = skip;
+            self.skipped += u64::from(skip);
+            report.skipped += self.skipped;
+        }
     }
 
     /// What ended the thread that watches the sensors, if anything did: watts and degrees would be kept to no more.
     pub fn fault(&self) -> Option<Fault> {
-        self.watch.thread.as_ref().and_then(Guard::fault)
+        self.watch.as_ref()?.thread.as_ref().and_then(Guard::fault)
     }
 
     /// Keeps to another budget from the next frame on.

@@ -11,6 +11,7 @@ use crate::network::engine::{Engine, EngineError, Order};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
 use crate::outcome::Trace;
+use crate::recording::Shapes;
 use crate::task::{Candidate, Mask, Scene, Task};
 use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Stages};
 
@@ -125,6 +126,14 @@ impl Pipeline {
     /// The part of the last frame's picture that the network saw.
     pub fn view(&self) -> Region {
         self.view
+    }
+
+    /// What each pixel of the last answer shows; None where boxes are seen.
+    pub fn shapes(&self) -> Option<Shapes> {
+        let mask = self.task.mask();
+        let Mask { width, height, .. } = *mask;
+        let there = width > 0 && height > 0 && mask.classes.len() == width * height;
+        there.then(|| Shapes { width, height, classes: mask.classes.clone(), view: self.view })
     }
 
     /// The mask of the last frame answered; empty where boxes are seen.
@@ -279,6 +288,7 @@ impl Answer<'_> {
         Report {
             sequence: frame.sequence,
             captured: frame.captured,
+            wall: Some(clock::wall_of(frame.captured)),
             size: (frame.width, frame.height),
             age: self.age,
             trace: self.trace.clone(),
@@ -295,6 +305,7 @@ impl Answer<'_> {
             power_budget_mw: None,
             temp_c: None,
             energy_j: None,
+            recording: None,
             picture: None,
         }
     }

@@ -3,17 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use super::decision::{self, Decision, Fate, Spent};
 use super::exit::{Cause, Failure};
 use super::life::Life;
 use super::pacing::Pacing;
 use super::pipeline::{Pipeline, PipelineError};
 use super::steering::Steering;
 use crate::capture::fit::FitError;
-use crate::capture::{Pull, Source};
+use crate::clock;
 use crate::frame::Frame;
 use crate::latencies::Latencies;
 use crate::outcome::MAX_STEPS;
+use crate::recording::{Recording, Shapes};
 use crate::report::{Outlet, SinkError};
+use crate::source::{Pull, Source, Times};
+use crate::telemetry::{RecordingState, Report};
 use crate::threads::{self, Fault};
 
 /// How long one pull may wait before the loop looks at the stop flag again.
@@ -36,7 +40,22 @@ pub fn run(
     life: &mut Life,
     reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
 ) -> Result<Latencies, Failure> {
-    let answered = || answer(source, pipeline, steering, outlets, frames, life, reload);
+    run_recorded(source, pipeline, steering, outlets, None, frames, life, reload)
+}
+
+/// As [`run`]; `recording` takes every frame, what was decided for it and what was answered.
+#[allow(clippy::too_many_arguments)]
+pub fn run_recorded(
+    source: &mut dyn Source,
+    pipeline: &mut Pipeline,
+    steering: &mut Steering,
+    outlets: &[Outlet],
+    recording: Option<&mut Recording>,
+    frames: Option<u64>,
+    life: &mut Life,
+    reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
+) -> Result<Latencies, Failure> {
+    let answered = || answer(source, pipeline, steering, outlets, recording, frames, life, reload);
     // This thread is watched like any other: a panic of an engine is the caller's to finish its outputs after.
     catch_unwind(AssertUnwindSafe(answered)).unwrap_or_else(|payload| {
         let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
@@ -44,11 +63,13 @@ pub fn run(
     })
 }
 
+#[allow(clippy::too_many_arguments)]
 fn answer(
     source: &mut dyn Source,
     pipeline: &mut Pipeline,
     steering: &mut Steering,
     outlets: &[Outlet],
+    recording: Option<&mut Recording>,
     frames: Option<u64>,
     life: &mut Life,
     reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
@@ -56,9 +77,12 @@ fn answer(
     let mut frame = Frame::default();
     let mut latencies = Latencies::default();
     let mut broken = Broken::default();
-    let mut drawn = Duration::ZERO;
     let mut over = false;
-    let live = source.info().live;
+    let mut drawn = Duration::ZERO;
+    let (live, times) = (source.info().live, source.times());
+    // What a recorded run left out to keep its budget was left out because the next frame came anyway.
+    let leaves_out = live || times == Times::Replayed && source.info().timed;
+    let mut tape = Tape { recording, wait: !live };
     let draws = outlets.iter().any(Outlet::draws);
     steering.attend(pipeline, source.state());
     while frames.is_none_or(|frames| latencies.age.count() < frames) && life.goes_on() {
@@ -68,7 +92,7 @@ fn answer(
         if let Some(fault) = steering.pacing().and_then(|pacing| pacing.fault()) {
             return Err(fault.into());
         }
-        if !is_heard(outlets)? {
+        if !is_heard(outlets, tape.recording.is_some())? {
             return Ok(latencies);
         }
         if steering.paused() && !live {
@@ -80,10 +104,6 @@ fn answer(
         let pulled = source.pull(&mut frame, WAIT)?;
         steering.attend(pipeline, source.state());
         match pulled {
-            Pull::Frame if steering.paused() => {
-                life.paused();
-                continue;
-            }
             Pull::Frame => {}
             Pull::Waiting => {
                 life.waited(source.state());
@@ -94,38 +114,66 @@ fn answer(
                 break;
             }
         }
-        let engine = pipeline.engine();
-        let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured));
-        if live
-            && plan.is_some_and(|plan| plan.skip)
-            && let Some(pacing) = steering.pacing()
-        {
-            pacing.left_out();
-            life.waited(source.state());
+        let recorded = source.recorded().and_then(Decision::of);
+        let wall = source.recorded().map_or_else(|| Some(clock::wall_of(frame.captured)), |recorded| recorded.wall);
+        let mut decision = decision::begun(&frame, if live { Some(clock::now()) } else { recorded.as_ref().map(Decision::at) });
+        if steering.paused() || recorded.as_ref().is_some_and(|recorded| recorded.fate == Fate::Paused) {
+            life.paused();
+            tape.take(&frame, wall, Decision { fate: Fate::Paused, ..decision }, None);
             continue;
+        }
+        let engine = pipeline.engine();
+        let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured, recorded.as_ref()));
+        if let (Some(pacing), Some(plan)) = (steering.pacing(), &plan) {
+            pacing.kept(plan, &mut decision);
+            if leaves_out && plan.skip {
+                pacing.left_out();
+                life.waited(source.state());
+                tape.take(&frame, wall, Decision { fate: Fate::LeftOut, ..decision }, None);
+                continue;
+            }
         }
         if live {
             pipeline.pin(&mut frame);
         }
-        let (limit, deadline) = plan.map_or((MAX_STEPS as u32, None), |plan| (plan.limit, plan.deadline));
+        let follows = recorded.as_ref().is_some_and(|recorded| match steering.pacing() {
+            Some(pacing) => pacing.follows(recorded),
+            None => recorded.kept_to(None),
+        });
+        let granted = plan.map_or(MAX_STEPS as u32, |plan| plan.limit);
+        // The recorded clock does not run while the engine steps: how far the deadline let it go is known before.
+        let checked = recorded.as_ref().and_then(|recorded| recorded.checked(plan.as_ref(), follows));
+        let deadline = if times == Times::Replayed { None } else { plan.and_then(|plan| plan.deadline) };
+        let limit = checked.map_or(granted, |checked| granted.min(checked));
         let mut report = match pipeline.answer(&frame, limit, deadline) {
             Ok(answer) => answer.report(&frame, engine),
             // A broken picture costs that picture and no other.
             Err(PipelineError::Fit(error)) => {
-                log::debug!("{error}");
-                broken.note(error);
+                broken.note(&frame, live, error);
+                tape.take(&frame, wall, Decision { fate: Fate::Unreadable, ..decision }, None);
                 continue;
             }
-            Err(PipelineError::Engine(error)) => return Err(error.into()),
+            Err(PipelineError::Engine(error)) => {
+                tape.take(&frame, wall, Decision { fate: Fate::Unreadable, ..decision }, None);
+                return Err(error.into());
+            }
         };
         let losses = source.losses();
+        report.wall = wall;
         report.camera = source.state();
         report.dropped = losses.dropped;
         report.skipped = losses.skipped;
         report.corrupt = losses.corrupt + broken.count;
+        match &recorded {
+            Some(recorded) => recorded.settle(&mut report, checked, granted, follows),
+            // A recording that knows no more than pictures: ages are this machine's.
+            None if times == Times::Replayed => report.age = report.stages.total(),
+            None => {}
+        }
         if let (Some(pacing), Some(plan)) = (steering.pacing(), &plan) {
             pacing.answered(plan, &mut report);
         }
+        report.recording = tape.state();
         let now = report.captured + report.age;
         if draws && (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) {
             drawn = now;
@@ -133,6 +181,8 @@ fn answer(
         }
         latencies.record(&report);
         life.answered(&report);
+        decision.spent = Some(Spent::new(&report));
+        tape.answered(&frame, wall, decision, &report, pipeline);
         for outlet in outlets {
             ended(outlet, outlet.offer(&report, &|| life.goes_on()))?;
         }
@@ -146,9 +196,9 @@ fn answer(
 }
 
 /// Whether anybody takes results; a sink that failed is an error.
-fn is_heard(outlets: &[Outlet]) -> Result<bool, Failure> {
+fn is_heard(outlets: &[Outlet], recording: bool) -> Result<bool, Failure> {
     outlets.iter().try_for_each(|outlet| ended(outlet, outlet.check()))?;
-    Ok(outlets.is_empty() || outlets.iter().any(|outlet| !outlet.is_over()))
+    Ok(recording || outlets.is_empty() || outlets.iter().any(|outlet| !outlet.is_over()))
 }
 
 /// What a sink's end means: a reader that left is missed by nobody else.
@@ -160,6 +210,34 @@ fn ended(outlet: &Outlet, result: Result<(), SinkError>) -> Result<(), Failure> 
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The recording's place in the loop.
+struct Tape<'a> {
+    recording: Option<&'a mut Recording>,
+    /// Whether the frames wait for the disk.
+    wait: bool,
+}
+
+impl Tape<'_> {
+    fn take(&mut self, frame: &Frame, wall: Option<Duration>, decision: Decision, answer: Option<(&Report, Option<Shapes>)>) {
+        let Some(recording) = &mut self.recording else { return };
+        if !recording.failed() {
+            recording.take(frame, wall.unwrap_or(frame.captured), Some(decision.json()), answer, self.wait);
+        }
+    }
+
+    fn answered(&mut self, frame: &Frame, wall: Option<Duration>, decision: Decision, report: &Report, pipeline: &Pipeline) {
+        if self.recording.is_some() {
+            let shapes = pipeline.shapes();
+            self.take(frame, wall, decision, Some((report, shapes)));
+        }
+    }
+
+    fn state(&self) -> Option<RecordingState> {
+        let recording = self.recording.as_ref()?;
+        Some(if recording.failed() { RecordingState::Failed } else { RecordingState::On })
     }
 }
 
@@ -183,8 +261,14 @@ struct Broken {
 }
 
 impl Broken {
-    fn note(&mut self, error: FitError) {
+    /// A camera's first one is told at once; a film's are named at its end.
+    fn note(&mut self, frame: &Frame, live: bool, error: FitError) {
         self.count += 1;
+        if live && self.count == 1 {
+            log::warn!("frame {}: {error}; passed over, and counted as corrupt", frame.sequence);
+        } else {
+            log::debug!("frame {}: {error}", frame.sequence);
+        }
         if self.first.len() < NAMED {
             self.first.push(error.to_string());
         }

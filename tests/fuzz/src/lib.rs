@@ -15,8 +15,12 @@ pub mod frame;
 pub mod network;
 #[path = "../../../runtime/src/outcome.rs"]
 pub mod outcome;
+#[path = "../../../runtime/src/recording/mod.rs"]
+pub mod recording;
 #[path = "../../../runtime/src/sampling.rs"]
 pub mod sampling;
+#[path = "../../../runtime/src/source.rs"]
+pub mod source;
 #[path = "../../../runtime/src/telemetry.rs"]
 pub mod telemetry;
 #[path = "../../../runtime/src/threads.rs"]

@@ -3,17 +3,18 @@
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use recslowfast_fuzz::capture::file::{avi, images, y4m};
 use recslowfast_fuzz::capture::fit::{Fitter, InputSpec, Mode};
-use recslowfast_fuzz::capture::recording::{Frames, RecordSpec, Recorder};
 use recslowfast_fuzz::capture::{self, FaultSpec, Want, jpeg};
 use recslowfast_fuzz::config::{File, KEYS};
 use recslowfast_fuzz::door::{Door, HEAD, Knock};
 use recslowfast_fuzz::frame::{Frame, PixelFormat};
 use recslowfast_fuzz::network::Network;
+use recslowfast_fuzz::recording::{Frames, Naming, RecordSpec, Recorder, Taken};
 
 /// One reader.
 pub struct Target {
@@ -32,7 +33,7 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "jpeg", memory: 512 << 20, seeds: jpegs, run: run_jpeg },
     Target { name: "avi", memory: 4 << 20, seeds: avis, run: run_avi },
     Target { name: "y4m", memory: 4 << 20, seeds: y4ms, run: run_y4m },
-    Target { name: "mcap", memory: 16 << 20, seeds: mcaps, run: run_mcap },
+    Target { name: "mcap", memory: 256 << 20, seeds: mcaps, run: run_mcap },
     Target { name: "replay", memory: 512 << 20, seeds: mcaps, run: run_replay },
     Target { name: "images", memory: 1 << 30, seeds: pictures, run: run_images },
     Target { name: "fit", memory: 4 << 20, seeds: frames, run: run_fit },
@@ -113,31 +114,73 @@ fn run_y4m(data: &[u8]) {
 
 fn mcaps() -> Vec<Vec<u8>> {
     let path = std::env::temp_dir().join(format!("recslowfast-fuzz-{}.mcap", std::process::id()));
-    let mut recorder = Recorder::create(RecordSpec { path: path.clone(), limit: None, events: None, timed: true })
-        .expect("a temporary file can be written");
+    let spec = RecordSpec { path: path.clone(), limit: None, events: None, timed: true };
+    let mut recorder = Recorder::create(spec, Naming::default()).expect("a temporary file can be written");
     for (number, format) in [PixelFormat::Grey, PixelFormat::Mjpeg, PixelFormat::Yuyv].into_iter().enumerate() {
         let data = if format == PixelFormat::Mjpeg { picture(ImageFormat::Jpeg, true) } else { vec![number as u8; 64] };
         let stride = format.row_bytes(8);
         let frame = Frame { format, width: 8, height: 4, stride, data: data.into(), sequence: number as u64, ..Frame::default() };
-        recorder.frame(&frame).and_then(|()| recorder.outcome(frame.captured, "{}")).expect("a temporary file can be written");
+        recorder.take(Taken::plain(frame, Duration::from_secs(1_795_684_590))).expect("a temporary file can be written");
     }
     recorder.finish().expect("a temporary file can be written");
     let bytes = std::fs::read(&path).expect("it was just written");
     let _ = std::fs::remove_file(&path);
-    vec![bytes]
+    let schema = |name: &str, kind: &str| vec![(name.to_owned(), kind.to_owned())];
+    let number = |n: u32| n.to_le_bytes();
+    let cdr = [&[0, 1, 0, 0][..], &number(1), &number(2), &number(1), &[0; 4], &number(4), b"png\0", &number(8), &[0x89; 8]].concat();
+    let json = br#"{"format":"jpeg","data":"/9j/2Q==","timestamp":{"sec":1,"nsec":2}}"#;
+    let mut seeds = vec![bytes];
+    for (schema, encoding, message) in [
+        (schema("sensor_msgs/msg/CompressedImage", "ros2msg"), "cdr", &cdr[..]),
+        (schema("sensor_msgs/Image", "ros1msg"), "ros1", &cdr[..]),
+        (schema("foxglove.CompressedImage", "jsonschema"), "json", &json[..]),
+    ] {
+        seeds.push(foreign(&schema[0], encoding, message));
+    }
+    seeds
+}
+
+/// A recording that another program wrote, without chunks, so that the fuzzer gets at what is in them.
+fn foreign((name, kind): &(String, String), encoding: &str, message: &[u8]) -> Vec<u8> {
+    let mut out = Cursor::new(Vec::new());
+    let mut write = || -> mcap::McapResult<()> {
+        let mut writer = mcap::WriteOptions::new().use_chunks(false).compression(None).create(&mut out)?;
+        let schema = writer.add_schema(name, kind, b"")?;
+        let channel_id = writer.add_channel(schema, "/cam", encoding, &Default::default())?;
+        for sequence in 0..2 {
+            let header = mcap::records::MessageHeader { channel_id, sequence, log_time: 1, publish_time: 1 };
+            writer.write_to_known_channel(&header, message)?;
+        }
+        writer.finish().map(drop)
+    };
+    write().expect("memory can be written");
+    out.into_inner()
+}
+
+/// As the service has it.
+fn decode(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return images::decode(Cursor::new(bytes), frame);
+    }
+    (frame.format, frame.stride) = (PixelFormat::Mjpeg, 0);
+    (frame.width, frame.height) = jpeg::size(bytes).unwrap_or_default();
+    frame.data.clear();
+    frame.data.extend_from_slice(bytes);
+    Ok(())
 }
 
 fn run_mcap(data: &[u8]) {
-    let mut frames = Frames::new(data, data.len() as u64);
+    let mut frames = Frames::new(data, data.len() as u64, None, decode);
     let mut frame = Frame::default();
-    while let Ok(true) = frames.next(&mut frame) {
-        assert!(frame.data.len() <= data.len() && frames.frames() <= data.len() as u64, "more frames than bytes");
+    // A chunk may hold more frames than its bytes, a compressed picture more pixels; neither without bound.
+    while frames.frames() < 10_000 && matches!(frames.next(&mut frame), Ok(true)) {
+        assert!(frame.data.len() as u64 <= 256 << 20, "{} bytes in a frame", frame.data.len());
     }
 }
 
 /// From the bytes of a recording to the tensor, as a replay goes.
 fn run_replay(data: &[u8]) {
-    let mut frames = Frames::new(data, data.len() as u64);
+    let mut frames = Frames::new(data, data.len() as u64, None, decode);
     let mut frame = Frame::default();
     let mut tensor = vec![0.5; 12];
     let mut fitter = Fitter::new(InputSpec::luma(4, 3), Mode::Crop);

@@ -39,10 +39,7 @@ fn open_input(uri: &str, mut input: Input) -> Result<Box<dyn Source>, CaptureErr
         [] => Err(fail("the file is empty")),
         start if start.starts_with(b"YUV4MPEG2") => y4m::open(uri, input),
         start if start.starts_with(b"RIFF") && start.ends_with(b"AVI ") => avi::open(uri, input),
-        start if start.starts_with(b"\x89MCAP0\r\n") => match input.path() {
-            Some(path) => Ok(Box::new(super::recording::Replay::open(uri, path)?)),
-            None => Err(fail("an MCAP recording is not read through a pipe; name its file")),
-        },
+        start if start.starts_with(b"\x89MCAP0\r\n") => Err(fail("an MCAP recording is not read through a pipe; name its file")),
         start if start.starts_with(&[0xff, 0xd8]) && mjpeg::is_film(&mut input) => mjpeg::open(uri, input),
         start if images::is_image(start) => Images::single(uri, input),
         _ => Ok(Box::new(ffmpeg::Ffmpeg::open(uri, input, None)?)),

@@ -4,7 +4,7 @@ use std::fmt::{Display, Write};
 use std::time::Instant;
 
 use super::figures::{AGES, Figures, LIMITS, STOPS};
-use crate::telemetry::CameraState;
+use crate::telemetry::{CameraState, RecordingState};
 
 const CAMERA: [(CameraState, &str); 5] = [
     (CameraState::Searching, "searching"),
@@ -92,6 +92,10 @@ pub fn text(figures: &Figures, now: Instant) -> String {
     if let Some(report) = last {
         text.one("step_limit", "gauge", "Steps the last frame was allowed.", report.trace.limit);
         text.one("detections", "gauge", "Detections in the last frame.", report.detections.len());
+        if let Some(recording) = report.recording {
+            let failed = u8::from(recording == RecordingState::Failed);
+            text.one("recording_failed", "gauge", "1 once the recording of this run cannot go on.", failed);
+        }
         text.one("frames_dropped_total", "counter", "Frames the camera's driver dropped.", report.dropped);
         text.one("frames_skipped_total", "counter", "Frames skipped because a newer one was there.", report.skipped);
         text.one("frames_corrupt_total", "counter", "Frames that arrived broken.", report.corrupt);

@@ -45,7 +45,7 @@ function show(head) {
   const budget = head.power_budget_mw ? ` of ${(head.power_budget_mw / 1000).toFixed(1)} W` : "";
   text("power", last.power_mw == null ? "no sensor" : `${(last.power_mw / 1000).toFixed(2)} W${budget}`);
   text("heat", last.temp_c == null ? "no sensor" : `${last.temp_c.toFixed(1)} °C`);
-  text("camera", `${head.camera}; dropped ${last.dropped}, skipped ${last.skipped}, corrupt ${last.corrupt}`);
+  text("camera", `${head.camera}; dropped ${last.dropped}, skipped ${last.skipped}, corrupt ${last.corrupt}${last.recording === "failed" ? "; the RECORDING HAS FAILED" : ""}`);
   text("engine", last.engine);
   text("seen", last.detections.map(seen => `${seen.class}${seen.track ? ` #${seen.track}` : ""} ${(100 * seen.score).toFixed(0)} %, ${seen.area.toFixed(0)} px`).join(" · ") || "nothing seen");
 }

@@ -1,0 +1,289 @@
+//! Recording beside the work: frames and answers are copied once and written by a thread of their own.
+//!
+//! The thread ends the file when it is told to, when whoever holds the [`Recording`] lets go of it (a panic that unwinds among others),
+//! and when [`finish_all`] asks for it because the process is about to end without unwinding.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::outline::Shapes;
+use super::recorder::{Recorder, Taken};
+use super::spec::{Naming, RecordError, RecordSpec, RecordSummary};
+use crate::frame::Frame;
+use crate::telemetry::Report;
+
+/// Frames that may wait for the disk.
+const WAITING: usize = 16;
+
+/// A running recording.
+pub struct Recording {
+    to: SyncSender<Item>,
+    spare: Receiver<Frame>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+enum Item {
+    /// A frame, and whether the queue was filling up when it came.
+    Taken(Box<Taken>, bool),
+    End,
+}
+
+struct Shared {
+    path: PathBuf,
+    lost: AtomicU64,
+    /// Frames in the queue.
+    waiting: AtomicUsize,
+    failed: AtomicBool,
+    /// Nothing more is taken; what waits is written and the file ended.
+    ending: AtomicBool,
+    result: Mutex<Option<Result<RecordSummary, RecordError>>>,
+    ended: Condvar,
+}
+
+/// Every recording that runs in this process, for an end that unwinds nothing.
+static RUNNING: Mutex<Vec<(Weak<Shared>, SyncSender<Item>)>> = Mutex::new(Vec::new());
+
+/// Ends every recording of this process and waits until they are whole, at most `within`. Says which are not: they miss their index and
+/// what waited in memory, at most a second of frames. For whoever ends the process by `exit`; otherwise a recording ends by itself.
+pub fn finish_all(within: Duration) -> Vec<PathBuf> {
+    let running = std::mem::take(&mut *locked(&RUNNING));
+    finish(running, within)
+}
+
+fn finish(running: Vec<(Weak<Shared>, SyncSender<Item>)>, within: Duration) -> Vec<PathBuf> {
+    let until = Instant::now() + within;
+    let running: Vec<_> = running.into_iter().filter_map(|(shared, to)| Some((shared.upgrade()?, to))).collect();
+    for (shared, to) in &running {
+        shared.ending.store(true, Ordering::Relaxed);
+        // A full queue needs no waking.
+        let _ = to.try_send(Item::End);
+    }
+    let mut unfinished = Vec::new();
+    for (shared, _) in running {
+        let left = until.saturating_duration_since(Instant::now());
+        let waited = shared.ended.wait_timeout_while(locked(&shared.result), left, |result| result.is_none());
+        if waited.unwrap_or_else(|poisoned| poisoned.into_inner()).0.is_none() {
+            unfinished.push(shared.path.clone());
+        }
+    }
+    unfinished
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Recording {
+    /// Makes the file and starts the writing thread.
+    pub fn start(spec: RecordSpec, naming: Naming) -> Result<Recording, RecordError> {
+        let wanted = spec.path.clone();
+        let recorder = Recorder::create(spec, naming)?;
+        let path = recorder.path().unwrap_or_else(|| wanted.clone());
+        let (to, items) = sync_channel(WAITING);
+        let (back, spare) = channel();
+        let shared = Arc::new(Shared {
+            path: path.clone(),
+            lost: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            failed: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            result: Mutex::new(None),
+            ended: Condvar::new(),
+        });
+        let theirs = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("recording".into())
+            .spawn(move || {
+                let end = End(theirs);
+                let result = write(recorder, &items, &back, &end.0);
+                *locked(&end.0.result) = Some(result);
+            })
+            .map_err(|error| RecordError::Write { path: path.display().to_string(), reason: format!("no thread: {error}") })?;
+        let mut running = locked(&RUNNING);
+        running.retain(|(shared, _)| shared.strong_count() > 0);
+        running.push((Arc::downgrade(&shared), to.clone()));
+        drop(running);
+        if path != wanted {
+            log::info!("recording to {}", path.display());
+        }
+        Ok(Recording { to, spare, shared, thread: Some(thread) })
+    }
+
+    /// The file it began with.
+    pub fn path(&self) -> &std::path::Path {
+        &self.shared.path
+    }
+
+    /// Whether it cannot go on; why has been logged.
+    pub fn failed(&self) -> bool {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+
+    /// Takes a frame, what was decided for it, and its answer, if there is one. With `wait` every frame gets into the file; without it
+    /// nobody waits for the disk, and what that is too slow for is lost to the recording and counted.
+    pub fn take(&mut self, frame: &Frame, wall: Duration, run: Option<String>, answer: Option<(&Report, Option<Shapes>)>, wait: bool) {
+        if self.failed() {
+            return;
+        }
+        let mut data = self.spare.try_recv().unwrap_or_default().data;
+        data.clear();
+        data.extend_from_slice(&frame.data);
+        let (report, shapes) = answer.map_or((None, None), |(report, shapes)| (Some(Report { picture: None, ..report.clone() }), shapes));
+        let hurried = self.shared.waiting.load(Ordering::Relaxed) > WAITING / 2 && !wait;
+        let item = Item::Taken(Box::new(Taken { frame: Frame { data, ..*frame }, wall, run, report, shapes }), hurried);
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        // A recording that failed has said so; the frames go on.
+        let sent = if wait {
+            self.to.send(item).map_err(|_| false)
+        } else {
+            self.to.try_send(item).map_err(|e| matches!(e, TrySendError::Full(_)))
+        };
+        if let Err(full) = sent {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.shared.lost.fetch_add(u64::from(full), Ordering::Relaxed);
+        }
+    }
+
+    /// Completes the file.
+    pub fn finish(mut self) -> Result<RecordSummary, RecordError> {
+        self.end();
+        let lost = self.shared.lost.load(Ordering::Relaxed);
+        let result = locked(&self.shared.result).take();
+        let panicked = || Err(RecordError::Write { path: self.shared.path.display().to_string(), reason: "its thread panicked".into() });
+        result.unwrap_or_else(panicked).map(|summary| RecordSummary { lost, ..summary })
+    }
+
+    fn end(&mut self) {
+        // The thread has ended already if the disk failed.
+        let _ = self.to.send(Item::End);
+        if let Some(thread) = self.thread.take() {
+            // A panic in it has been told by the panic hook.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Tells that the writing thread has ended, however it did.
+struct End(Arc<Shared>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let mut result = locked(&self.0.result);
+        if !matches!(*result, Some(Ok(_))) {
+            self.0.failed.store(true, Ordering::Relaxed);
+        }
+        if std::thread::panicking() {
+            let reason = "its thread panicked; what was written before is whole".to_owned();
+            *result = Some(Err(RecordError::Write { path: self.0.path.display().to_string(), reason }));
+        }
+        drop(result);
+        self.0.ended.notify_all();
+    }
+}
+
+fn write(mut recorder: Recorder, items: &Receiver<Item>, back: &Sender<Frame>, shared: &Shared) -> Result<RecordSummary, RecordError> {
+    let failed = |error: RecordError| {
+        shared.failed.store(true, Ordering::Relaxed);
+        log::error!("{error}; watching goes on without a recording");
+        error
+    };
+    loop {
+        let item = if shared.ending.load(Ordering::Relaxed) {
+            items.try_recv().unwrap_or(Item::End)
+        } else {
+            match recorder.due() {
+                None => items.recv().unwrap_or(Item::End),
+                Some(due) => match items.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                    Ok(item) => item,
+                    Err(RecvTimeoutError::Disconnected) => Item::End,
+                    Err(RecvTimeoutError::Timeout) => {
+                        recorder.flush().map_err(failed)?;
+                        continue;
+                    }
+                },
+            }
+        };
+        match item {
+            Item::Taken(taken, hurried) => {
+                shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                recorder.hurry(hurried);
+                if let Some(frame) = recorder.take(*taken).map_err(failed)? {
+                    let _ = back.send(frame);
+                }
+            }
+            Item::End => break,
+        }
+    }
+    recorder.finish().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(number: u64) -> Frame {
+        Frame { width: 4, height: 2, stride: 4, data: vec![number as u8; 8].into(), sequence: number, ..Frame::default() }
+    }
+
+    fn recording(folder: &std::path::Path) -> Recording {
+        let spec = RecordSpec { path: folder.join("r.mcap"), limit: None, events: None, timed: true };
+        Recording::start(spec, Naming::default()).unwrap()
+    }
+
+    fn frames(path: &std::path::Path) -> Result<u64, String> {
+        let bytes = std::fs::read(path).unwrap();
+        let mut frames = super::super::Frames::new(&bytes[..], bytes.len() as u64, None, |_, _| Err("none".into()));
+        let mut frame = Frame::default();
+        while frames.next(&mut frame)? {}
+        Ok(frames.frames())
+    }
+
+    #[test]
+    fn a_recording_that_nobody_finishes_is_whole_when_it_is_let_go_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = recording(folder.path());
+        (0..50).for_each(|number| recording.take(&frame(number), Duration::ZERO, None, None, true));
+        let path = recording.path().to_owned();
+        drop(recording);
+        assert_eq!(frames(&path), Ok(50));
+    }
+
+    #[test]
+    fn what_was_taken_gets_into_the_file_while_nothing_else_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = recording(folder.path());
+        (0..3).for_each(|number| recording.take(&frame(number), Duration::ZERO, None, None, true));
+        // As kill -9 would leave it: a whole file.
+        let until = Instant::now() + Duration::from_secs(30);
+        while frames(recording.path()) != Ok(3) {
+            assert!(Instant::now() < until, "{:?}", frames(recording.path()));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        recording.take(&frame(3), Duration::ZERO, None, None, true);
+        assert_eq!(recording.finish().unwrap().frames, 4);
+    }
+
+    #[test]
+    fn recordings_are_finished_for_a_process_that_is_about_to_exit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = recording(folder.path());
+        (0..16).for_each(|number| recording.take(&frame(number), Duration::ZERO, None, None, true));
+        let path = recording.path().to_owned();
+        let running = vec![(Arc::downgrade(&recording.shared), recording.to.clone())];
+        assert_eq!(super::finish(running, Duration::from_secs(30)), Vec::<PathBuf>::new());
+        assert_eq!(frames(&path), Ok(16));
+        recording.take(&frame(16), Duration::ZERO, None, None, true);
+        assert_eq!(recording.finish().unwrap().frames, 16, "what comes after the end is no fault");
+    }
+}
