@@ -185,7 +185,7 @@ fn no_answer_at_all_is_a_failure_with_a_reason() {
     std::fs::write(&path, broken).unwrap();
     let refused = run(path.to_str().unwrap(), &[]);
     assert_eq!(refused.status.code(), Some(4), "{}", said(&refused));
-    assert!(said(&refused).contains("none of 4 pictures could be read"), "{}", said(&refused));
+    assert!(said(&refused).contains("no frame was answered: all 4 are damaged"), "{}", said(&refused));
 }
 
 /// Cases 15, 16 and 28, where they are.

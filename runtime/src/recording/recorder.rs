@@ -100,7 +100,10 @@ impl Recorder {
             self.until = Some(now.saturating_add(events.after));
             while let Some(held) = self.ring.pop_front() {
                 self.held_bytes -= held.frame.data.len();
-                self.write(&held)?;
+                // What was held when the last frame came may be too old for this one.
+                if held.frame.captured.saturating_add(events.before) >= now {
+                    self.write(&held)?;
+                }
             }
         }
         if self.until.is_some_and(|until| now <= until) {

@@ -313,7 +313,10 @@ mod tests {
     #[test]
     fn whoever_is_asked_to_end_does_not_wait_for_a_stuck_sink() {
         let (free, stuck) = channel::<()>();
-        let (outlet, hears) = outlet(Overflow::Wait, move |_| Ok(stuck.recv().unwrap_or_default()));
+        let (outlet, hears) = outlet(Overflow::Wait, move |_| {
+            stuck.recv().unwrap_or_default();
+            Ok(())
+        });
         for sequence in 0..=CAPACITY as u64 + 1 {
             outlet.offer(&Report::for_tests(sequence), &|| false).unwrap();
         }

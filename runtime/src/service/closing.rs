@@ -87,8 +87,15 @@ mod tests {
         let (free, stuck) = channel::<()>();
         let (shown, seen) = channel();
         let outlets = vec![
-            outlet("stuck", move || Ok(stuck.recv().unwrap_or_default())).with_grace(Duration::from_millis(30)),
-            outlet("well", move || Ok(shown.send(()).unwrap())),
+            outlet("stuck", move || {
+                stuck.recv().unwrap_or_default();
+                Ok(())
+            })
+            .with_grace(Duration::from_millis(30)),
+            outlet("well", move || {
+                shown.send(()).unwrap();
+                Ok(())
+            }),
         ];
         let failure = close(outlets, &|| true).unwrap_err();
         assert_eq!(failure.cause, Cause::Output);
@@ -99,7 +106,11 @@ mod tests {
 
     #[test]
     fn without_a_hurry_a_slow_output_is_waited_for() {
-        let slow = outlet("slow", || Ok(std::thread::sleep(Duration::from_millis(120)))).with_grace(Duration::from_millis(1));
+        let slow = outlet("slow", || {
+            std::thread::sleep(Duration::from_millis(120));
+            Ok(())
+        })
+        .with_grace(Duration::from_millis(1));
         close(vec![slow], &|| false).unwrap();
     }
 

@@ -77,7 +77,7 @@ fn answer(
     let mut frame = Frame::default();
     let mut latencies = Latencies::default();
     let mut broken = Broken::default();
-    let mut over = false;
+    let (mut over, mut passed_over) = (false, false);
     let mut drawn = Duration::ZERO;
     let (live, times) = (source.info().live, source.times());
     // What a recorded run left out to keep its budget was left out because the next frame came anyway.
@@ -119,6 +119,7 @@ fn answer(
         let mut decision = decision::begun(&frame, if live { Some(clock::now()) } else { recorded.as_ref().map(Decision::at) });
         if steering.paused() || recorded.as_ref().is_some_and(|recorded| recorded.fate == Fate::Paused) {
             life.paused();
+            passed_over = true;
             tape.take(&frame, wall, Decision { fate: Fate::Paused, ..decision }, None);
             continue;
         }
@@ -129,6 +130,7 @@ fn answer(
             if leaves_out && plan.skip {
                 pacing.left_out();
                 life.waited(source.state());
+                passed_over = true;
                 tape.take(&frame, wall, Decision { fate: Fate::LeftOut, ..decision }, None);
                 continue;
             }
@@ -189,7 +191,7 @@ fn answer(
     }
     life.verdict()?;
     broken.sum_up(source);
-    if over && latencies.age.count() == 0 {
+    if over && !passed_over && latencies.age.count() == 0 {
         return Err(Failure::new(Cause::Source, nothing(source, &broken)));
     }
     Ok(latencies)

@@ -107,7 +107,7 @@ fn row<'a>(plane: &'a Plane, frame: &Frame, component: &Component, y: usize, out
     }
     out.resize(across.max(width.div_ceil(2)) * 2, 0);
     // The row beside this one that is nearest to the picture's row.
-    let (near, far) = (y / 2, if y % 2 == 0 { (y / 2).saturating_sub(1) } else { y / 2 + 1 });
+    let (near, far) = (y / 2, if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 });
     match (full_h || halves.0, full_v || halves.1) {
         _ if halves.0 && across <= 2 => replicate(of(y * component.v / most_v), component.h, most_h, &mut out[..width]),
         (true, true) if halves == (true, false) => double(of(y), out),

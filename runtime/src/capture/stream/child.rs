@@ -120,7 +120,7 @@ fn sentence(said: &str) -> Option<String> {
             .iter()
             .any(|sign| line.contains(sign))
     });
-    let line = telling.or_else(|| lines().last())?;
+    let line = telling.or_else(|| lines().next_back())?;
     let line = line.rsplit_once("] ").map_or(line, |(_, rest)| rest);
     Some(without_password(line))
 }

@@ -96,12 +96,17 @@ pub fn tanh<S: Simd>(s: S, x: S::V) -> S::V {
 }
 
 /// The error function.
+// The last digit decides which float it is.
+#[allow(clippy::excessive_precision)]
 #[inline(always)]
 pub fn erf<S: Simd>(s: S, x: S::V) -> S::V {
     let magnitude = s.abs(x);
     let square = s.mul(x, x);
-    let small =
-        horner(s, square, [1.128_379_1, -0.376_126_26, 0.112_835_854, -0.026_853_813, 0.005_188_328_7, -0.000_801_020_13, 7.853_884e-5]);
+    let small = horner(
+        s,
+        square,
+        [std::f32::consts::FRAC_2_SQRT_PI, -0.376_126_26, 0.112_835_854, -0.026_853_813, 0.005_188_328_7, -0.000_801_020_13, 7.853_884e-5],
+    );
     // ln(1 - erf x) from 0.98 to 4.05, beyond which the nearest float to erf x is 1.
     let log = horner(
         s,

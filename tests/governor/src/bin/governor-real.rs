@@ -103,7 +103,7 @@ fn main() -> Result<(), Failure> {
         if at >= count {
             break;
         }
-        let plan = (!options.free).then(|| pacing.plan(frame.captured));
+        let plan = (!options.free).then(|| pacing.plan(frame.captured, None));
         if plan.is_some_and(|plan| plan.skip) {
             continue;
         }

@@ -179,7 +179,7 @@ impl<R: Read> Reader<R> {
 
     /// The head of the next chunk, passing over what is none.
     fn chunk(&mut self) -> Result<Option<Chunk>, String> {
-        if std::mem::take(&mut self.odd) && !(self.stands(0, 11)? && !self.stands(1, 11)?) {
+        if std::mem::take(&mut self.odd) && (!self.stands(0, 11)? || self.stands(1, 11)?) {
             self.skip_bytes(1)?;
         }
         let head = self.peek(10)?;
