@@ -17,6 +17,14 @@ impl Args {
                 format!("{}: nothing is recorded; say where to (--record FILE.mcap), or take it away", flag.replace('-', " ")),
             ));
         }
+        // Known before anything is opened, so that `check` finds it and a service stays down.
+        if let Some(path) = self.record() {
+            if path.extension().is_none_or(|ending| ending != "mcap") {
+                found.push(("record", format!("record: {}: the file's name must end in .mcap", path.display())));
+            } else if path.is_dir() {
+                found.push(("record", format!("record: {} is a folder; name a file in it", path.display())));
+            }
+        }
         if let Some(page) = self.page() {
             let token = self.page_token();
             if !page.is_loopback() && token.is_none() {
