@@ -43,7 +43,19 @@ impl Names {
             let path = self.part(number);
             return Ok((path.clone(), create(&path)?));
         }
+        // Not the name of a start whose first parts have been deleted: its later ones are still there.
+        let (second, mut again) = (self.started.clone(), 1);
+        while again < TRIES && self.is_taken() {
+            again += 1;
+            self.started = format!("{second}-{again}");
+        }
         self.first_free(|names| names.part(0))
+    }
+
+    /// Whether parts of a start of this name are there.
+    fn is_taken(&self) -> bool {
+        let prefix = format!("{}-{}-", stem(&self.path), self.started);
+        family(&self.path).iter().any(|part| part.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
     }
 
     fn first_free(&mut self, name: impl Fn(&Names) -> PathBuf) -> io::Result<(PathBuf, File)> {
