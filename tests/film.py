@@ -6,7 +6,7 @@ usage: film.py FIRST.jsonl SECOND.jsonl FRAMES
 import json
 import sys
 
-TIMES = ("captured_s", "age_ms", "stages_ms")
+TIMES = ("captured_s", "wall", "age_ms", "stages_ms")
 
 
 def decisions(path):
