@@ -74,9 +74,9 @@ fn a_run_under_a_deadline_replays_to_the_same_plan_ages_and_answers() {
             assert_eq!(replayed, day, "with {more:?}");
         }
     }
-    // Under another budget the governor plans anew, with the recorded costs: no step is too dear for a minute.
+    // Under another budget the governor plans anew, with the recorded costs: no step is too dear for a minute, if it may be for the frame rate.
     let free = decisions(path, &["--deadline", "60s"], &["limit_reason", "captured_s"]);
-    assert!(free.iter().all(|record| record["limit_reason"] == "none"), "{free:?}");
+    assert!(free.iter().all(|record| record["limit_reason"] != "latency"), "{free:?}");
 }
 
 /// Case 02: a service that is started again keeps what it recorded before.
