@@ -40,7 +40,8 @@ def serve_http(port, folder, rate):
         def log_message(self, *_):
             pass
 
-    class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    # Not HTTPServer: that asks the name service for its own name before it listens.
+    class Server(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True
 
@@ -60,7 +61,7 @@ def serve_rtsp(port):
     server.set_service(str(port))
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(
-        "( videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=25/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )"
+        "( videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120,framerate=25/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26 )"
     )
     factory.set_shared(True)
     server.get_mount_points().add_factory("/live", factory)

@@ -5,6 +5,7 @@ Each return of a server must be answered again within the limit, each stall be n
 left over. Latency is from a picture's arrival at the program to its answer; what the network and the decoder take comes on top.
 """
 
+import atexit
 import json
 import os
 import pathlib
@@ -45,7 +46,9 @@ class Server:
         self.child = None
 
     def start(self):
-        self.child = subprocess.Popen([sys.executable, HERE / "servers.py", *map(str, self.arguments)], stderr=subprocess.DEVNULL)
+        command = [sys.executable, HERE / "servers.py", *map(str, self.arguments)]
+        self.child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        atexit.register(self.kill)
         wait_for(self.port)
 
     def kill(self):
@@ -60,11 +63,12 @@ class Watcher:
         command = [binary, "run", "--source", uri, "--report", "json", "--halt", "fixed:1"]
         self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.records, self.log = queue.Queue(), []
+        atexit.register(self.child.kill)
         threading.Thread(target=lambda: [self.records.put((time.monotonic(), line)) for line in self.child.stdout], daemon=True).start()
         threading.Thread(target=lambda: [self.log.append(line) for line in self.child.stderr], daemon=True).start()
 
     def record(self, since=0, timeout=20):
-        """The first record that came after `since`: when, and what."""
+        """The first record of a picture that arrived after `since`: when it was answered, and what it says."""
         until = time.monotonic() + timeout
         while True:
             left = until - time.monotonic()
@@ -72,8 +76,10 @@ class Watcher:
                 at, line = self.records.get(timeout=max(left, 0.001))
             except queue.Empty:
                 raise SystemExit(f"no frame within {timeout} s; the log ends: {''.join(self.log[-8:])}") from None
-            if at >= since:
-                return at, json.loads(line)
+            record = json.loads(line)
+            # Both clocks are CLOCK_MONOTONIC.
+            if record["captured_s"] >= since:
+                return at, record
 
     def drain(self):
         while not self.records.empty():
@@ -128,7 +134,8 @@ def restarts(name, server, binary, uri, count):
     print(
         f"{name}: {count - len(late)} of {count} restarts answered within {LIMIT} s (median {statistics.median(returns):.2f} s, "
         f"most {max(returns):.2f} s); {statistics.median(ages):.1f} ms from arrival to answer; descriptors {before} -> {after}, "
-        f"memory {grown:+} KiB, {children} child; stopped in {stopped:.2f} s"
+        f"memory {grown:+} KiB, {children} child; stopped in {stopped:.2f} s",
+        flush=True,
     )
     assert not late, f"{name}: late returns {late}"
     assert after <= before and children == 1, f"{name}: something is left over"
