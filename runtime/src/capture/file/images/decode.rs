@@ -53,7 +53,18 @@ impl Decoder {
 
     fn jpeg(&mut self, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
         let orientation = jpeg::exif(bytes).and_then(Orientation::from_exif_chunk);
+        let orientation = orientation.filter(|orientation| *orientation != Orientation::NoTransforms);
         let picture = self.jpeg.decode(bytes, jpeg::Colour::AsItIs)?;
+        if orientation.is_none() && picture.samples != 1 {
+            // It stays what it is, now that it is known to be whole: where luma is wanted its own is taken, as of a film's pictures, and not
+            // that of colours cut to what a screen shows.
+            (frame.width, frame.height, frame.stride) = (picture.width as u32, picture.height as u32, 0);
+            frame.format = PixelFormat::Mjpeg;
+            let data = frame.data.vec();
+            data.clear();
+            data.extend_from_slice(bytes);
+            return Ok(());
+        }
         let row = picture.width * picture.samples;
         let data = frame.data.vec();
         data.clear();
@@ -62,7 +73,7 @@ impl Decoder {
         }
         (frame.width, frame.height, frame.stride) = (picture.width as u32, picture.height as u32, row as u32);
         frame.format = if picture.samples == 1 { PixelFormat::Grey } else { PixelFormat::Rgb24 };
-        if let Some(orientation) = orientation.filter(|orientation| *orientation != Orientation::NoTransforms) {
+        if let Some(orientation) = orientation {
             let (width, height, data) = (frame.width, frame.height, std::mem::take(data));
             let picture = match frame.format {
                 PixelFormat::Grey => GrayImage::from_raw(width, height, data).map(DynamicImage::from),
