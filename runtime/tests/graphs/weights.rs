@@ -138,7 +138,7 @@ fn with_functions(functions: Vec<FunctionProto>, nodes: Vec<NodeProto>) -> Resul
 #[test]
 fn functions_of_the_file_are_inlined_with_their_attributes_and_their_own_opset() {
     // `bounded` is of opset 10, where the bounds of Clip are attributes; its bound comes from the call.
-    let bounded = function("bounded", "in", vec![node("Clip", "in", "out").from_call("max", "bound")], 10);
+    let bounded = function("bounded", "in", vec![node("Clip", "in", "out").of_call("max", "bound")], 10);
     let both = vec![call("bounded", "in", "x").float("bound", 0.25), node("Mul", "x factor", "out")];
     let both = function("both", "in factor", both, 18);
     let answer = with_functions(vec![both, bounded], vec![call("both", "x two", "z"), call("both", "z two", "y")]).unwrap();
@@ -147,17 +147,16 @@ fn functions_of_the_file_are_inlined_with_their_attributes_and_their_own_opset()
 
 #[test]
 fn an_attribute_the_call_leaves_out_is_the_functions_own_or_left_out() {
-    let bounded = function("bounded", "in", vec![node("Clip", "in", "out").from_call("max", "bound")], 10);
+    let bounded = function("bounded", "in", vec![node("Clip", "in", "out").of_call("max", "bound")], 10);
     assert_eq!(with_functions(vec![bounded.clone()], vec![call("bounded", "x", "y")]).unwrap(), picture());
     // The function's own value lies in a record that tract's words for the format do not have.
     let own = node("", "", "").float("bound", 0.25).attribute[0].encode_to_vec();
     let mut graph = readout(18, vec![call("bounded", "x", "y")], vec![]);
     graph.opset_import.push(OperatorSetIdProto { domain: "pkg.example".into(), version: 1 });
     let mut function = bounded.encode_to_vec();
-    for (tag, record) in [(11, own)] {
-        function.extend([tag << 3 | 2, record.len() as u8]);
-        function.extend(record);
-    }
+    let tag = 11;
+    function.extend([tag << 3 | 2, own.len() as u8]);
+    function.extend(own);
     let mut bytes = graph.encode_to_vec();
     bytes.extend([0xca, 0x01, function.len() as u8]);
     bytes.extend(function);

@@ -66,7 +66,7 @@ pub trait With: Sized {
     }
 
     /// What a function's node takes from its call.
-    fn from_call(self, name: &str, of_the_call: &str) -> Self {
+    fn of_call(self, name: &str, of_the_call: &str) -> Self {
         self.with(AttributeProto { name: name.into(), ref_attr_name: of_the_call.into(), ..AttributeProto::default() })
     }
 }
