@@ -84,7 +84,7 @@ pub enum Memory {
     /// The driver's own, mapped; each picture is copied out once.
     #[default]
     Mapped,
-    /// The [`Frame`]'s own buffers (USERPTR): nothing is copied.
+    /// The [`Frame`](crate::frame::Frame)'s own buffers (USERPTR): nothing is copied.
     User,
 }
 

@@ -1,6 +1,6 @@
 //! SIGTERM, SIGINT and the SIGHUP of a terminal that hangs up end the run in order; any other SIGHUP asks for the configuration to be read again.
 //!
-//! Requests that come within [`SAME`] of one another are one: supervisors, shells and `timeout` pass a signal on twice. A second request changes
+//! Requests that come within a tenth of a second of one another are one: supervisors, shells and `timeout` pass a signal on twice. A second request changes
 //! nothing, because recordings are being finished; the third ends the process at once and says what that cost.
 
 use std::sync::Arc;

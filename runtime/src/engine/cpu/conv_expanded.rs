@@ -58,7 +58,7 @@ impl ConvExpanded {
     /// Convolves `input` (one pointer per channel plane) into `output`.
     ///
     /// # Safety
-    /// As for [`ConvDirect::run`] and [`Depthwise::run`].
+    /// As for [`ConvDirect::run`] and `Depthwise::run`.
     pub unsafe fn run(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared]) {
         let to = *self.window.geometry();
         assert!(input.len() == self.expand.geometry().cin && output.len() == to.cout, "{} and {} planes", input.len(), output.len());
