@@ -123,8 +123,9 @@ def grab(avi):
 
 def fields(folder):
     """An AVI of pictures whose two fields are a JPEG each, made of films of the fields."""
+    # Without colour: woven pictures are RGB, and the luma of colours that RGB cannot hold is another.
     for name, half in [("upper", "top"), ("lower", "bottom")]:
-        options = ["-vf", f"field=type={half}", "-c:v", "mjpeg", "-q:v", 2, "-pix_fmt", "yuvj422p"]
+        options = ["-vf", f"hue=s=0,field=type={half}", "-c:v", "mjpeg", "-q:v", 2, "-pix_fmt", "yuvj422p"]
         make(folder / f"{name}.avi", "testsrc2", *options, size="96x64")
     data, upper = grab(folder / "upper.avi")
     lower = grab(folder / "lower.avi")[1]
@@ -139,7 +140,9 @@ def fields(folder):
     head[4:8] = struct.pack("<I", len(head) - 8 + len(body))
     woven = folder / "fields.avi"
     woven.write_bytes(bytes(head) + body)
-    return woven
+    # ffmpeg 5 puts the first field into the lower lines, whatever the picture says: its own reading of the fields is woven here.
+    lines = [[raw[at : at + 96] for at in range(0, len(raw), 96)] for raw in (theirs(folder / "upper.avi"), theirs(folder / "lower.avi"))]
+    return woven, b"".join(line for pair in zip(*lines) for line in pair)
 
 
 def main():
@@ -165,10 +168,10 @@ def main():
         assert well, f"{name}: {said}"
         compare(name, frames, theirs(folder / name), 3)
         count += 1
-    woven = fields(folder)
+    woven, both = fields(folder)
     frames, well, said = ours(luma, woven)
     assert well and frames[0][:2] == (96, 64), f"fields: {frames and frames[0][:2]} {said}"
-    compare("fields.avi", frames, theirs(woven), 3)
+    compare("fields.avi", frames, both, 3)
     count += 1
     # Cut films: the whole frames before the cut, and a word.
     for name in ["testsrc-yuvj420p.avi", "yuv420p.y4m", "x264.mkv", "mpeg4.avi"]:
