@@ -199,7 +199,10 @@ fn pictures() -> Vec<Vec<u8>> {
 fn run_images(data: &[u8]) {
     let mut frame = Frame::default();
     if images::decode(Cursor::new(data), &mut frame).is_ok() {
-        assert_eq!(frame.data.len(), frame.format.picture_bytes(frame.width, frame.height, frame.stride));
+        // A JPEG stays one.
+        if frame.format != PixelFormat::Mjpeg {
+            assert_eq!(frame.data.len(), frame.format.picture_bytes(frame.width, frame.height, frame.stride));
+        }
     }
 }
 
