@@ -235,7 +235,6 @@ def validate_boxes(net: Network, path: pathlib.Path, device: torch.device, steps
     slots.ids[:, 0], slots.flip[:], slots.mosaic[:], slots.cell[:], slots.place[:], slots.noise[:] = np.arange(pictures.stills), False, False, 1, 0, 0
     slots.still[:], slots.light[:] = True, [1, 1, 1, 0, 0]
     found = {}
-    frames, targets = [], None
     frame, targets = slots.advance(1)
     wanted = targets.corners.cpu().numpy(), targets.classes.cpu().numpy(), (targets.kinds == POSITIVE).cpu().numpy()
     for steps in steps_tried if net.recurrent else (0,):
@@ -248,7 +247,6 @@ def validate_boxes(net: Network, path: pathlib.Path, device: torch.device, steps
             truth = [wanted[0][i][(wanted[1][i] == c) & wanted[2][i]] for i in range(len(rows))]
             ap[name] = round(average_precision([r[r[:, 5] == c][:, :5] for r in rows], truth), 4)
         found[steps] = ap
-    del frames
     return found
 
 

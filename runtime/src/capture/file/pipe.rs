@@ -1,6 +1,6 @@
 //! What can be read only once, and at its writer's pace: standard input, FIFOs, open descriptors.
 //!
-//! A thread reads, so that whoever watches can be asked to end while the writer is silent. Every frame is handed over, in order.
+//! A thread reads, so that the run can be asked to end while the writer is silent. Every frame is handed over, in order.
 
 #![allow(unsafe_code)] // `poll`, and a descriptor that is duplicated
 

@@ -1,7 +1,7 @@
 //! Pictures over the network, from sensors behind an image signal processor, and from any GStreamer pipeline.
 //!
 //! A child (ffmpeg or GStreamer, as the system has them) receives and decodes; it writes raw frames into a pipe. Opening starts the
-//! child and returns at once; the source negotiates until its first header is there, and whoever supervises it starts another child
+//! child and returns at once; the source negotiates until its first header is there, and its supervisor starts another child
 //! when it fails or falls silent.
 
 #![allow(unsafe_code)] // `poll`, `prctl`
