@@ -22,6 +22,7 @@ pub mod report;
 pub mod sampling;
 pub mod service;
 pub mod source;
+pub mod source_picture;
 pub mod task;
 pub mod telemetry;
 pub mod threads;

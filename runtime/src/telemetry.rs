@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Trace;
+use crate::source_picture::SourcePicture;
 
 /// Which budget held the steps down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -188,8 +189,8 @@ impl Report {
     }
 }
 
-/// The network's view of a frame, small enough to hand around.
-#[derive(Clone, Debug, PartialEq)]
+/// A frame for people: what the network saw of it and answered, and the source's own picture.
+#[derive(Clone, Debug)]
 pub struct Picture {
     /// Width of both planes in pixels.
     pub width: u32,
@@ -199,4 +200,10 @@ pub struct Picture {
     pub luma: Vec<u8>,
     /// What to draw over every pixel: 0 for nothing, else the class index (one more where class 0 is something to show), same size as `luma`.
     pub mask: Vec<u8>,
+    /// The mask holds outlines of the report's boxes, and nothing that the boxes do not say.
+    pub outlined: bool,
+    /// The part of the source's picture that both planes show, in its pixels. Where it exceeds the picture there is black.
+    pub view: Region,
+    /// The source's own picture in colour.
+    pub source: Option<Arc<SourcePicture>>,
 }

@@ -316,8 +316,9 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     }
     if let Some(page) = &args.page {
         let address = page.address().map_err(|error| Failure::new(Cause::Output, error))?;
-        let heading = Heading { title, model: format!("{} {}", manifest.name, manifest.version), classes };
-        let page = Page::start(address, args.page_token.as_deref(), heading).map_err(|error| Failure::new(Cause::Output, error))?;
+        let heading = Heading { title, board: about.board.clone(), model: format!("{} {}", manifest.name, manifest.version), classes };
+        let page =
+            Page::start(address, args.page_token.as_deref(), heading, desk.clone()).map_err(|error| Failure::new(Cause::Output, error))?;
         outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
     }
     let replayed = source.times() == Times::Replayed;
@@ -432,7 +433,7 @@ fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> 
         let internal = |error: std::io::Error| Failure::new(Cause::Internal, error);
         let (name, sink, overflow): (_, Box<dyn Sink>, _) = match to {
             ReportTo::Terminal if !console::draws() => ("terminal", Box::new(PlainLines::new(std::io::stdout(), classes)), overflow),
-            ReportTo::Terminal => ("terminal", Box::new(Terminal::new(title, classes)), overflow),
+            ReportTo::Terminal => ("terminal", Box::new(Terminal::new(title, classes, desk.clone())), overflow),
             ReportTo::Json => ("json", Box::new(JsonLines::new(std::io::stdout(), "standard output", classes)), overflow),
             ReportTo::Serial(port) => ("serial", Box::new(SerialLines::new(port, classes)), Overflow::DropOldest),
             ReportTo::Link(port) => {
@@ -449,7 +450,7 @@ fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> 
                 ("mavlink", Box::new(mavlink), Overflow::DropOldest)
             }
             ReportTo::Panel(spec) => ("panel", report::panel(&spec, about, desk.clone()), Overflow::DropOldest),
-            ReportTo::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path)), overflow),
+            ReportTo::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path, classes)), overflow),
         };
         Outlet::start(name, sink, overflow).map_err(internal)
     };

@@ -1,11 +1,13 @@
 //! Where results go. Every sink has a thread and a bounded queue of its own, so that a slow one delays nobody.
 
+mod audience;
 mod colour;
 mod json;
 mod link;
 mod mavlink;
 mod outlet;
 mod page;
+mod painting;
 mod panel;
 mod plain;
 mod port;
@@ -15,6 +17,7 @@ mod snapshot;
 mod telegrams;
 mod terminal;
 
+pub use audience::Audience;
 pub use json::JsonLines;
 pub use link::{Link, LogEar};
 pub use mavlink::{Mavlink, MavlinkSpec};
@@ -27,7 +30,7 @@ pub use record::Record;
 pub use serial::SerialLines;
 pub use snapshot::Snapshot;
 pub use telegrams::About;
-pub use terminal::{Terminal, restore as restore_terminal};
+pub use terminal::{Terminal, restore as restore_terminal, take_log_line};
 
 use std::time::Duration;
 
@@ -49,9 +52,9 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// Whether this sink draws pictures.
-    fn draws(&self) -> bool {
-        false
+    /// Who looks at the pictures that this sink draws; None for a sink that draws none.
+    fn audience(&self) -> Option<Audience> {
+        None
     }
 
     /// The stream has ended: flush and tidy up.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::{Sink, SinkError};
+use super::{Audience, Sink, SinkError};
 use crate::priority;
 use crate::telemetry::Report;
 use crate::threads::{self, Fault, Guard};
@@ -62,7 +62,7 @@ pub struct Outlet {
     name: String,
     shared: Arc<Shared>,
     overflow: Overflow,
-    draws: bool,
+    audience: Option<Audience>,
     grace: Duration,
     /// None once it was left alone.
     thread: Option<Guard>,
@@ -73,7 +73,7 @@ impl Outlet {
     pub fn start(name: &str, mut sink: Box<dyn Sink>, overflow: Overflow) -> std::io::Result<Outlet> {
         let queue = Queue { reports: VecDeque::with_capacity(CAPACITY), closed: false, dropped: 0, failure: None, finished: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
-        let draws = sink.draws();
+        let audience = sink.audience();
         let (theirs, died) = (Arc::clone(&shared), Arc::clone(&shared));
         let body = move || {
             if overflow == Overflow::DropOldest {
@@ -85,7 +85,7 @@ impl Outlet {
             theirs.finish(shown.and(finished).err());
         };
         let thread = threads::spawn(&format!("report-{name}"), body, move |fault| died.finish(Some(SinkError::Fault(fault.clone()))))?;
-        Ok(Outlet { name: name.to_owned(), shared, overflow, draws, grace: GRACE, thread: Some(thread) })
+        Ok(Outlet { name: name.to_owned(), shared, overflow, audience, grace: GRACE, thread: Some(thread) })
     }
 
     /// Gives the sink so long to finish once the end is asked for.
@@ -104,9 +104,9 @@ impl Outlet {
         &self.name
     }
 
-    /// Whether the sink draws pictures.
+    /// Whether the sink draws pictures that somebody looks at.
     pub fn draws(&self) -> bool {
-        self.draws
+        self.audience.as_ref().is_some_and(Audience::looks)
     }
 
     /// Queues one report, waiting for room where nothing may be lost; returns what ended the sink, once, if it has ended.

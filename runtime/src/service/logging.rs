@@ -1,7 +1,7 @@
 //! Log lines on standard error; under systemd each carries its journal priority. No line of code can flood the log.
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, RwLock};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use env_logger::Logger;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use crate::clock;
+use crate::report;
 
 /// How many lines one place in the code may write in one [`PERIOD`].
 const LINES: u32 = 10;
@@ -27,6 +28,7 @@ pub fn listen(listener: impl Fn(Level, &str) + Send + Sync + 'static) {
 
 /// Starts logging at `level`, unless `RUST_LOG` says otherwise.
 pub fn start(level: LevelFilter) {
+    let on_terminal = std::io::stderr().is_terminal();
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let inner = env_logger::Builder::new()
         .filter_level(level)
@@ -39,7 +41,9 @@ pub fn start(level: LevelFilter) {
             } else {
                 // Both clocks, as the journal has them of itself: the wall's for people, the other to find the frame by (`captured_s`).
                 let (wall, monotonic) = (clock::rfc3339(clock::wall()), clock::now().as_secs_f64());
-                writeln!(out, "{wall} {monotonic:.3} {}: {}", record.level().as_str().to_lowercase(), record.args())
+                let line = format!("{wall} {monotonic:.3} {}: {}", record.level().as_str().to_lowercase(), record.args());
+                // A dashboard on the same terminal shows it itself.
+                if on_terminal && report::take_log_line(&line) { Ok(()) } else { writeln!(out, "{line}") }
             }
         })
         .build();

@@ -10,6 +10,7 @@ pub mod logging;
 pub mod notify;
 pub mod pacing;
 pub mod panics;
+pub mod pictures;
 pub mod pipeline;
 pub mod places;
 pub mod run;

@@ -12,6 +12,8 @@ use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
 use crate::outcome::Trace;
 use crate::recording::Shapes;
+use crate::service::pictures;
+use crate::source_picture::SourcePicture;
 use crate::task::{Candidate, Mask, Scene, Task};
 use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Stages};
 
@@ -257,7 +259,9 @@ impl Pipeline {
                 outline(&mut mask, [width, height], [left, top, left + w * sx, top + h * sy], seen.class.saturating_add(1));
             }
         }
-        Ok(Arc::new(Picture { width: width as u32, height: height as u32, luma, mask }))
+        let source = Some(Arc::new(SourcePicture::new(frame, pictures::rgb)));
+        let (width, height) = (width as u32, height as u32);
+        Ok(Arc::new(Picture { width, height, luma, mask, outlined: self.task.mask().width == 0, view: self.view, source }))
     }
 }
 

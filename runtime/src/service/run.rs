@@ -83,7 +83,6 @@ fn answer(
     // What a recorded run left out to keep its budget was left out because the next frame came anyway.
     let leaves_out = live || times == Times::Replayed && source.info().timed;
     let mut tape = Tape { recording, wait: !live };
-    let draws = outlets.iter().any(Outlet::draws);
     steering.attend(pipeline, source.state());
     while frames.is_none_or(|frames| latencies.age.count() < frames) && life.goes_on() {
         if life.reload() {
@@ -177,7 +176,7 @@ fn answer(
         }
         report.recording = tape.state();
         let now = report.captured + report.age;
-        if draws && (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) {
+        if (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) && outlets.iter().any(Outlet::draws) {
             drawn = now;
             report.picture = pipeline.picture(&frame).ok();
         }

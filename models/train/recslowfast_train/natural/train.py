@@ -79,6 +79,13 @@ def mask_loss(logits: torch.Tensor, mask: torch.Tensor, weight: torch.Tensor) ->
     return entropy, (1 - (both + 1) / (union + 1))[there].mean()
 
 
+def with_cells(weights: dict, cells: int) -> dict:
+    """The weights of a network with so many cells, made of one with fewer: the cells that are missing begin as copies of the first."""
+    first = {name.removeprefix("cells.0."): value for name, value in weights.items() if name.startswith("cells.0.")}
+    missing = {f"cells.{at}.{name}": value.clone() for at in range(cells) for name, value in first.items()}
+    return {**missing, **weights}
+
+
 class Trainer:
     def __init__(self, args):
         self.args, self.rng = args, np.random.default_rng(args.seed)
@@ -106,13 +113,15 @@ class Trainer:
         for source in filter(None, (args.resume, args.start)):
             saved = torch.load(source, map_location=self.device, weights_only=False)
             average = {k: v.float() for k, v in saved["average"].items()}
-            self.net.load_state_dict(saved.get("net", average))
+            if source == args.start:
+                average = with_cells(average, args.cells)
+                self.net.load_state_dict(average)
+            else:
+                self.net.load_state_dict(saved["net"])
             self.average.load_state_dict(average)
             if source == args.resume:
                 self.optimiser.load_state_dict(saved["optimiser"])
                 self.iteration, self.spent = saved["iteration"], saved["spent"]
-            else:
-                self.net.load_state_dict(average)
         if not (args.resume or args.start):
             self.average.load_state_dict(self.net.state_dict())
         self.layout = torch.contiguous_format
@@ -305,7 +314,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--encoder-rate", type=float, default=0.15, help="factor of --rate for the encoder")
     parser.add_argument("--resume", type=pathlib.Path, help="goes on with a run")
-    parser.add_argument("--start", type=pathlib.Path, help="a new run from the weights of another")
+    parser.add_argument("--start", type=pathlib.Path, help="a new run from the weights of another; a twin may start from the recurrent network, whose cell all of its cells begin as")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log-every", type=float, default=10, help="seconds")
     parser.add_argument("--save-every", type=float, default=60, help="seconds")

@@ -31,10 +31,19 @@ pub struct Request {
 pub enum Knock {
     /// More is to come.
     Partial,
-    /// The status to refuse with; the connection ends.
-    Refused(&'static str),
+    /// The connection ends.
+    Refused(Refusal),
     /// Come in.
     Request(Request),
+}
+
+/// How a request is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Status code and its words.
+    pub status: &'static str,
+    /// A person is there, and could be asked for the token.
+    pub sign_in: bool,
 }
 
 impl Door {
@@ -46,10 +55,10 @@ impl Door {
             Ok(httparse::Status::Complete(taken)) => taken,
             Ok(httparse::Status::Partial) if input.len() < HEAD => return Knock::Partial,
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-                return Knock::Refused("431 Request Header Fields Too Large");
+                return refused_with("431 Request Header Fields Too Large");
             }
-            Err(httparse::Error::Version) => return Knock::Refused("505 HTTP Version Not Supported"),
-            Err(_) => return Knock::Refused("400 Bad Request"),
+            Err(httparse::Error::Version) => return refused_with("505 HTTP Version Not Supported"),
+            Err(_) => return refused_with("400 Bad Request"),
         };
         let (method, target, version) = (request.method.unwrap_or(""), request.path.unwrap_or(""), request.version.unwrap_or(0));
         let header = |name: &str| {
@@ -57,10 +66,10 @@ impl Door {
             found.and_then(|header| std::str::from_utf8(header.value).ok()).map(str::trim)
         };
         if header("transfer-encoding").is_some() || header("content-length").is_some_and(|length| length != "0") {
-            return Knock::Refused("413 Content Too Large");
+            return refused_with("413 Content Too Large");
         }
         if !matches!(method, "GET" | "HEAD") {
-            return Knock::Refused("405 Method Not Allowed");
+            return refused_with("405 Method Not Allowed");
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         match &self.token {
@@ -70,15 +79,20 @@ impl Door {
                 let bearer = header("authorization").and_then(|given| given.strip_prefix("Bearer "));
                 let asked = query.split('&').find_map(|pair| pair.strip_prefix("token="));
                 if !bearer.or(asked).is_some_and(|given| same(given.as_bytes(), token.as_bytes())) {
-                    return Knock::Refused("401 Unauthorized");
+                    // A browser sends no token unless a person gave it one.
+                    return Knock::Refused(Refusal { status: "401 Unauthorized", sign_in: path == "/" && bearer.is_none() });
                 }
             }
-            None if self.loopback && !header("host").is_none_or(this_machine) => return Knock::Refused("403 Forbidden"),
+            None if self.loopback && !header("host").is_none_or(this_machine) => return refused_with("403 Forbidden"),
             None => {}
         }
         let close = header("connection").is_some_and(|given| given.eq_ignore_ascii_case("close"));
         Knock::Request(Request { path: path.to_owned(), head: method == "HEAD", keep: version == 1 && !close, taken })
     }
+}
+
+fn refused_with(status: &'static str) -> Knock {
+    Knock::Refused(Refusal { status, sign_in: false })
 }
 
 /// Compares in a time that does not tell how much was right.
@@ -103,7 +117,7 @@ mod tests {
 
     fn refused(door: &Door, text: &str) -> &'static str {
         match knock(door, text) {
-            Knock::Refused(status) => &status[..3],
+            Knock::Refused(refusal) => &refusal.status[..3],
             other => panic!("{text:?} gave {other:?}"),
         }
     }
@@ -150,7 +164,8 @@ mod tests {
     #[test]
     fn a_token_is_asked_for_in_either_place() {
         let door = Door { token: Some("0123456789abcdef".into()), loopback: false };
-        assert_eq!(refused(&door, "GET / HTTP/1.1\r\n\r\n"), "401");
+        assert_eq!(knock(&door, "GET / HTTP/1.1\r\n\r\n"), Knock::Refused(Refusal { status: "401 Unauthorized", sign_in: true }));
+        assert_eq!(knock(&door, "GET /metrics HTTP/1.1\r\n\r\n"), Knock::Refused(Refusal { status: "401 Unauthorized", sign_in: false }));
         assert!(matches!(knock(&door, "GET /page.js HTTP/1.1\r\n\r\n"), Knock::Request(_)));
         assert_eq!(refused(&door, "GET /?token=0123456789abcdeX HTTP/1.1\r\n\r\n"), "401");
         assert!(matches!(knock(&door, "GET /?a=b&token=0123456789abcdef HTTP/1.1\r\nHost: board\r\n\r\n"), Knock::Request(_)));

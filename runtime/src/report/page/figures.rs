@@ -1,13 +1,14 @@
 //! What has been seen so far, counted for the page and for Prometheus.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::Heading;
+use crate::control::{Budget, Desk};
 use crate::latencies::Latencies;
 use crate::outcome::Stop;
-use crate::telemetry::{CameraState, LimitReason, Report};
+use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Report};
 
 /// Frames whose steps and ages are kept one by one.
 pub const RECENT: usize = 240;
@@ -27,6 +28,20 @@ pub const LIMITS: [(LimitReason, &str); 5] = [
     (LimitReason::Camera, "camera"),
 ];
 
+/// Every state of a camera, as its records name it.
+pub const CAMERA: [(CameraState, &str); 5] = [
+    (CameraState::Searching, "searching"),
+    (CameraState::Negotiating, "negotiating"),
+    (CameraState::Streaming, "streaming"),
+    (CameraState::Stalled, "stalled"),
+    (CameraState::Lost, "lost"),
+];
+
+/// A state's name.
+pub fn name_of(camera: CameraState) -> &'static str {
+    CAMERA.iter().find(|(state, _)| *state == camera).map_or("unknown", |(_, name)| name)
+}
+
 /// One frame, kept for the chart.
 #[derive(Clone, Copy)]
 pub struct Moment {
@@ -38,6 +53,15 @@ pub struct Moment {
     pub age: Duration,
     /// When its report came.
     pub at: Instant,
+}
+
+/// A picture, what was seen in it, and the number of its result.
+#[derive(Clone)]
+pub struct Pictured {
+    pub number: u64,
+    pub at: Instant,
+    pub picture: Arc<Picture>,
+    pub detections: Detections,
 }
 
 /// Everything counted.
@@ -55,8 +79,19 @@ pub struct Figures {
     pub energy_j: f64,
     pub recent: VecDeque<Moment>,
     pub last: Option<(Report, Instant)>,
-    /// The newest report with a picture; others carry none.
-    pub pictured: Option<Report>,
+    /// The newest picture; not every report brings one.
+    pub pictured: Option<Pictured>,
+    /// Detections so far, by class.
+    pub detections: Vec<u64>,
+    /// Results older than the deadline.
+    pub late: u64,
+    /// Times that the camera came back.
+    pub reconnects: u64,
+    desk: Desk,
+    /// The camera was lost or stalled, and has brought no frame since.
+    away: bool,
+    /// Clients that wait for what is yet to happen.
+    pub followers: usize,
     /// Connections now, and connections dropped because they were slow or too many.
     pub clients: usize,
     pub clients_dropped: u64,
@@ -70,8 +105,15 @@ pub fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
 }
 
 impl Figures {
-    pub fn new(heading: Heading) -> Figures {
+    /// Nothing counted yet; `desk` knows the camera's state and the budget, whether results come or not.
+    pub fn new(heading: Heading, desk: Desk) -> Figures {
         Figures {
+            detections: vec![0; heading.classes.len()],
+            late: 0,
+            reconnects: 0,
+            desk,
+            away: false,
+            followers: 0,
             heading,
             began: Instant::now(),
             frames: 0,
@@ -110,8 +152,16 @@ impl Figures {
             self.recent.pop_front();
         }
         self.recent.push_back(Moment { steps: report.trace.steps, limit: report.trace.limit, age: report.age, at: now });
-        if report.picture.is_some() {
-            self.pictured = Some(report.clone());
+        for seen in &report.detections {
+            if let Some(count) = self.detections.get_mut(usize::from(seen.class)) {
+                *count += 1;
+            }
+        }
+        self.late += u64::from(self.budget().deadline.is_some_and(|deadline| report.age > deadline.within));
+        self.reconnects += u64::from(std::mem::take(&mut self.away));
+        if let Some(picture) = &report.picture {
+            let (picture, detections) = (Arc::clone(picture), report.detections.clone());
+            self.pictured = Some(Pictured { number: self.frames, at: now, picture, detections });
         }
         self.last = Some((Report { picture: None, ..report.clone() }, now));
     }
@@ -122,13 +172,23 @@ impl Figures {
         (since, since > STALE || self.last.is_none())
     }
 
-    /// What the camera is doing as far as results tell: a camera that streamed, and brings no result any more, has stalled.
+    /// What the camera is doing, whether results come or not. One that streams, but brings no result any more, has stalled.
     pub fn camera(&self, now: Instant) -> CameraState {
-        match &self.last {
-            None => CameraState::Searching,
-            Some((report, _)) if report.camera == CameraState::Streaming && self.staleness(now).1 => CameraState::Stalled,
-            Some((report, _)) => report.camera,
+        match self.desk.standing().camera {
+            CameraState::Streaming if self.last.is_none() => CameraState::Negotiating,
+            CameraState::Streaming if self.staleness(now).1 => CameraState::Stalled,
+            camera => camera,
         }
+    }
+
+    /// Looks at the camera while no result comes.
+    pub fn look(&mut self) {
+        self.away |= self.last.is_some() && matches!(self.desk.standing().camera, CameraState::Lost | CameraState::Stalled);
+    }
+
+    /// What is kept to.
+    pub fn budget(&self) -> Budget {
+        self.desk.standing().budget
     }
 
     /// The age that `share` of the recent results do not exceed.

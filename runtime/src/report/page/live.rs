@@ -1,12 +1,12 @@
-//! What the page draws, in one answer: a JSON head and two planes of pixels.
+//! What the page draws, in one answer: a JSON head, the plane of classes, the picture as JPEG.
 
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::figures::Figures;
+use super::figures::{Figures, Pictured};
 use crate::report::Record;
-use crate::telemetry::CameraState;
+use crate::telemetry::{CameraState, Detection, Region};
 
 #[derive(Serialize)]
 struct Head<'a> {
@@ -22,19 +22,48 @@ struct Head<'a> {
     stale: bool,
     since_s: f64,
     camera: CameraState,
+    board: &'a str,
+    /// Width and height of the source's picture, and the part of it that the plane of classes lies over (x, y, width, height).
+    size: [u32; 2],
+    view: [f32; 4],
+    /// Boxes say all that there is; otherwise the plane of classes does.
+    outlined: bool,
+    /// What was seen in the picture, which may be a little older than `last`.
+    boxes: Vec<Seen<'a>>,
     /// Null without a budget.
+    deadline_ms: Option<f64>,
+    deadline_misses: u64,
+    reconnects: u64,
     power_budget_mw: Option<u32>,
     steps: Vec<u32>,
     limits: Vec<u32>,
     last: Option<Record<'a>>,
 }
 
-/// The answer to `/live`: length of the JSON (u32, little-endian), the JSON, luma, mask.
-pub fn body(figures: &Figures, now: Instant) -> Vec<u8> {
-    let picture = figures.pictured.as_ref().and_then(|report| report.picture.as_deref());
+/// Something in the picture.
+#[derive(Serialize)]
+struct Seen<'a> {
+    class: &'a str,
+    index: u8,
+    #[serde(rename = "box")]
+    region: [f32; 4],
+    score: f32,
+    track: u32,
+}
+
+/// The answer to `/live`: length of the JSON (u32, little-endian), the JSON, `width` x `height` classes, the picture as JPEG.
+pub fn body(figures: &Figures, pictured: Option<&Pictured>, jpeg: &[u8], now: Instant) -> Vec<u8> {
+    let picture = pictured.map(|pictured| &*pictured.picture);
     let (since, stale) = figures.staleness(now);
     let ms = |age: std::time::Duration| (age.as_secs_f64() * 1e5).round() / 100.0;
-    let heading = &figures.heading;
+    let (heading, budget) = (&figures.heading, figures.budget());
+    let seen = |seen: &'_ Detection| {
+        let Region { x, y, width, height } = seen.region;
+        let class = heading.classes.get(usize::from(seen.class)).map_or("?", String::as_str);
+        Seen { class, index: seen.class, region: [x, y, width, height], score: seen.score, track: seen.track }
+    };
+    let view = picture.map_or(Region::default(), |picture| picture.view);
+    let source = picture.and_then(|picture| picture.source.as_deref());
     let head = Head {
         title: &heading.title,
         model: &heading.model,
@@ -47,7 +76,15 @@ pub fn body(figures: &Figures, now: Instant) -> Vec<u8> {
         stale,
         since_s: since.as_secs_f64(),
         camera: figures.camera(now),
-        power_budget_mw: figures.last.as_ref().and_then(|(report, _)| report.power_budget_mw),
+        board: &heading.board,
+        size: source.map_or([0; 2], |source| source.size().into()),
+        view: [view.x, view.y, view.width, view.height],
+        outlined: picture.is_some_and(|picture| picture.outlined),
+        boxes: pictured.map_or(Vec::new(), |pictured| pictured.detections.iter().map(seen).collect()),
+        deadline_ms: budget.deadline.map(|deadline| ms(deadline.within)),
+        deadline_misses: figures.late,
+        reconnects: figures.reconnects,
+        power_budget_mw: budget.power.map(|power| power.mw),
         steps: figures.recent.iter().map(|moment| moment.steps).collect(),
         limits: figures.recent.iter().map(|moment| moment.limit).collect(),
         last: figures.last.as_ref().map(|(report, _)| Record::new(report, &heading.classes)),
@@ -57,8 +94,8 @@ pub fn body(figures: &Figures, now: Instant) -> Vec<u8> {
     let length = body.len() as u32 - 4;
     body[..4].copy_from_slice(&length.to_le_bytes());
     if let Some(picture) = picture {
-        body.extend(&picture.luma);
         body.extend(&picture.mask);
     }
+    body.extend(jpeg);
     body
 }

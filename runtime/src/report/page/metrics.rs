@@ -3,16 +3,9 @@
 use std::fmt::{Display, Write};
 use std::time::Instant;
 
-use super::figures::{AGES, Figures, LIMITS, STOPS};
+use super::figures::{AGES, CAMERA, Figures, LIMITS, STOPS};
+use super::process;
 use crate::telemetry::{CameraState, RecordingState};
-
-const CAMERA: [(CameraState, &str); 5] = [
-    (CameraState::Searching, "searching"),
-    (CameraState::Negotiating, "negotiating"),
-    (CameraState::Streaming, "streaming"),
-    (CameraState::Stalled, "stalled"),
-    (CameraState::Lost, "lost"),
-];
 
 struct Text(String);
 
@@ -59,6 +52,16 @@ pub fn text(figures: &Figures, now: Instant) -> String {
         "reason",
         LIMITS.iter().map(|(_, name)| *name).zip(figures.limits),
     );
+    let names: Vec<String> = figures.heading.classes.iter().map(|name| escaped(name)).collect();
+    let by_class = names.iter().map(String::as_str).zip(figures.detections.iter());
+    text.each("detections_total", "counter", "Detections in all frames, by class.", "class", by_class);
+    text.one("deadline_misses_total", "counter", "Frames whose answer was older than the deadline.", figures.late);
+    text.one(
+        "camera_reconnects_total",
+        "counter",
+        "Times that frames came again after the camera was lost or stalled.",
+        figures.reconnects,
+    );
     text.family("stage_seconds", "summary", "Time a frame spends in each stage; `step` is one of its steps.");
     for (stage, histogram) in figures.latencies.each().into_iter().filter(|(stage, _)| *stage != "age") {
         let quantiles = histogram.quantiles();
@@ -86,9 +89,6 @@ pub fn text(figures: &Figures, now: Instant) -> String {
     text.one("uptime_seconds", "gauge", "Since the page was started.", now.saturating_duration_since(figures.began).as_secs_f64());
     text.one("page_clients", "gauge", "Connections to this page.", figures.clients);
     text.one("page_clients_dropped_total", "counter", "Connections ended because they were slow, or too many.", figures.clients_dropped);
-    if let Some(bytes) = resident() {
-        text.one("resident_memory_bytes", "gauge", "Memory of this process in RAM.", bytes);
-    }
     if let Some(report) = last {
         text.one("step_limit", "gauge", "Steps the last frame was allowed.", report.trace.limit);
         text.one("detections", "gauge", "Detections in the last frame.", report.detections.len());
@@ -112,12 +112,6 @@ pub fn text(figures: &Figures, now: Instant) -> String {
             text.one("energy_joules_total", "counter", "Energy spent on frames, where a sensor tells.", figures.energy_j);
         }
     }
+    process::text(&mut text.0);
     text.0
-}
-
-/// Bytes of this process in RAM.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches("kB").trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -3,25 +3,34 @@
 //! | path | what |
 //! |---|---|
 //! | `/` | the live picture with its overlay, steps against the limit, ages, watts, reasons, camera |
-//! | `/live` | what the page draws: length of the JSON (u32, little-endian), the JSON, luma, mask |
+//! | `/snapshot.jpg` | the newest picture with its boxes |
+//! | `/stream` | such pictures as they come, at most ten a second (multipart/x-mixed-replace, "MJPEG over HTTP") |
+//! | `/events` | results as JSON, and the camera's states, as they come (server-sent events) |
+//! | `/live` | what the page draws: length of the JSON (u32, little-endian), the JSON, a class for every pixel the network saw, the picture as JPEG |
 //! | `/metrics` | Prometheus text format 0.0.4 |
 //! | `/healthz` | 200 while results are fresh, 503 when they are stale |
 //!
 //! One thread serves everybody from one poll loop with bounded buffers, so a client can neither block another nor the pipeline.
 
+mod answers;
+mod client;
 mod door;
 mod figures;
+mod jpeg;
 mod live;
 mod metrics;
+mod process;
 mod server;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::{Sink, SinkError};
+use super::{Audience, Sink, SinkError};
+use crate::control::Desk;
 use crate::telemetry::Report;
 use crate::threads::{self, Guard};
+use answers::Answers;
 use door::Door;
 use figures::Figures;
 use server::Server;
@@ -36,6 +45,8 @@ const FAREWELL: Duration = Duration::from_millis(300);
 pub struct Heading {
     /// One line for a person.
     pub title: String,
+    /// The board, or the kind of machine.
+    pub board: String,
     /// The network and its version.
     pub model: String,
     /// Class names, background first.
@@ -45,28 +56,44 @@ pub struct Heading {
 /// The sink; the server runs until it is dropped.
 pub struct Page {
     figures: Arc<Mutex<Figures>>,
+    audience: Audience,
     waker: Arc<mio::Waker>,
     server: Guard,
 }
 
 impl Page {
-    /// Listens on `address`, and asks for `token` if there is one.
-    pub fn start(address: SocketAddr, token: Option<&str>, heading: Heading) -> Result<Page, SinkError> {
+    /// Listens on `address`, and asks for `token` if there is one; `desk` knows what the camera does while no result comes.
+    pub fn start(address: SocketAddr, token: Option<&str>, heading: Heading, desk: Desk) -> Result<Page, SinkError> {
         let failed = |reason| SinkError::Write { place: format!("the page at {address}"), reason };
-        let figures = Arc::new(Mutex::new(Figures::new(heading)));
+        let figures = Arc::new(Mutex::new(Figures::new(heading, desk)));
         let door = Door { token: token.map(str::to_owned), loopback: address.ip().is_loopback() };
-        let mut server = Server::listen(address, door, Arc::clone(&figures)).map_err(failed)?;
+        let audience = Audience::on_demand();
+        let answers = Answers::new(Arc::clone(&figures), audience.clone());
+        let mut server = Server::listen(address, door, answers).map_err(failed)?;
         let waker = server.waker();
         log::info!("page on http://{}/", server.address());
         let server = threads::spawn("page", move || server.serve(), |_| {}).map_err(failed)?;
-        Ok(Page { figures, waker, server })
+        Ok(Page { figures, audience, waker, server })
+    }
+}
+
+impl Page {
+    fn check(&self) -> Result<(), SinkError> {
+        self.server.fault().map_or(Ok(()), |fault| Err(fault.into()))
     }
 }
 
 impl Sink for Page {
     fn show(&mut self, report: &Report) -> Result<(), SinkError> {
-        figures::lock(&self.figures).add(report, Instant::now());
-        self.idle()
+        let mut figures = figures::lock(&self.figures);
+        figures.add(report, Instant::now());
+        let followed = figures.followers > 0;
+        drop(figures);
+        if followed {
+            // Without the wake they would be told at the next of the server's own looks.
+            let _ = self.waker.wake();
+        }
+        self.check()
     }
 
     fn pulse(&self) -> Option<Duration> {
@@ -74,11 +101,12 @@ impl Sink for Page {
     }
 
     fn idle(&mut self) -> Result<(), SinkError> {
-        self.server.fault().map_or(Ok(()), |fault| Err(fault.into()))
+        figures::lock(&self.figures).look();
+        self.check()
     }
 
-    fn draws(&self) -> bool {
-        true
+    fn audience(&self) -> Option<Audience> {
+        Some(self.audience.clone())
     }
 }
 

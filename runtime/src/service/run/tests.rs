@@ -11,7 +11,7 @@ use crate::frame::PixelFormat;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, Order};
 use crate::outcome::{Stop, Trace};
-use crate::report::{Overflow, Sink};
+use crate::report::{Audience, Overflow, Sink};
 use crate::service::closing;
 use crate::service::signals::Signals;
 use crate::telemetry::{CameraState, Report};
@@ -142,8 +142,8 @@ impl<F: FnMut(&Report) -> Result<(), SinkError> + Send> Sink for Shows<F> {
         (self.act)(report)
     }
 
-    fn draws(&self) -> bool {
-        self.draws
+    fn audience(&self) -> Option<Audience> {
+        self.draws.then(Audience::always)
     }
 }
 

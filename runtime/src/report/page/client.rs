@@ -1,0 +1,199 @@
+//! One connection: requests in, answers out, without ever waiting.
+
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use super::answers::{Answer, Answers};
+use super::door::{Door, HEAD, Knock};
+use crate::telemetry::CameraState;
+
+/// Requests of one connection that are answered before others have their turn.
+const TURN: usize = 4;
+/// A client that neither finishes its request nor takes its answer for so long is dropped.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A client between two requests may rest so long.
+const REST: Duration = Duration::from_secs(15);
+
+/// One connection.
+pub struct Client {
+    pub stream: TcpStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    sent: usize,
+    /// Whether the connection goes on after the answer in `output`.
+    keep: bool,
+    /// When bytes last moved.
+    moved: Instant,
+    /// Requests answered so far.
+    answered: u64,
+    /// Where the search for the end of a head goes on.
+    searched: usize,
+    /// An answer that is not complete yet.
+    following: Option<Following>,
+}
+
+/// What a client is told from now on, the newest first of all: what it is too slow for is left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    /// `/snapshot.jpg`: the next picture, and that is all.
+    Snapshot,
+    /// `/stream`: every picture.
+    Pictures,
+    /// `/events`: every result, and every state of the camera.
+    Events,
+}
+
+/// A feed and how far it has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Following {
+    pub feed: Feed,
+    pub since: Instant,
+    /// The connection goes on behind it.
+    pub keep: bool,
+    /// Results that the client has been told, and the camera's state as it knows it.
+    pub told: Option<u64>,
+    pub camera: Option<CameraState>,
+}
+
+/// What became of a connection.
+#[derive(PartialEq, Eq)]
+pub enum Fate {
+    Stays,
+    /// There is more to answer, and others have their turn first.
+    Waits,
+    Leaves,
+}
+
+impl Client {
+    pub fn new(stream: TcpStream, now: Instant) -> Client {
+        let (input, output) = (Vec::with_capacity(512), Vec::new());
+        Client { stream, input, output, sent: 0, keep: true, moved: now, answered: 0, searched: 0, following: None }
+    }
+
+    /// Who goes when there are too many: first whoever never finished a request, then whoever has been silent longest.
+    pub fn worth(&self) -> (bool, Instant) {
+        (self.answered > 0, self.moved)
+    }
+
+    /// Whether it waits for what is yet to happen.
+    pub fn follows(&self) -> bool {
+        self.following.is_some()
+    }
+
+    /// Whether it has kept its place for too long without using it.
+    pub fn is_stuck(&self, now: Instant) -> bool {
+        let silent = now.saturating_duration_since(self.moved);
+        let resting = self.input.is_empty() && self.output.is_empty();
+        // Whoever follows rests as long as nothing happens.
+        if self.follows() && self.output.is_empty() { false } else { silent > if resting { REST } else { PATIENCE } }
+    }
+
+    /// Reads, answers and writes as much as the connection takes without waiting, but for a few requests only.
+    pub fn serve(&mut self, door: &Door, answers: &mut Answers, now: Instant) -> Fate {
+        let turn = self.answered + TURN as u64;
+        loop {
+            if self.flush(now) == Fate::Leaves {
+                return Fate::Leaves;
+            }
+            if !self.output.is_empty() {
+                return Fate::Stays;
+            }
+            if let Some(following) = &mut self.following {
+                match answers.next(following, now) {
+                    Some(Answer { bytes, ended }) => {
+                        self.output = bytes;
+                        if ended {
+                            self.following = None;
+                        }
+                    }
+                    // What such a client says besides does not matter, but that it leaves does.
+                    None => match self.read(now) {
+                        Some(fate) => return fate,
+                        None => self.input.clear(),
+                    },
+                }
+                continue;
+            }
+            if self.answered >= turn {
+                return Fate::Waits;
+            }
+            let knock = if self.may_be_whole() { door.open(&self.input) } else { Knock::Partial };
+            match knock {
+                Knock::Partial => match self.read(now) {
+                    Some(fate) => return fate,
+                    None => continue,
+                },
+                Knock::Refused(refusal) => {
+                    self.input.clear();
+                    self.searched = 0;
+                    self.keep = false;
+                    self.output = answers.refuse(&refusal);
+                }
+                Knock::Request(request) => {
+                    self.input.drain(..request.taken);
+                    self.searched = 0;
+                    self.keep = request.keep;
+                    self.answered += 1;
+                    match Answers::feed(&request) {
+                        Some(feed) => {
+                            // How long it takes is not known beforehand: its end is the end of the connection.
+                            self.keep = self.keep && feed == Feed::Snapshot;
+                            self.output = answers.begin(feed);
+                            self.following = Some(Following { feed, since: now, keep: self.keep, told: None, camera: None });
+                        }
+                        None => self.output = answers.to(&request, now),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a look at the input can tell anything new: a long head that trickles in is not read again for every byte.
+    fn may_be_whole(&mut self) -> bool {
+        let new = &self.input[self.searched..];
+        let tells = self.searched == 0 || self.input.len() >= HEAD || new.contains(&b'\n');
+        self.searched = self.input.len();
+        tells
+    }
+
+    /// Takes in what has come; None if there was something.
+    fn read(&mut self, now: Instant) -> Option<Fate> {
+        let mut piece = [0; 4096];
+        let room = piece.len().min(HEAD - self.input.len());
+        match self.stream.read(&mut piece[..room]) {
+            Ok(0) => Some(Fate::Leaves),
+            Ok(n) => {
+                // A head that trickles in is no progress.
+                if self.input.is_empty() {
+                    self.moved = now;
+                }
+                self.input.extend(&piece[..n]);
+                None
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(Fate::Stays),
+            Err(error) if error.kind() == ErrorKind::Interrupted => None,
+            Err(_) => Some(Fate::Leaves),
+        }
+    }
+
+    fn flush(&mut self, now: Instant) -> Fate {
+        while self.sent < self.output.len() {
+            match self.stream.write(&self.output[self.sent..]) {
+                Ok(0) => return Fate::Leaves,
+                Ok(n) => {
+                    self.sent += n;
+                    self.moved = now;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Fate::Stays,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return Fate::Leaves,
+            }
+        }
+        let answered = !self.output.is_empty();
+        self.output.clear();
+        self.sent = 0;
+        if answered && !self.keep && self.following.is_none() { Fate::Leaves } else { Fate::Stays }
+    }
+}

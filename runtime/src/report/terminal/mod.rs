@@ -1,0 +1,133 @@
+//! A live dashboard in the terminal: the picture with its boxes, steps, ages, engine, camera, log lines.
+
+mod grid;
+mod history;
+mod log_lines;
+mod tty;
+mod view;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use grid::Depth;
+use history::History;
+pub use log_lines::take as take_log_line;
+pub use tty::restore;
+use view::View;
+
+use super::audience::Audience;
+use super::{Sink, SinkError};
+use crate::control::Desk;
+use crate::telemetry::{Picture, Report};
+
+/// The dashboard is drawn at most so often, whatever the frame rate.
+const REDRAW: Duration = Duration::from_millis(66);
+/// How often keys, and the camera while no frame comes, are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Draws on standard output.
+pub struct Terminal {
+    title: String,
+    classes: Arc<[String]>,
+    desk: Desk,
+    depth: Depth,
+    history: History,
+    last: Option<Report>,
+    picture: Option<Arc<Picture>>,
+    came: Instant,
+    drawn: Option<Instant>,
+    sent: String,
+}
+
+impl Terminal {
+    /// A dashboard headed by `title`; `desk` knows what the camera does while no frame comes.
+    pub fn new(title: &str, classes: Arc<[String]>, desk: Desk) -> Terminal {
+        Terminal {
+            title: title.to_owned(),
+            classes,
+            desk,
+            depth: Depth::of_environment(),
+            history: History::default(),
+            last: None,
+            picture: None,
+            came: Instant::now(),
+            drawn: None,
+            sent: String::new(),
+        }
+    }
+
+    fn draw(&mut self) -> Result<(), SinkError> {
+        self.drawn = Some(Instant::now());
+        self.sent.clear();
+        if tty::take() {
+            self.sent.push_str(tty::ENTER);
+        }
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
+        let (columns, rows) = size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+        let view = View {
+            title: &self.title,
+            classes: &self.classes,
+            report: self.last.as_ref(),
+            picture: self.picture.as_deref(),
+            history: &self.history,
+            camera: self.desk.standing().camera,
+            silent: self.came.elapsed(),
+            log: &log_lines::newest(view::log_rows(rows)),
+        };
+        view.draw(columns, rows).send(self.depth, &mut self.sent);
+        let mut out = std::io::stdout().lock();
+        out.write_all(self.sent.as_bytes()).and_then(|()| out.flush()).map_err(|reason| SinkError::of_stdout("the terminal", reason))
+    }
+
+    fn heed_keys() {
+        if tty::keys().iter().any(|key| matches!(key, b'q' | b'Q')) {
+            tty::interrupt();
+        }
+    }
+
+    fn leave() {
+        restore();
+        log_lines::print();
+    }
+}
+
+impl Sink for Terminal {
+    fn show(&mut self, report: &Report) -> Result<(), SinkError> {
+        let now = Instant::now();
+        self.came = now;
+        self.history.add(report, now);
+        // Not every report brings a picture: the last one stays.
+        if report.picture.is_some() {
+            self.picture.clone_from(&report.picture);
+        }
+        self.last = Some(report.clone());
+        Terminal::heed_keys();
+        if self.drawn.is_some_and(|at| now - at < REDRAW) { Ok(()) } else { self.draw() }
+    }
+
+    fn pulse(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
+    fn idle(&mut self) -> Result<(), SinkError> {
+        Terminal::heed_keys();
+        if self.drawn.is_some_and(|at| at.elapsed() < LOOK) { Ok(()) } else { self.draw() }
+    }
+
+    fn audience(&self) -> Option<Audience> {
+        Some(Audience::always())
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        Terminal::leave();
+        Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // After a panic nobody finishes it.
+        Terminal::leave();
+    }
+}

@@ -1,0 +1,79 @@
+//! What the dashboard changes of the terminal, and how that is undone on every way out.
+
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether the terminal is as the dashboard wants it.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+/// What the terminal did with keys before.
+static KEYS: OnceLock<libc::termios> = OnceLock::new();
+
+/// Another screen, no cursor.
+pub const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
+
+/// Marks the terminal as taken; true the first time.
+pub fn take() -> bool {
+    let first = !TAKEN.swap(true, Ordering::SeqCst);
+    if first {
+        take_keys();
+    }
+    first
+}
+
+/// Whether a dashboard holds the terminal.
+pub fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
+/// Leaves the terminal as it was found, if a dashboard holds it. May be called from anywhere, signal handlers among them.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        const BACK: &[u8] = b"\x1b[0m\x1b[?2026l\x1b[?1049l\x1b[?25h";
+        // SAFETY: `write` may be called from signal handlers, and reads nothing but the bytes. A terminal that is gone needs nothing.
+        let _ = unsafe { libc::write(libc::STDOUT_FILENO, BACK.as_ptr().cast(), BACK.len()) };
+        if let Some(before) = KEYS.get().filter(|_| is_in_foreground()) {
+            // SAFETY: `tcsetattr` may be called from signal handlers, and `before` is what `tcgetattr` gave.
+            let _ = unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, before) };
+        }
+    }
+}
+
+/// Keys arrive one by one and are not shown; Ctrl-C stays what it is. Without a terminal to read from nothing changes.
+fn take_keys() {
+    let mut before = MaybeUninit::<libc::termios>::uninit();
+    // SAFETY: `tcgetattr` fills the structure or fails.
+    if !is_in_foreground() || unsafe { libc::tcgetattr(libc::STDIN_FILENO, before.as_mut_ptr()) } != 0 {
+        return;
+    }
+    // SAFETY: it was filled.
+    let before = *KEYS.get_or_init(|| unsafe { before.assume_init() });
+    let mut wanted = before;
+    wanted.c_lflag &= !(libc::ICANON | libc::ECHO);
+    (wanted.c_cc[libc::VMIN], wanted.c_cc[libc::VTIME]) = (0, 0);
+    // SAFETY: `wanted` is a whole structure.
+    let _ = unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &wanted) };
+}
+
+/// Whether this process may read the terminal: one in the background would be stopped for it.
+fn is_in_foreground() -> bool {
+    // SAFETY: plain questions to the kernel.
+    unsafe { libc::tcgetpgrp(libc::STDIN_FILENO) == libc::getpgrp() }
+}
+
+/// Keys that were pressed since the last look; never waits.
+pub fn keys() -> Vec<u8> {
+    let mut keys = [0; 16];
+    if !is_taken() || KEYS.get().is_none() || !is_in_foreground() {
+        return Vec::new();
+    }
+    // SAFETY: reads into `keys`, no more than it holds; VMIN and VTIME are 0, so it does not wait.
+    let read = unsafe { libc::read(libc::STDIN_FILENO, keys.as_mut_ptr().cast(), keys.len()) };
+    keys[..usize::try_from(read).unwrap_or(0)].to_vec()
+}
+
+/// Ends the run as Ctrl-C does.
+pub fn interrupt() {
+    // SAFETY: a signal to this process, which it handles.
+    let _ = unsafe { libc::kill(libc::getpid(), libc::SIGINT) };
+}
