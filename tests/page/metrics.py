@@ -13,7 +13,7 @@ with Service(sys.argv[1]) as service:
     assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
     families = {family.name: family for family in text_string_to_metric_families(body.decode())}
     for name, family in families.items():
-        assert name.startswith("recslowfast_") and family.documentation, name
+        assert name.startswith(("recslowfast_", "process_")) and family.documentation, name
         assert not any(unit in name for unit in ("_ms", "_mw", "_percent", "_kib")), f"{name} has no base unit"
         for sample in family.samples:
             assert family.type != "counter" or sample.name.endswith("_total"), sample.name
@@ -36,4 +36,7 @@ with Service(sys.argv[1]) as service:
     buckets = [sample.value for sample in families["recslowfast_frame_age_seconds"].samples if sample.name.endswith("_bucket")]
     assert buckets == sorted(buckets) and buckets[-1] == frames
     assert value("recslowfast_camera_state", state="streaming") == 1 and value("recslowfast_healthy") == 1
+    seen = sum(len(record["detections"]) for record in service.records[: int(frames)])
+    assert value("recslowfast_detections_total") == seen, (value("recslowfast_detections_total"), seen)
+    assert value("process_resident_memory_bytes") > 1e6 and value("process_cpu_seconds_total") > 0
     print(f"{len(families)} families, {sum(len(family.samples) for family in families.values())} samples, accepted and true")

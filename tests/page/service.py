@@ -11,11 +11,12 @@ import threading
 class Service:
     """`with Service(binary) as service:` a running recslowfast with a page."""
 
-    def __init__(self, binary, *flags, source="pathfinder:easy?seed=7&size=64&fps=25"):
+    def __init__(self, binary, *flags, source="pathfinder:easy?seed=7&size=64&fps=25", environment=None):
         self.command = [binary, "run", "--source", source, "--engine", "cpu", "--report", "json", "--page", "127.0.0.1:0", *flags]
+        self.environment = environment
 
     def __enter__(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment)
         self.records, self.log, self.port = [], [], None
         for line in self.process.stderr:
             self.log.append(line)
@@ -51,13 +52,24 @@ class Service:
         return answer.status, answer.headers, body
 
     def live(self):
-        """What the page draws: the JSON head, luma and mask."""
+        """What the page draws: the JSON head, the class of every pixel, the picture as JPEG."""
         _, _, body = self.get("/live")
         (length,) = struct.unpack("<I", body[:4])
         head = json.loads(body[4 : 4 + length])
         size = head["width"] * head["height"]
         planes = body[4 + length :]
         return head, planes[:size], planes[size:]
+
+    def next_event(self, stream):
+        """The next server-sent event of an answer to /events: its name and its JSON."""
+        name = "message"
+        for line in stream:
+            line = line.decode().rstrip("\n")
+            if line.startswith("event: "):
+                name = line[7:]
+            elif line.startswith("data: "):
+                return name, json.loads(line[6:])
+        raise EOFError("the stream of events has ended")
 
     def rss_kib(self):
         with open(f"/proc/{self.process.pid}/status") as file:

@@ -21,6 +21,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let (flags, file) = configured::check(&args.file)?;
     let network = Network::load(flags.model()).map_err(|error| file.refuse(vec![("model", error.to_string())]))?;
+    if let Some(words) = flags.unknown_class(&network.manifest) {
+        return Err(file.refuse(vec![("report", words)]).into());
+    }
     let count = file.entries.len();
     say!("{}: {count} keys, all right; network {} {}", args.file.display(), network.manifest.name, network.manifest.version)?;
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::run::{Args, ReportTo};
+use super::report_to::Destination;
+use super::run::Args;
 use crate::service::{places, sources};
 
 impl Args {
@@ -55,7 +56,7 @@ impl Args {
         let over = |output: &PathBuf| kept.iter().find(|kept| kept.exists() && places::same(output, kept));
         let over = |output: &PathBuf| over(output).map(|kept| format!("{} is {}, which is read", output.display(), kept.display()));
         for report in self.reports() {
-            let Some(output) = report.file() else { continue };
+            let Some(output) = report.to.file() else { continue };
             if let Some(words) = source.as_ref().and_then(|source| places::collision(&output, source)).or_else(|| over(&output)) {
                 found.push(("report", format!("report: {words}")));
             }
@@ -71,13 +72,14 @@ impl Args {
 
     fn reports_that_collide(&self, found: &mut Vec<(&'static str, String)>) {
         let reports = self.reports();
-        let (terminal, json) = (reports.contains(&ReportTo::Terminal), reports.contains(&ReportTo::Json));
+        let goes = |to: Destination| reports.iter().any(|report| report.to == to);
+        let (terminal, json) = (goes(Destination::Terminal), goes(Destination::Json));
         if terminal && json {
             found.push(("report", "report: terminal and json would both write to standard output; keep one".into()));
         }
         for (at, report) in reports.iter().enumerate() {
-            if reports[..at].iter().any(|earlier| earlier.place() == report.place()) {
-                found.push(("report", format!("report: {} is given twice", report.place())));
+            if reports[..at].iter().any(|earlier| earlier.to.place() == report.to.place()) {
+                found.push(("report", format!("report: {} is given twice", report.to.place())));
             }
         }
     }

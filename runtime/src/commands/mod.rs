@@ -15,6 +15,7 @@ mod out;
 mod plot;
 mod progress;
 mod record;
+mod report_to;
 mod run;
 mod source;
 mod stopwatch;

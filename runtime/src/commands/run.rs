@@ -1,7 +1,6 @@
 //! `recslowfast run`: watch a source and report every frame.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
-use crate::control::Desk;
+use crate::control::{Desk, Standing};
 use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice};
 use crate::network::Network;
@@ -23,8 +22,8 @@ use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Powe
 use crate::recording::{Events, Naming, RecordSpec, Recording};
 use crate::report::Record;
 use crate::report::{
-    self, About, Heading, JsonLines, Link, Mavlink, MavlinkSpec, Outlet, Overflow, Page, PanelSpec, PlainLines, PortSpec, SerialLines,
-    Sink, Snapshot, Terminal,
+    self, About, Filtered, Heading, HeadingHandle, JsonLines, Link, Mavlink, Outlet, Overflow, Page, PlainLines, SerialLines, Sink,
+    SinkError, Snapshot, Terminal,
 };
 use crate::service::closing;
 use crate::service::config::Key;
@@ -39,10 +38,12 @@ use crate::service::pipeline::Pipeline;
 use crate::service::run as service;
 use crate::service::steering::Steering;
 use crate::source::Times;
+use crate::telemetry::CameraState;
 
 use super::configured::{Configured, Reread};
 use super::console;
 use super::listen::Listen;
+use super::report_to::{Destination, ReportTo};
 use super::source::{self, Wanted};
 
 /// What a first start may need to build kernels for the GPU.
@@ -87,7 +88,7 @@ pub struct Args {
     /// End after this many answered frames
     #[arg(long, value_name = "N")]
     frames: Option<u64>,
-    /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES], panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends); may be given several times; without it terminal on a terminal, else json
+    /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES] (PORT is a device, tcp:HOST:PORT or udp:HOST:PORT), panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends). Behind each what it is told: ,every=1s ,on=change ,classes=person+car ,score=0.5 ,area=400 ,zone=X:Y/X:Y/X:Y ,min_frames=3. May be given several times; without it terminal on a terminal, else json
     #[arg(long, value_name = "SINK", value_parser = OsStringValueParser::new().try_map(ReportTo::read))]
     report: Vec<ReportTo>,
     /// The rail that measures the whole board, by its label (`recslowfast doctor power` lists them); without it the usual one
@@ -114,80 +115,6 @@ pub struct Args {
     /// Take flags from a configuration file; those given here win. SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-}
-
-/// One place results go to.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum ReportTo {
-    Terminal,
-    Json,
-    Serial(PortSpec),
-    Link(PortSpec),
-    Mavlink(MavlinkSpec),
-    Panel(PanelSpec),
-    Snapshot(PathBuf),
-}
-
-impl ReportTo {
-    /// What two reports cannot share.
-    pub(super) fn place(&self) -> String {
-        match self {
-            ReportTo::Terminal => "terminal".into(),
-            ReportTo::Json => "json".into(),
-            ReportTo::Serial(port) | ReportTo::Link(port) => port.path.clone(),
-            ReportTo::Mavlink(spec) => spec.port.path.clone(),
-            ReportTo::Panel(spec) => spec.place(),
-            ReportTo::Snapshot(file) => file.display().to_string(),
-        }
-    }
-}
-
-impl ReportTo {
-    /// Reads `given`; only a file's name may be no UTF-8.
-    fn read(given: OsString) -> Result<ReportTo, String> {
-        if let Some(text) = given.to_str() {
-            return text.parse();
-        }
-        let bytes = given.as_bytes();
-        let file = |path: &[u8]| PathBuf::from(OsStr::from_bytes(path));
-        if let Some(path) = bytes.strip_prefix(b"snapshot:") {
-            return Ok(ReportTo::Snapshot(file(path)));
-        }
-        if let Some(path) = bytes.strip_prefix(b"panel:png:") {
-            return PanelSpec::png(OsStr::from_bytes(path)).map(ReportTo::Panel);
-        }
-        Err(format!("'{}' is no UTF-8; only the files of snapshot: and panel:png: may have such names", given.display()))
-    }
-
-    /// The file that is written, where it is one.
-    pub(super) fn file(&self) -> Option<PathBuf> {
-        match self {
-            ReportTo::Snapshot(file) => Some(file.clone()),
-            ReportTo::Panel(PanelSpec::Png { file, .. }) => Some(file.clone()),
-            ReportTo::Serial(port) | ReportTo::Link(port) => Some(port.path.clone().into()),
-            ReportTo::Mavlink(spec) => Some(spec.port.path.clone().into()),
-            ReportTo::Terminal | ReportTo::Json | ReportTo::Panel(_) => None,
-        }
-    }
-}
-
-impl std::str::FromStr for ReportTo {
-    type Err = String;
-
-    fn from_str(given: &str) -> Result<ReportTo, String> {
-        match given.split_once(':') {
-            None if given == "terminal" => Ok(ReportTo::Terminal),
-            None if given == "json" => Ok(ReportTo::Json),
-            Some(("serial", port)) => port.parse().map(ReportTo::Serial).map_err(|reason| format!("serial: {reason}")),
-            Some(("link", port)) => port.parse().map(ReportTo::Link).map_err(|reason| format!("link: {reason}")),
-            Some(("mavlink", port)) => port.parse().map(ReportTo::Mavlink).map_err(|reason| format!("mavlink: {reason}")),
-            Some(("panel", panel)) => panel.parse().map(ReportTo::Panel),
-            Some(("snapshot", path)) if !path.is_empty() => Ok(ReportTo::Snapshot(path.into())),
-            _ => Err(format!(
-                "no report is called '{given}'; write terminal, json, serial:PORT[@BAUD], link:PORT[@BAUD], mavlink:PORT[@BAUD], panel:KIND:PLACE or snapshot:FILE.png"
-            )),
-        }
-    }
 }
 
 impl Args {
@@ -227,7 +154,7 @@ impl Args {
         let budget = Budget { deadline: self.deadline, power: self.power, temp: self.temp, mode: self.mode.unwrap_or_default() };
         let asked = self.deadline.is_some() || self.power.is_some() || self.temp.is_some() || self.mode.is_some();
         // Over a link a budget may come at any time; until then nothing is to bind.
-        let steered = self.report.iter().any(|to| matches!(to, ReportTo::Link(_)));
+        let steered = self.report.iter().any(|report| matches!(report.to, Destination::Link(_)));
         let unbound = Budget { mode: PaceMode::Accuracy, ..Budget::default() };
         if asked { Some(budget) } else { steered.then_some(unbound) }
     }
@@ -268,21 +195,28 @@ impl Args {
 
     /// What acts on results, keeps them or shows them to others, and so must never be given a made-up scene that nobody asked for.
     fn takers_of_truth(&self) -> Vec<String> {
-        let reports = self.report.iter().filter_map(|to| match to {
-            ReportTo::Terminal | ReportTo::Json | ReportTo::Snapshot(_) => None,
-            ReportTo::Serial(port) => Some(format!("serial:{}", port.path)),
-            ReportTo::Link(port) => Some(format!("link:{}", port.path)),
-            ReportTo::Mavlink(spec) => Some(format!("mavlink:{}", spec.port.path)),
-            ReportTo::Panel(spec) => Some(format!("panel:{spec}")),
+        let reports = self.report.iter().filter_map(|report| match &report.to {
+            Destination::Terminal | Destination::Json | Destination::Snapshot(_) => None,
+            Destination::Serial(port) => Some(format!("serial:{}", port.path)),
+            Destination::Link(port) => Some(format!("link:{}", port.path)),
+            Destination::Mavlink(spec) => Some(format!("mavlink:{}", spec.port.path)),
+            Destination::Panel(spec) => Some(format!("panel:{spec}")),
         });
         let recording = self.record.iter().map(|path| format!("the recording {}", path.display()));
         let page = self.page.iter().map(|address| format!("the page on {address}"));
         reports.chain(recording).chain(page).collect()
     }
 
+    /// The first report that is to tell of a class which the network does not know.
+    pub(super) fn unknown_class(&self, manifest: &Manifest) -> Option<String> {
+        let known = &manifest.task.classes;
+        let unknown = self.report.iter().find_map(|report| report.filter.unknown_class(known))?;
+        Some(format!("report: {} knows no class '{unknown}'; it knows {}", manifest.name, known.join(", ")))
+    }
+
     /// Whether a dashboard will be drawn on the terminal.
     pub fn draws_terminal(&self) -> bool {
-        console::draws() && (self.report.contains(&ReportTo::Terminal) || self.report.is_empty())
+        console::draws() && (self.report.iter().any(|report| report.to == Destination::Terminal) || self.report.is_empty())
     }
 }
 
@@ -294,8 +228,15 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
     let (natural, opened) = wanted.is_natural(life.is_service());
     let network = Network::load(args.model.as_deref().unwrap_or_else(|| Path::new(default_for(natural))))?;
+    if let Some(words) = args.unknown_class(&network.manifest) {
+        return Err(Failure::new(if configured.file.is_some() { Cause::Config } else { Cause::Usage }, words));
+    }
     wanted.canvas = network.manifest.input.width;
     let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
+    let desk = Desk::new();
+    desk.stand(Standing { camera: CameraState::Searching, ..Standing::default() });
+    // Before there is a camera, so that people can see that there is none.
+    let page = args.page.as_ref().map(|page| start_page(args, page, &network.manifest, &desk)).transpose()?;
     let Some(mut source) = source::open(&wanted, opened, &mut life, engine.name())? else { return Ok(()) };
     let info = source.info().clone();
     tell_what_is_seen(&network.manifest, natural);
@@ -305,7 +246,6 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     pipeline.set_rate(info.fps.filter(|_| !info.timed));
     let manifest = network.into_manifest();
     let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
-    let desk = Desk::new();
     let about = about(args, &manifest, Arc::clone(&classes));
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
     let mut unfinished: Vec<Hold> =
@@ -314,12 +254,9 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     if let Some(recording) = &recording {
         unfinished.push(ends::hold(format!("the recording {}", recording.path().display()), RECORDING_GRACE));
     }
-    if let Some(page) = &args.page {
-        let address = page.address().map_err(|error| Failure::new(Cause::Output, error))?;
-        let heading = Heading { title, board: about.board.clone(), model: format!("{} {}", manifest.name, manifest.version), classes };
-        let page =
-            Page::start(address, args.page_token.as_deref(), heading, desk.clone()).map_err(|error| Failure::new(Cause::Output, error))?;
-        outlets.push(Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?);
+    if let Some((page, heading)) = page {
+        heading.set_title(&title);
+        outlets.push(page);
     }
     let replayed = source.times() == Times::Replayed;
     let first = source.recorded().and_then(Decision::of);
@@ -414,7 +351,7 @@ fn about(args: &Args, manifest: &Manifest, classes: Arc<[String]>) -> About {
     let host = || std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "localhost".into(), |name| name.trim().to_owned());
     let address = args.page.as_ref().map(|page| page.seen_from_outside(host));
     About {
-        board: Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into()),
+        board: board(),
         network: format!("{} {}", manifest.name, manifest.version),
         address: address.unwrap_or_default(),
         input: (manifest.input.width, manifest.input.height),
@@ -422,37 +359,56 @@ fn about(args: &Args, manifest: &Manifest, classes: Arc<[String]>) -> About {
     }
 }
 
+/// The page, and what its heading is changed by once there is a source.
+fn start_page(args: &Args, page: &Listen, manifest: &Manifest, desk: &Desk) -> Result<(Outlet, HeadingHandle), Failure> {
+    let output = |error: SinkError| Failure::new(Cause::Output, error);
+    let address = page.address().map_err(|error| Failure::new(Cause::Output, error))?;
+    let (title, board) = (format!("recslowfast: {}, looking for its camera", manifest.name), board());
+    let classes = Arc::from(manifest.task.classes.as_slice());
+    let sees = manifest.task.sees().collect::<Vec<_>>().join(", ");
+    let heading = Heading { title, board, model: format!("{} {}", manifest.name, manifest.version), sees, classes };
+    let page = Page::start(address, args.page_token.as_deref(), heading, desk.clone()).map_err(output)?;
+    let handle = page.heading();
+    let outlet = Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?;
+    Ok((outlet, handle))
+}
+
+/// The board's name, or the kind of machine.
+fn board() -> String {
+    Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into())
+}
+
 fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> Result<Vec<Outlet>, Failure> {
     let overflow = if live { Overflow::DropOldest } else { Overflow::Wait };
     let mut wanted = args.report.clone();
     if wanted.is_empty() && std::env::var_os("NOTIFY_SOCKET").is_none() {
-        wanted.push(if console::is_terminal() { ReportTo::Terminal } else { ReportTo::Json });
+        wanted.push(ReportTo::all(if console::is_terminal() { Destination::Terminal } else { Destination::Json }));
     }
-    let start = |to: ReportTo| {
+    let start = |ReportTo { to, filter }: ReportTo| {
         let classes = Arc::clone(&about.classes);
         let internal = |error: std::io::Error| Failure::new(Cause::Internal, error);
         let (name, sink, overflow): (_, Box<dyn Sink>, _) = match to {
-            ReportTo::Terminal if !console::draws() => ("terminal", Box::new(PlainLines::new(std::io::stdout(), classes)), overflow),
-            ReportTo::Terminal => ("terminal", Box::new(Terminal::new(title, classes, desk.clone())), overflow),
-            ReportTo::Json => ("json", Box::new(JsonLines::new(std::io::stdout(), "standard output", classes)), overflow),
-            ReportTo::Serial(port) => ("serial", Box::new(SerialLines::new(port, classes)), Overflow::DropOldest),
-            ReportTo::Link(port) => {
+            Destination::Terminal if !console::draws() => ("terminal", Box::new(PlainLines::new(std::io::stdout(), classes)), overflow),
+            Destination::Terminal => ("terminal", Box::new(Terminal::new(title, classes, desk.clone())), overflow),
+            Destination::Json => ("json", Box::new(JsonLines::new(std::io::stdout(), "standard output", classes)), overflow),
+            Destination::Serial(port) => ("serial", Box::new(SerialLines::new(port, classes)), Overflow::DropOldest),
+            Destination::Link(port) => {
                 let link = Link::start(port, about.clone(), desk.clone()).map_err(internal)?;
                 let ear = link.log_ear();
                 logging::listen(move |level, words| ear.hear(level, words));
                 ("link", Box::new(link), Overflow::DropOldest)
             }
-            ReportTo::Mavlink(spec) => {
+            Destination::Mavlink(spec) => {
                 let mavlink = Mavlink::new(spec, desk.clone(), classes);
                 let ear = mavlink.text_ear();
                 // A full queue means that lines come faster than the port takes them.
                 logging::listen(move |level, words| drop(ear.try_send((level, words.to_owned()))));
                 ("mavlink", Box::new(mavlink), Overflow::DropOldest)
             }
-            ReportTo::Panel(spec) => ("panel", report::panel(&spec, about, desk.clone()), Overflow::DropOldest),
-            ReportTo::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path, classes)), overflow),
+            Destination::Panel(spec) => ("panel", report::panel(&spec, about, desk.clone()), Overflow::DropOldest),
+            Destination::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path, classes)), overflow),
         };
-        Outlet::start(name, sink, overflow).map_err(internal)
+        Outlet::start(name, Filtered::over(sink, filter, Arc::clone(&about.classes)), overflow).map_err(internal)
     };
     wanted.into_iter().map(start).collect()
 }

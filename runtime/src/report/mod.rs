@@ -2,6 +2,7 @@
 
 mod audience;
 mod colour;
+mod filter;
 mod json;
 mod link;
 mod mavlink;
@@ -18,11 +19,12 @@ mod telegrams;
 mod terminal;
 
 pub use audience::Audience;
+pub use filter::{Filter, Filtered};
 pub use json::JsonLines;
 pub use link::{Link, LogEar};
 pub use mavlink::{Mavlink, MavlinkSpec};
 pub use outlet::{Outlet, Overflow};
-pub use page::{Heading, Page};
+pub use page::{Heading, HeadingHandle, Page};
 pub use panel::{PanelSpec, start as panel};
 pub use plain::PlainLines;
 pub use port::{DEFAULT_BAUD, PortSpec};

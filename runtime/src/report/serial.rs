@@ -3,9 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use serialport::SerialPort;
-
-use super::port::{PortSpec, Reopening};
+use super::port::{PortSpec, Reopening, Wire};
 use super::{Record, Sink, SinkError};
 use crate::telemetry::Report;
 
@@ -13,7 +11,7 @@ use crate::telemetry::Report;
 pub struct SerialLines {
     reopening: Reopening,
     classes: Arc<[String]>,
-    port: Option<Box<dyn SerialPort>>,
+    port: Option<Wire>,
     line: Vec<u8>,
 }
 

@@ -17,7 +17,8 @@ pub struct Steering {
 impl Steering {
     /// Takes requests from `desk`; without `pacing` no budget binds.
     pub fn new(desk: Desk, pacing: Option<Pacing>) -> Steering {
-        Steering { desk, pacing, standing: Standing::default() }
+        let standing = desk.standing();
+        Steering { desk, pacing, standing }
     }
 
     /// What keeps frames within a budget.

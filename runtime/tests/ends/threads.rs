@@ -173,8 +173,14 @@ mod embedded {
         let mut source = capture::start(super::STREAM, &Want::default(), None, Patience::default()).unwrap();
         let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule(), Mode::Crop, true);
         let classes: Arc<[String]> = Arc::from(network.manifest.task.classes.as_slice());
-        let heading = Heading { title: "embedded".into(), model: "embedded".into(), classes: Arc::clone(&classes) };
-        let page = Page::start("127.0.0.1:0".parse().unwrap(), None, heading).unwrap();
+        let heading = Heading {
+            title: "embedded".into(),
+            board: String::new(),
+            model: "embedded".into(),
+            sees: String::new(),
+            classes: Arc::clone(&classes),
+        };
+        let page = Page::start("127.0.0.1:0".parse().unwrap(), None, heading, Desk::new()).unwrap();
         let json = JsonLines::new(std::io::sink(), "nowhere", classes);
         let outlets = vec![
             Outlet::start("json", Box::new(json), Overflow::DropOldest).unwrap(),

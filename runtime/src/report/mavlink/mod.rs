@@ -22,9 +22,8 @@ use std::time::{Duration, Instant};
 
 use ::mavlink::MavHeader;
 use ::mavlink::dialects::common::MavMessage;
-use serialport::SerialPort;
 
-use super::port::Reopening;
+use super::port::{Reopening, Wire};
 use super::{Sink, SinkError};
 use crate::clock;
 use crate::control::Desk;
@@ -43,7 +42,7 @@ pub struct Mavlink {
     spec: MavlinkSpec,
     desk: Desk,
     reopening: Reopening,
-    port: Option<Box<dyn SerialPort>>,
+    port: Option<Wire>,
     header: MavHeader,
     began: Duration,
     beat: Option<Instant>,

@@ -12,6 +12,7 @@ use crate::telemetry::{CameraState, Detection, Region};
 struct Head<'a> {
     title: &'a str,
     model: &'a str,
+    sees: &'a str,
     classes: &'a [String],
     width: u32,
     height: u32,
@@ -67,6 +68,7 @@ pub fn body(figures: &Figures, pictured: Option<&Pictured>, jpeg: &[u8], now: In
     let head = Head {
         title: &heading.title,
         model: &heading.model,
+        sees: &heading.sees,
         classes: &heading.classes,
         width: picture.map_or(0, |picture| picture.width),
         height: picture.map_or(0, |picture| picture.height),

@@ -49,8 +49,20 @@ pub struct Heading {
     pub board: String,
     /// The network and its version.
     pub model: String,
-    /// Class names, background first.
+    /// What the network sees, for a person.
+    pub sees: String,
+    /// Class names, in the order of their indices.
     pub classes: Arc<[String]>,
+}
+
+/// Changes the heading of a page that runs.
+pub struct HeadingHandle(Arc<Mutex<Figures>>);
+
+impl HeadingHandle {
+    /// Another line for a person.
+    pub fn set_title(&self, title: &str) {
+        figures::lock(&self.0).heading.title = title.to_owned();
+    }
 }
 
 /// The sink; the server runs until it is dropped.
@@ -62,6 +74,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// What its heading is changed by.
+    pub fn heading(&self) -> HeadingHandle {
+        HeadingHandle(Arc::clone(&self.figures))
+    }
+
     /// Listens on `address`, and asks for `token` if there is one; `desk` knows what the camera does while no result comes.
     pub fn start(address: SocketAddr, token: Option<&str>, heading: Heading, desk: Desk) -> Result<Page, SinkError> {
         let failed = |reason| SinkError::Write { place: format!("the page at {address}"), reason };

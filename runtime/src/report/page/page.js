@@ -76,7 +76,7 @@ function show(head) {
   at("banner").hidden = !head.stale;
   text("banner", gone ? `camera ${head.camera}` : "no new frames");
   text("board", head.board);
-  text("network", `${head.model}; sees ${head.classes.join(", ")}`);
+  text("network", `${head.model}; sees ${head.sees}`);
   text("camera", `${head.camera}${head.reconnects ? `, reconnected ${head.reconnects} times` : ""}`);
   text("rate", `${head.rate.toFixed(1)} frames/s, ${head.frames} so far`);
   const [half, most, nearly, worst] = head.ages_ms.map(ms => ms.toFixed(1));

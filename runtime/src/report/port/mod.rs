@@ -1,10 +1,12 @@
-//! A serial port that may be absent, slow, or gone for a while, and is opened again by a name that stays the same.
+//! A port that may be absent, slow, or gone for a while: a serial line, opened again by a name that stays the same, or a place in the network.
+
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use serialport::{FlowControl, SerialPort};
+pub(super) use wire::Wire;
 
 /// Bits per second where none are given.
 pub const DEFAULT_BAUD: u32 = 115_200;
@@ -15,10 +17,23 @@ const WORKED: Duration = Duration::from_millis(500);
 /// Names that stay with a device whatever else is plugged in, the surest first.
 const STABLE_NAMES: [&str; 2] = ["/dev/serial/by-id", "/dev/serial/by-path"];
 
-/// A port and how it is spoken to: `PORT[@BAUD[,rtscts]]`.
+/// What kind of port it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A serial line.
+    Serial,
+    /// A TCP connection to a server.
+    Tcp,
+    /// UDP datagrams, one for each telegram or message.
+    Udp,
+}
+
+/// A port and how it is spoken to: `PORT[@BAUD[,rtscts]]`, `tcp:HOST:PORT` or `udp:HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortSpec {
-    /// The device.
+    /// What it is.
+    pub kind: Kind,
+    /// The device, or `tcp:HOST:PORT` and `udp:HOST:PORT` as they were given.
     pub path: String,
     /// Bits per second.
     pub baud: u32,
@@ -30,6 +45,15 @@ impl FromStr for PortSpec {
     type Err = String;
 
     fn from_str(given: &str) -> Result<PortSpec, String> {
+        let network =
+            given.strip_prefix("tcp:").map(|rest| (Kind::Tcp, rest)).or_else(|| given.strip_prefix("udp:").map(|rest| (Kind::Udp, rest)));
+        if let Some((kind, place)) = network {
+            let port = place.rsplit_once(':').filter(|(host, _)| !host.is_empty()).and_then(|(_, port)| port.parse::<u16>().ok());
+            return match port {
+                Some(1..) => Ok(PortSpec { kind, path: given.into(), baud: DEFAULT_BAUD, rtscts: false }),
+                _ => Err(format!("'{place}' is no HOST:PORT, for example 192.168.1.7:14550")),
+            };
+        }
         let (path, speed) = given.rsplit_once('@').map_or((given, None), |(path, speed)| (path, Some(speed)));
         if path.is_empty() {
             return Err("a port is missing, for example /dev/ttyUSB0@115200".into());
@@ -46,7 +70,7 @@ impl FromStr for PortSpec {
             Some("rtscts") => true,
             Some(other) => return Err(format!("'{other}' is no flow control; write rtscts, or nothing")),
         };
-        Ok(PortSpec { path: path.into(), baud, rtscts })
+        Ok(PortSpec { kind: Kind::Serial, path: path.into(), baud, rtscts })
     }
 }
 
@@ -69,14 +93,15 @@ impl Reopening {
     }
 
     /// The port, if it opens; asked too early, it does not try, unless the device has come back meanwhile.
-    pub(super) fn open(&mut self) -> Option<Box<dyn SerialPort>> {
+    pub(super) fn open(&mut self) -> Option<Wire> {
         let path = self
             .stable
             .as_deref()
             .filter(|stable| stable.exists())
             .map_or(self.spec.path.as_str().into(), Path::to_string_lossy)
             .into_owned();
-        let there = Path::new(&path).exists();
+        // Whether somebody is there in the network only a try can tell.
+        let there = self.spec.kind != Kind::Serial || Path::new(&path).exists();
         if there && self.absent {
             self.retry_after = FIRST_RETRY;
         } else if self.retry_at.is_some_and(|at| Instant::now() < at) {
@@ -84,11 +109,13 @@ impl Reopening {
             return None;
         }
         self.absent = !there;
-        let flow = if self.spec.rtscts { FlowControl::Hardware } else { FlowControl::None };
-        match serialport::new(&path, self.spec.baud).flow_control(flow).timeout(Duration::from_millis(100)).open() {
+        match Wire::open(&self.spec, &path) {
             Ok(port) => {
-                log::info!("serial {path}: open at {} baud", self.spec.baud);
-                if self.stable.is_none() {
+                match self.spec.kind {
+                    Kind::Serial => log::info!("serial {path}: open at {} baud", self.spec.baud),
+                    Kind::Tcp | Kind::Udp => log::info!("{path}: open"),
+                }
+                if self.stable.is_none() && self.spec.kind == Kind::Serial {
                     self.stable = STABLE_NAMES.iter().find_map(|folder| stable_name(Path::new(folder), Path::new(&path)));
                 }
                 (self.opened, self.retry_at, self.said) = (Some(Instant::now()), None, false);
@@ -104,7 +131,8 @@ impl Reopening {
     /// The port is gone, for `reason`. Said once per loss.
     pub(super) fn lost(&mut self, reason: &str) {
         if !std::mem::replace(&mut self.said, true) {
-            log::warn!("serial {}: {reason}; trying again until it is back", self.spec.path);
+            let kind = if self.spec.kind == Kind::Serial { "serial " } else { "" };
+            log::warn!("{kind}{}: {reason}; trying again until it is back", self.spec.path);
         }
         if self.opened.take().is_some_and(|opened| opened.elapsed() >= WORKED) {
             self.retry_after = FIRST_RETRY;
@@ -133,7 +161,10 @@ mod tests {
 
     #[test]
     fn ports_are_read_as_people_write_them() {
-        let spec = |path: &str, baud, rtscts| Ok(PortSpec { path: path.into(), baud, rtscts });
+        let spec = |path: &str, baud, rtscts| Ok(PortSpec { kind: Kind::Serial, path: path.into(), baud, rtscts });
+        let network = |kind, path: &str| Ok(PortSpec { kind, path: path.into(), baud: DEFAULT_BAUD, rtscts: false });
+        assert_eq!("udp:127.0.0.1:14550".parse(), network(Kind::Udp, "udp:127.0.0.1:14550"));
+        assert_eq!("tcp:[::1]:5760".parse(), network(Kind::Tcp, "tcp:[::1]:5760"));
         assert_eq!("/dev/ttyTHS1".parse(), spec("/dev/ttyTHS1", 115_200, false));
         assert_eq!("/dev/ttyUSB0@921600".parse(), spec("/dev/ttyUSB0", 921_600, false));
         assert_eq!("/dev/ttyUSB0@921600,rtscts".parse(), spec("/dev/ttyUSB0", 921_600, true));
@@ -143,6 +174,9 @@ mod tests {
             ("/dev/x@fast", "'fast'"),
             ("/dev/x@0", "'0'"),
             ("/dev/x@9600,xon", "'xon'"),
+            ("udp:14550", "HOST:PORT"),
+            ("tcp:robot:0", "HOST:PORT"),
+            ("tcp::80", "HOST:PORT"),
         ] {
             assert!(given.parse::<PortSpec>().unwrap_err().contains(word), "{given}");
         }
@@ -152,7 +186,7 @@ mod tests {
     fn a_device_that_is_back_is_tried_within_two_seconds_however_long_it_was_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ttyUSB0").to_str().unwrap().to_owned();
-        let mut reopening = Reopening::new(PortSpec { path, baud: DEFAULT_BAUD, rtscts: false });
+        let mut reopening = Reopening::new(PortSpec { kind: Kind::Serial, path, baud: DEFAULT_BAUD, rtscts: false });
         assert_eq!(reopening.wait(), Duration::ZERO);
         for _ in 0..10 {
             reopening.retry_at = None;
@@ -166,7 +200,8 @@ mod tests {
     fn a_device_that_was_away_is_tried_as_soon_as_it_is_there() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ttyUSB0");
-        let mut reopening = Reopening::new(PortSpec { path: path.to_str().unwrap().into(), baud: DEFAULT_BAUD, rtscts: false });
+        let mut reopening =
+            Reopening::new(PortSpec { kind: Kind::Serial, path: path.to_str().unwrap().into(), baud: DEFAULT_BAUD, rtscts: false });
         (reopening.retry_after, reopening.said) = (LAST_RETRY, true);
         assert!(reopening.open().is_none() && reopening.wait() > LAST_RETRY / 2);
         assert!(reopening.open().is_none() && reopening.wait() > LAST_RETRY / 2, "still away: not yet");
@@ -178,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_port_that_fails_as_soon_as_it_is_open_is_not_opened_ten_times_a_second() {
-        let mut reopening = Reopening::new(PortSpec { path: "/dev/ttyUSB0".into(), baud: DEFAULT_BAUD, rtscts: false });
+        let mut reopening = Reopening::new(PortSpec { kind: Kind::Serial, path: "/dev/ttyUSB0".into(), baud: DEFAULT_BAUD, rtscts: false });
         let waits = [100, 200, 400, 800, 1600, 2000, 2000].map(Duration::from_millis);
         for wait in waits {
             reopening.opened = Some(Instant::now());
