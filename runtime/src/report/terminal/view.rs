@@ -11,12 +11,12 @@ use crate::report::colour::overlay;
 use crate::telemetry::{CameraState, Detection, LimitReason, Picture, RecordingState, Region, Report};
 
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// Columns of the figures beside a picture.
-const FIGURES: usize = 44;
+/// Columns of the figures beside a picture: two fifths of the screen, within these.
+const FIGURES: [usize; 2] = [34, 46];
 /// Rows of the figures below a picture.
 const FIGURE_ROWS: usize = 9;
 /// From so many columns on the figures stand beside the picture.
-const BESIDE: usize = FIGURES + 32;
+const BESIDE: usize = FIGURES[0] + 40;
 /// Log lines that are shown at most.
 const LOG_ROWS: usize = 5;
 /// A screen of fewer rows shows no log.
@@ -62,7 +62,8 @@ struct Place {
 fn places(columns: usize, rows: usize, aspect: f64) -> (Place, Place) {
     let body = rows.saturating_sub(1 + log_rows(rows));
     let beside = columns >= BESIDE;
-    let (most_columns, most_rows) = if beside { (columns - FIGURES - 2, body) } else { (columns, body.saturating_sub(FIGURE_ROWS)) };
+    let figures = (2 * columns / 5).clamp(FIGURES[0], FIGURES[1]);
+    let (most_columns, most_rows) = if beside { (columns - figures - 2, body) } else { (columns, body.saturating_sub(FIGURE_ROWS)) };
     // A cell is two pixels high and one wide.
     let picture_rows = most_rows.min((most_columns as f64 / aspect / 2.0).round() as usize);
     let picture_columns = most_columns.min((picture_rows as f64 * 2.0 * aspect).round() as usize);
@@ -80,11 +81,9 @@ impl View<'_> {
     /// Draws everything on a screen of this size.
     pub fn draw(&self, columns: usize, rows: usize) -> Grid {
         let mut grid = Grid::new(columns, rows);
-        grid.text(0, 0, columns, self.title, STRONG);
-        let ends = "q ends";
-        if columns > self.title.chars().count() + ends.len() + 2 {
-            grid.text(columns - ends.len(), 0, ends.len(), ends, NAME);
-        }
+        let ends = "  q ends";
+        grid.text(0, 0, columns.saturating_sub(ends.len()), self.title, STRONG);
+        grid.text(columns.saturating_sub(ends.len()), 0, ends.len(), ends, NAME);
         let (width, height) = self.size();
         let (picture, figures) = places(columns, rows, f64::from(width) / f64::from(height));
         self.draw_picture(&mut grid, picture);
