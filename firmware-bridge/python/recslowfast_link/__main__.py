@@ -1,0 +1,5 @@
+import sys
+
+from .monitor import main
+
+sys.exit(main())
