@@ -209,8 +209,7 @@ mod tests {
         for detections in reports {
             sink.show(&Report { detections: Detections::from_slice(detections).unwrap(), ..Report::for_tests(1) }).unwrap();
         }
-        let told = kept.0.lock().unwrap().clone();
-        told
+        kept.0.lock().unwrap().clone()
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub mod recording;
 pub mod sampling;
 #[path = "../../../runtime/src/source.rs"]
 pub mod source;
+#[path = "../../../runtime/src/source_picture.rs"]
+pub mod source_picture;
 #[path = "../../../runtime/src/telemetry.rs"]
 pub mod telemetry;
 #[path = "../../../runtime/src/threads.rs"]
