@@ -2,10 +2,15 @@
 
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Whether the terminal is as the dashboard wants it.
-static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Who has the terminal.
+static HOLDER: AtomicU8 = AtomicU8::new(NOBODY);
+const NOBODY: u8 = 0;
+const DASHBOARD: u8 = 1;
+/// Somebody is giving it back, and may be held up by a terminal that takes its time.
+const LEAVING: u8 = 2;
+
 /// What the terminal did with keys before.
 static KEYS: OnceLock<libc::termios> = OnceLock::new();
 
@@ -14,7 +19,7 @@ pub const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
 
 /// Marks the terminal as taken; true the first time.
 pub fn take() -> bool {
-    let first = !TAKEN.swap(true, Ordering::SeqCst);
+    let first = HOLDER.swap(DASHBOARD, Ordering::SeqCst) == NOBODY;
     if first {
         take_keys();
     }
@@ -23,20 +28,24 @@ pub fn take() -> bool {
 
 /// Whether a dashboard holds the terminal.
 pub fn is_taken() -> bool {
-    TAKEN.load(Ordering::SeqCst)
+    HOLDER.load(Ordering::SeqCst) == DASHBOARD
 }
 
-/// Leaves the terminal as it was found, if a dashboard holds it. May be called from anywhere, signal handlers among them.
+/// Leaves the terminal as it was found, if a dashboard holds it. May be called from anywhere, signal handlers among them: whoever calls while another
+/// one is still at it does it all again, because the process may end before the other has finished.
 pub fn restore() {
-    if TAKEN.swap(false, Ordering::SeqCst) {
-        const BACK: &[u8] = b"\x1b[0m\x1b[?2026l\x1b[?1049l\x1b[?25h";
-        // SAFETY: `write` may be called from signal handlers, and reads nothing but the bytes. A terminal that is gone needs nothing.
-        let _ = unsafe { libc::write(libc::STDOUT_FILENO, BACK.as_ptr().cast(), BACK.len()) };
-        if let Some(before) = KEYS.get().filter(|_| is_in_foreground()) {
-            // SAFETY: `tcsetattr` may be called from signal handlers, and `before` is what `tcgetattr` gave.
-            let _ = unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, before) };
-        }
+    const BACK: &[u8] = b"\x1b[0m\x1b[?2026l\x1b[?1049l\x1b[?25h";
+    if HOLDER.load(Ordering::SeqCst) == NOBODY {
+        return;
     }
+    HOLDER.store(LEAVING, Ordering::SeqCst);
+    if let Some(before) = KEYS.get().filter(|_| is_in_foreground()) {
+        // SAFETY: `tcsetattr` may be called from signal handlers, and `before` is what `tcgetattr` gave.
+        let _ = unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, before) };
+    }
+    // SAFETY: `write` may be called from signal handlers, and reads nothing but the bytes. A terminal that is gone needs nothing.
+    let _ = unsafe { libc::write(libc::STDOUT_FILENO, BACK.as_ptr().cast(), BACK.len()) };
+    HOLDER.store(NOBODY, Ordering::SeqCst);
 }
 
 /// Keys arrive one by one and are not shown; Ctrl-C stays what it is. Without a terminal to read from nothing changes.
