@@ -191,7 +191,7 @@ fn alone(name: &str) -> (Option<i32>, String, Duration) {
 #[test]
 fn a_thread_that_dies_ends_the_process_with_its_words() {
     if std::env::var_os("CHILD").is_some() {
-        logging::start(log::LevelFilter::Info);
+        logging::start(Some(log::LevelFilter::Info));
         panics::watch();
         // Nobody asks the guard, as if the main loop were stuck.
         let _guard = threads::spawn("doomed", || panic!("of no use"), |_| {}).unwrap();

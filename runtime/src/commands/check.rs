@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::configured;
-use super::out::say;
+use super::out::{self, say};
+use super::{configured, schema};
 use crate::network::Network;
 use crate::service::exit::Failure;
 
@@ -13,18 +13,22 @@ use crate::service::exit::Failure;
 #[derive(ClapArgs)]
 pub struct Args {
     /// The configuration file
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "schema")]
+    file: Option<PathBuf>,
+    /// Print the JSON schema of configuration files, by which editors complete and check them
+    #[arg(long)]
+    schema: bool,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let (flags, file) = configured::check(&args.file)?;
+    let Some(path) = args.file.filter(|_| !args.schema) else { return out::text(&schema::json()) };
+    let (flags, file) = configured::check(&path)?;
     let network = Network::load(flags.model()).map_err(|error| file.refuse(vec![("model", error.to_string())]))?;
     if let Some(words) = flags.unknown_class(&network.manifest) {
         return Err(file.refuse(vec![("report", words)]).into());
     }
     let count = file.entries.len();
-    say!("{}: {count} keys, all right; network {} {}", args.file.display(), network.manifest.name, network.manifest.version)?;
+    say!("{}: {count} keys, all right; network {} {}", path.display(), network.manifest.name, network.manifest.version)?;
     Ok(())
 }

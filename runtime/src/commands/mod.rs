@@ -3,6 +3,7 @@
 mod bench;
 mod calibrate;
 mod check;
+mod completions;
 mod configured;
 mod console;
 mod contradictions;
@@ -17,13 +18,13 @@ mod progress;
 mod record;
 mod report_to;
 mod run;
+mod schema;
 mod source;
 mod stopwatch;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use log::LevelFilter;
 
 use crate::report::restore_terminal;
@@ -33,13 +34,43 @@ use configured::Configured;
 
 /// Watches a camera with one recurrent network and spends only the steps a frame asks for.
 #[derive(Parser)]
-#[command(name = "recslowfast", version, args_conflicts_with_subcommands = true)]
+#[command(name = "recslowfast", version, args_conflicts_with_subcommands = true, after_help = SHORT, after_long_help = LONG)]
 struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// Log more: what is decided, then everything
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Log less: warnings and errors, then errors
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    quiet: u8,
     #[command(flatten)]
     run: run::Args,
 }
+
+const SHORT: &str = "`recslowfast --help` says more.";
+
+/// Examples, environment and exit codes, as manual pages have them.
+const LONG: &str = "\
+Examples:
+  recslowfast                                             watch the first camera, or the built-in stream, on this terminal
+  recslowfast --source film.avi --report json             one JSON object per frame
+  recslowfast --source /dev/video0 --page 8088            live pictures on http://127.0.0.1:8088
+  recslowfast --report json,on=change,classes=person      a line when somebody comes or goes
+  recslowfast --deadline 33ms@p99 --power 10W             as many steps as these allow
+  recslowfast --config /etc/recslowfast/recslowfast.toml  as the service does
+
+Environment:
+  RUST_LOG   what is logged, for example info,recslowfast::capture=debug; -v and -q win
+  NO_COLOR   no dashboard, plain lines
+  COLORTERM  truecolor or 24bit: the dashboard uses 24-bit colours, else 256
+
+Exit codes:
+  0 as asked   1 a fault of the program   2 wrong command line   3 wrong configuration   4 the source   5 the network   6 the engine
+  7 an output   8 the doctor found a problem
+
+Files:
+  /etc/recslowfast/recslowfast.toml  the service's configuration (`recslowfast check FILE` says what is wrong with one)";
 
 #[derive(Subcommand)]
 enum Verb {
@@ -61,6 +92,8 @@ enum Verb {
     Record(record::Args),
     /// Write generated videos to a folder
     Dataset(dataset::Args),
+    /// Print the completions for a shell: bash, zsh, fish, elvish or powershell
+    Completions(completions::Args),
 }
 
 /// The whole command line, for manual pages and completions.
@@ -90,6 +123,17 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What is logged; None leaves it to the environment.
+fn level(given: &ArgMatches) -> Option<LevelFilter> {
+    match (given.get_count("verbose"), given.get_count("quiet")) {
+        (0, 0) => None,
+        (1, _) => Some(LevelFilter::Debug),
+        (2.., _) => Some(LevelFilter::Trace),
+        (_, 1) => Some(LevelFilter::Warn),
+        (_, 2..) => Some(LevelFilter::Error),
+    }
+}
+
 fn verb(matches: &ArgMatches) -> Result<(), Failure> {
     let given = match matches.subcommand() {
         None => Some(matches),
@@ -98,12 +142,11 @@ fn verb(matches: &ArgMatches) -> Result<(), Failure> {
     };
     if let Some(given) = given {
         let configured = Configured::new(given.clone())?;
-        // A dashboard and log lines cannot share one terminal.
-        let dashboard = configured.args.draws_terminal() && std::io::stderr().is_terminal();
-        logging::start(if dashboard { LevelFilter::Error } else { LevelFilter::Info });
+        // A dashboard on the same terminal shows log lines in rows of its own.
+        logging::start(level(given));
         return run::run(configured);
     }
-    logging::start(LevelFilter::Info);
+    logging::start(level(matches.subcommand().map_or(matches, |(_, given)| given)));
     match Cli::from_arg_matches(matches)
         .or_else(|error| out::clap(&error).and(Err(Failure::new(Cause::Usage, ""))))?
         .verb
@@ -118,5 +161,6 @@ fn verb(matches: &ArgMatches) -> Result<(), Failure> {
         Verb::Bench(args) => bench::run(args),
         Verb::Record(args) => record::run(args),
         Verb::Dataset(args) => dataset::run(args),
+        Verb::Completions(args) => completions::run(args),
     }
 }

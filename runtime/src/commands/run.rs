@@ -52,70 +52,104 @@ const START: Duration = Duration::from_secs(170);
 /// What to watch, with what, and where results go.
 #[derive(ClapArgs)]
 pub struct Args {
-    /// A camera (/dev/videoN or N, v4l2:PATH; ?width=&height=&fps=&format=&buffers=&stride=), a film or a folder of pictures (?loop, ?realtime, &fps=), - or a FIFO for a film through a pipe, rtsp:// or http:// (#transport=udp), csi://N (?width=&height=&fps=), gst:PIPELINE, pathfinder:easy?seed=7 (hard; &fps=, &size=, else the network's); without it a camera if one opens, else pathfinder, for eyes only: link, mavlink, serial, panel, page and --record want it by name
-    #[arg(long, value_name = "URI")]
+    /// Camera, film, folder of pictures, stream, pipe or recording; without it a camera if one opens, else the built-in stream
+    ///
+    /// /dev/videoN, N or v4l2:PATH: a camera (?width=&height=&fps=&format=&buffers=&stride=).
+    /// FILE or FOLDER: a film (Y4M, AVI, MJPEG, MCAP, or anything ffmpeg reads) or pictures (?loop, ?realtime, &fps=).
+    /// -: a film through standard input; a FIFO is read as it comes.
+    /// rtsp://, http://: a stream (#transport=udp). csi://N: a sensor (?width=&height=&fps=). gst:PIPELINE: a GStreamer pipeline without its sink.
+    /// pathfinder:easy or pathfinder:hard: the built-in stream (?seed=7&fps=&size=). Where results act on something (link, mavlink, mqtt, serial, panel,
+    /// page, --record) it is only watched if it is asked for by name.
+    #[arg(long, value_name = "URI", help_heading = SOURCE)]
     source: Option<OsString>,
-    /// A built-in network, or a folder with model.toml and its graphs; without it the one for what is watched: cameras and films, or the built-in stream
-    #[arg(long, value_name = "NAME|DIR")]
+    /// How a picture of another shape meets the network's input: crop, letterbox or stretch
+    #[arg(long, default_value = "crop", help_heading = SOURCE)]
+    fit: Mode,
+    /// End after this many answered frames
+    #[arg(long, value_name = "N", help_heading = SOURCE)]
+    frames: Option<u64>,
+    /// Break the source on purpose, to see what happens: for example drop=0.1,corrupt=0.05,seed=3
+    #[arg(long, value_name = "FAULTS", help_heading = SOURCE)]
+    fault: Option<FaultSpec>,
+    /// A built-in network, or a folder with model.toml and its graphs
+    ///
+    /// Without it the one for what is watched: `street` for cameras and films, `pathfinder-hgru` for the built-in stream.
+    #[arg(long, value_name = "NAME|DIR", help_heading = NETWORK)]
     model: Option<PathBuf>,
+    /// When stepping stops: model (as calibrated), fixed:N, slow-fast:S,F, relative-l2:EPS, ...
+    ///
+    /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS, cosine:EPS or floor:WAKE,SETTLE.
+    /// Behind it, in place of the model's figures: ,zero=X ,cut=X ,surprise=X ,start=X ,min=N ,max=N ,slow=N
+    #[arg(long, default_value = "model", value_name = "RULE", help_heading = NETWORK)]
+    halt: RuleName,
     /// auto, cuda or cpu
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help_heading = NETWORK)]
     engine: Choice,
     /// Threads of the CPU engine [default: one on every usable processor]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = NETWORK)]
     threads: Option<Threads>,
-    /// model, fixed:N, slow-fast:S,F, relative-l2:EPS, relative-l1:EPS, cosine:EPS or floor:WAKE,SETTLE; behind it, in place of the model's figures, ,zero=X ,cut=X ,surprise=X ,start=X ,min=N ,max=N ,slow=N
-    #[arg(long, default_value = "model", value_name = "RULE")]
-    halt: RuleName,
-    /// How a picture of another shape meets the network's input: crop, letterbox or stretch
-    #[arg(long, default_value = "crop")]
-    fit: Mode,
-    /// Break the source on purpose, to see what happens: for example drop=0.1,corrupt=0.05,seed=3
-    #[arg(long, value_name = "FAULTS")]
-    fault: Option<FaultSpec>,
     /// Oldest age of a result, and the share of frames that must keep to it, for example 33ms@p99
-    #[arg(long, value_name = "TIME[@pNN]")]
+    #[arg(long, value_name = "TIME[@pNN]", help_heading = BUDGET)]
     deadline: Option<Deadline>,
     /// Most the board may draw, for example 10W
-    #[arg(long, value_name = "POWER")]
+    #[arg(long, value_name = "POWER", help_heading = BUDGET)]
     power: Option<Power>,
     /// Hottest the board may get, for example 85C
-    #[arg(long, value_name = "TEMPERATURE")]
+    #[arg(long, value_name = "TEMPERATURE", help_heading = BUDGET)]
     temp: Option<Celsius>,
     /// What to do with room inside the budget: accuracy, balanced or saver
-    #[arg(long)]
+    #[arg(long, help_heading = BUDGET)]
     mode: Option<PaceMode>,
-    /// End after this many answered frames
-    #[arg(long, value_name = "N")]
-    frames: Option<u64>,
-    /// terminal, json, serial:PORT[@BAUD] (JSON lines), link:PORT[@BAUD[,rtscts]] (telegrams, both ways), mavlink:PORT[@BAUD][,fov=DEGREES] (PORT is a device, tcp:HOST:PORT or udp:HOST:PORT), panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341) or snapshot:FILE.png (the last frames, when the run ends). Behind each what it is told: ,every=1s ,on=change ,classes=person+car ,score=0.5 ,area=400 ,zone=X:Y/X:Y/X:Y ,min_frames=3. May be given several times; without it terminal on a terminal, else json
-    #[arg(long, value_name = "SINK", value_parser = OsStringValueParser::new().try_map(ReportTo::read))]
-    report: Vec<ReportTo>,
-    /// The rail that measures the whole board, by its label (`recslowfast doctor power` lists them); without it the usual one
-    #[arg(long, value_name = "LABEL")]
+    /// The rail that measures the whole board, by its label
+    ///
+    /// `recslowfast doctor power` lists them; without it the usual one.
+    #[arg(long, value_name = "LABEL", help_heading = BUDGET)]
     power_rail: Option<String>,
-    /// What the board draws, where no sensor tells: idle, a step's energy above that, and the GPU clock for which that holds, for example idle=4W,step=20mJ,at=1020MHz
-    #[arg(long, value_name = "MODEL")]
+    /// What the board draws, where no sensor tells, for example idle=4W,step=20mJ,at=1020MHz
+    ///
+    /// idle: without work; step: a step's energy above that; at: the GPU clock for which that holds.
+    #[arg(long, value_name = "MODEL", help_heading = BUDGET)]
     energy_model: Option<EnergyModel>,
-    /// Record frames and answers to a file ending in .mcap, which `--source` replays to the same decisions; a file that is there is kept, and the new one has the time in its name
-    #[arg(long, value_name = "FILE")]
+    /// Where results go: terminal, json, link:PORT, mavlink:PORT, serial:PORT, panel:KIND:PLACE, snapshot:FILE.png
+    ///
+    /// May be given several times; without it terminal on a terminal, else json.
+    /// link:PORT[@BAUD[,rtscts]]: telegrams, both ways. mavlink:PORT[@BAUD][,fov=DEGREES][,object=METRES][,system=N]. serial:PORT[@BAUD]: JSON lines.
+    /// PORT is a device, tcp:HOST:PORT or udp:HOST:PORT.
+    /// panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341).
+    /// snapshot:FILE.png: the last frames, when the run ends.
+    /// Behind each, what it is told: ,every=1s ,on=change ,classes=person+car ,score=0.5 ,area=400 ,zone=X:Y/X:Y/X:Y ,min_frames=3
+    #[arg(long, value_name = "SINK", value_parser = OsStringValueParser::new().try_map(ReportTo::read), help_heading = REPORTS)]
+    report: Vec<ReportTo>,
+    /// Record frames and answers to a file ending in .mcap, which --source replays to the same decisions
+    ///
+    /// A file that is there is kept, and the new one has the time in its name.
+    #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     record: Option<PathBuf>,
-    /// Use at most this much disk for the recording: the newest is kept in parts, NAME-TIME-0000.mcap and so on, and those of earlier starts count
-    #[arg(long, value_name = "MIB")]
+    /// Use at most this much disk for the recording
+    ///
+    /// The newest is kept in parts, NAME-TIME-0000.mcap and so on, and those of earlier starts count.
+    #[arg(long, value_name = "MIB", help_heading = REPORTS)]
     record_limit: Option<u64>,
     /// Record only around frames with detections: this many seconds before and after
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", help_heading = REPORTS)]
     record_around: Option<u64>,
-    /// Serve a page with the live picture, /metrics and /healthz, for example on 127.0.0.1:8088, or 8088 for the same; off without it
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    /// Serve a page with live pictures, /stream, /events, /metrics and /healthz, for example on 8088
+    ///
+    /// 127.0.0.1:8088, localhost:8088, :8088 and 8088 are the same; *:8088, another address or a host name reach further and want a token.
+    #[arg(long, value_name = "ADDRESS:PORT", help_heading = REPORTS)]
     page: Option<Listen>,
-    /// What the page asks for in its address; needed wherever other machines can reach it
-    #[arg(long, value_name = "TOKEN")]
+    /// What the page asks for; needed wherever other machines can reach it
+    #[arg(long, value_name = "TOKEN", help_heading = REPORTS)]
     page_token: Option<String>,
     /// Take flags from a configuration file; those given here win. SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
+
+const SOURCE: &str = "Source";
+const NETWORK: &str = "Network";
+const BUDGET: &str = "Budget";
+const REPORTS: &str = "Reports, recording, page";
 
 impl Args {
     /// What is watched, if it was said.
@@ -212,11 +246,6 @@ impl Args {
         let known = &manifest.task.classes;
         let unknown = self.report.iter().find_map(|report| report.filter.unknown_class(known))?;
         Some(format!("report: {} knows no class '{unknown}'; it knows {}", manifest.name, known.join(", ")))
-    }
-
-    /// Whether a dashboard will be drawn on the terminal.
-    pub fn draws_terminal(&self) -> bool {
-        console::draws() && (self.report.iter().any(|report| report.to == Destination::Terminal) || self.report.is_empty())
     }
 }
 

@@ -26,15 +26,17 @@ pub fn listen(listener: impl Fn(Level, &str) + Send + Sync + 'static) {
     LISTENERS.write().unwrap_or_else(|poisoned| poisoned.into_inner()).push(Box::new(listener));
 }
 
-/// Starts logging at `level`, unless `RUST_LOG` says otherwise.
-pub fn start(level: LevelFilter) {
+/// Starts logging: at `level` where there is one, else as `RUST_LOG` says, else at info. Other crates' modules tell their errors only, unless asked for by name.
+pub fn start(level: Option<LevelFilter>) {
     let on_terminal = std::io::stderr().is_terminal();
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let inner = env_logger::Builder::new()
-        .filter_level(level)
-        .filter_module("tract_core", LevelFilter::Error)
-        .filter_module("tract_onnx", LevelFilter::Error)
-        .parse_default_env()
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(LevelFilter::Error).filter_module("recslowfast", LevelFilter::Info);
+    match level {
+        Some(level) => builder.filter_module("recslowfast", level),
+        None => builder.parse_default_env(),
+    };
+    let inner = builder
         .format(move |out, record| {
             if journal {
                 writeln!(out, "<{}>{}", priority(record.level()), record.args())
