@@ -200,6 +200,13 @@ class Trainer:
         torch.save(saved, path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
 
+    def save_weights(self, path: pathlib.Path) -> None:
+        """The averaged weights in half precision: what is released, and what `--start` takes."""
+        saved = {"average": {k: v.half() for k, v in self.average.state_dict().items()}, "task": self.args.task, "cells": self.args.cells, "recurrent": not self.args.feed_forward,
+                 "iteration": self.iteration, "seconds": round(self.spent), "args": {k: str(v) for k, v in vars(self.args).items()}}
+        torch.save(saved, path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+
     def run(self) -> None:
         args = self.args
         args.run.mkdir(parents=True, exist_ok=True)
@@ -228,10 +235,9 @@ class Trainer:
                 if self.spent - saved > args.save_every:
                     saved = self.spent
                     self.save(args.run / "last.pt")
+                    self.save_weights(args.run / "weights.pt")
         self.save(args.run / "last.pt")
-        slim = {"average": {k: v.half() for k, v in self.average.state_dict().items()}, "task": args.task, "cells": args.cells, "recurrent": not args.feed_forward,
-                "iteration": self.iteration, "seconds": round(self.spent), "args": {k: str(v) for k, v in vars(args).items()}}
-        torch.save(slim, args.run / "weights.pt")
+        self.save_weights(args.run / "weights.pt")
         print(json.dumps({"done": self.iteration, "seconds": round(self.spent)}), flush=True)
 
 
