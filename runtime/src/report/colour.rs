@@ -12,3 +12,9 @@ pub(super) fn overlay(class: u8, grey: u8) -> [u8; 3] {
         _ => [32, light, light],
     }
 }
+
+/// Black or white, whichever is read more easily on `paper` (by its luma).
+pub(super) fn letters_on([r, g, b]: [u8; 3]) -> [u8; 3] {
+    let luma = 0.299 * f32::from(r) + 0.587 * f32::from(g) + 0.114 * f32::from(b);
+    if luma > 127.0 { [0; 3] } else { [255; 3] }
+}

@@ -13,7 +13,7 @@ use embedded_graphics::primitives::Rectangle;
 use embedded_graphics::text::{Baseline, Text};
 use image::RgbImage;
 
-use super::colour::overlay;
+use super::colour::{letters_on, overlay};
 use crate::telemetry::{Detection, Picture, Region};
 
 /// The picture alone; where the source's is not there, what the network saw of it in grey.
@@ -82,8 +82,12 @@ fn outline(image: &mut RgbImage, shown: &Region, seen: &Detection, classes: &[St
     let track = if seen.track > 0 { format!("#{} ", seen.track) } else { String::new() };
     let label = format!("{class} {track}{:.0}", seen.score * 100.0);
     let [r, g, b] = ink.0;
-    let style: MonoTextStyle<Rgb888> =
-        MonoTextStyleBuilder::new().font(&FONT_6X10).text_color(Rgb888::BLACK).background_color(Rgb888::new(r, g, b)).build();
+    let letters = letters_on(ink.0);
+    let style: MonoTextStyle<Rgb888> = MonoTextStyleBuilder::new()
+        .font(&FONT_6X10)
+        .text_color(Rgb888::new(letters[0], letters[1], letters[2]))
+        .background_color(Rgb888::new(r, g, b))
+        .build();
     let (tall, wide) = (FONT_6X10.character_size.height, FONT_6X10.character_size.width * label.chars().count() as u32);
     // Above the box, or in it at the upper edge of the picture.
     let at = Point::new(x0.min(width.saturating_sub(wide)) as i32, if y0 >= tall { (y0 - tall) as i32 } else { y0 as i32 });

@@ -21,7 +21,7 @@ function drawAreas(context, head, mask, scale) {
 }
 
 function drawBoxes(context, head, scale) {
-  const line = Math.max(2, context.canvas.width / 320), letters = Math.max(11, context.canvas.width / 48);
+  const line = Math.max(2, context.canvas.width / 320), letters = Math.max(11, context.canvas.width / 56);
   context.lineWidth = line;
   context.font = `600 ${letters}px system-ui, sans-serif`;
   // The surest last, so that they lie on top.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::grid::{Colour, Grid, Style};
 use super::history::History;
-use crate::report::colour::overlay;
+use crate::report::colour::{letters_on, overlay};
 use crate::telemetry::{CameraState, Detection, LimitReason, Picture, RecordingState, Region, Report};
 
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -178,7 +178,7 @@ impl View<'_> {
             }
         }
         let label = format!("{} {:.0}", self.name(seen), seen.score * 100.0);
-        let style = Style { ink: Some([0; 3]), paper: Some(ink), bold: false, dim: false };
+        let style = Style { ink: Some(letters_on(ink)), paper: Some(ink), bold: false, dim: false };
         let room = (place.columns - x0).min(label.chars().count());
         grid.text(place.x + x0, place.y + (y0 / 2).saturating_sub(1), room, &label, style);
     }
