@@ -6,6 +6,7 @@
 // Verbs speak through one writer that notices when it cannot (`commands/out.rs`); everybody else logs.
 #![cfg_attr(not(test), warn(clippy::print_stdout, clippy::print_stderr))]
 
+pub mod acceptance;
 pub mod capture;
 pub mod clock;
 pub mod commands;

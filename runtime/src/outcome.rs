@@ -34,6 +34,17 @@ pub struct Trace {
     pub distances: heapless::Vec<f32, MAX_STEPS>,
     /// Relative L2 distance between this frame's drive and the last; infinite after a reset.
     pub drive_distance: f32,
+    /// Share of the picture that changed beyond its noise and was taken anew, 0 to 1; 1 where an engine takes all of it.
+    pub moved: f32,
+    /// Share of the network that was computed in the steps, on average, 0 to 1; 1 where an engine steps all of it, and without a step.
+    pub stepped: f32,
+}
+
+impl Trace {
+    /// The steps of this frame as so many steps of the whole network.
+    pub fn work(&self) -> f32 {
+        self.steps as f32 * self.stepped
+    }
 }
 
 /// What one pixel shows, as an engine packs it where it computes: the same answer as the logits', in two bytes instead of one number a class.

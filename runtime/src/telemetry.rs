@@ -162,7 +162,8 @@ pub struct Report {
 impl Report {
     /// A report of nothing, for tests to change what they are about.
     pub(crate) fn for_tests(sequence: u64) -> Report {
-        let trace = Trace { steps: 1, limit: 6, stop: crate::outcome::Stop::Halted, distances: Default::default(), drive_distance: 0.0 };
+        let stop = crate::outcome::Stop::Halted;
+        let trace = Trace { steps: 1, limit: 6, stop, distances: Default::default(), drive_distance: 0.0, moved: 1.0, stepped: 1.0 };
         Report {
             sequence,
             captured: Duration::ZERO,

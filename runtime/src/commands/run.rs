@@ -12,7 +12,7 @@ use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
 use crate::control::{Desk, Standing};
 use crate::engine::cpu::threads::Threads;
-use crate::engine::{self, Choice};
+use crate::engine::{self, Choice, Tiles};
 use crate::network::Network;
 use crate::network::halting::RuleName;
 use crate::network::load::default_for;
@@ -88,6 +88,12 @@ pub struct Args {
     /// Threads of the CPU engine [default: one on every usable processor]
     #[arg(long, value_name = "N", help_heading = NETWORK)]
     threads: Option<Threads>,
+    /// Compute only what moved: off, or auto where the network is local and the CPU computes
+    ///
+    /// auto recomputes what changed beyond the picture's noise, and what that reaches: for fixed cameras.
+    /// floor=LEVELS,epsilon=X is auto with other figures: the least change that counts, in grey levels, and what of it is handed on inside the network.
+    #[arg(long, default_value = "off", value_name = "off|auto", help_heading = NETWORK)]
+    tiles: Tiles,
     /// Oldest age of a result, and the share of frames that must keep to it, for example 33ms@p99
     #[arg(long, value_name = "TIME[@pNN]", help_heading = BUDGET)]
     deadline: Option<Deadline>,
@@ -261,7 +267,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         return Err(Failure::new(if configured.file.is_some() { Cause::Config } else { Cause::Usage }, words));
     }
     wanted.canvas = network.manifest.input.width;
-    let engine = engine::open(args.engine, &network, args.threads.unwrap_or_default())?;
+    let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default(), args.tiles)?;
     let desk = Desk::new();
     desk.stand(Standing { camera: CameraState::Searching, ..Standing::default() });
     // Before there is a camera, so that people can see that there is none.

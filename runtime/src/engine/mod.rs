@@ -9,7 +9,7 @@ use std::str::FromStr;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError};
 use cpu::threads::Threads;
-use cpu::{CpuEngine, Options};
+use cpu::{CpuEngine, Options, tiles};
 use resilient::{Backoff, ResilientEngine};
 
 /// Which engine a user asked for.
@@ -37,9 +37,65 @@ impl FromStr for Choice {
     }
 }
 
-/// Opens the engine of `choice` for `network`, with so many threads where the CPU computes, and says which it is.
+/// Whether only what moved is computed, where the network is local and the CPU computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Tiles {
+    /// Everything is computed in every frame.
+    #[default]
+    Off,
+    /// What moved beyond the noise of the picture, and what that reaches.
+    Only(tiles::Settings),
+}
+
+impl Tiles {
+    /// As the engine takes it.
+    fn settings(self) -> Option<tiles::Settings> {
+        match self {
+            Tiles::Off => None,
+            Tiles::Only(settings) => Some(settings),
+        }
+    }
+}
+
+impl FromStr for Tiles {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Tiles, String> {
+        let mut settings = tiles::Settings::default();
+        match text {
+            "off" => return Ok(Tiles::Off),
+            "auto" => return Ok(Tiles::Only(settings)),
+            "exact" => return Ok(Tiles::Only(tiles::Settings::exact())),
+            _ => {}
+        }
+        for part in text.split(',') {
+            let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not off, auto, exact, floor=LEVELS or epsilon=X"))?;
+            let number = value.parse().ok().filter(|x: &f32| x.is_finite() && *x >= 0.0);
+            let number = number.ok_or_else(|| format!("{key}={value}: '{value}' is not a number from 0 on"))?;
+            match key {
+                "floor" => settings.acceptance.floor = number,
+                "epsilon" => settings.epsilon = number,
+                other => return Err(format!("tiles have no '{other}'; they have floor (grey levels) and epsilon")),
+            }
+        }
+        Ok(Tiles::Only(settings))
+    }
+}
+
+/// Opens the engine of `choice` for `network`, computing everything in every frame; see [`open_with`].
 pub fn open(choice: Choice, network: &Network, threads: Threads) -> Result<Box<dyn Engine>, EngineError> {
-    let cpu = || CpuEngine::with(network, Options { threads: threads.get(), ..Options::default() });
+    open_with(choice, network, threads, Tiles::Off)
+}
+
+/// Opens the engine of `choice` for `network`, with so many threads where the CPU computes, and says which it is.
+pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Tiles) -> Result<Box<dyn Engine>, EngineError> {
+    let cpu = || -> Result<CpuEngine, EngineError> {
+        let engine = CpuEngine::with(network, Options { threads: threads.get(), tiles: tiles.settings(), ..Options::default() })?;
+        if let Some(reason) = engine.not_tiled() {
+            log::info!("{} is not local and is computed as a whole: {reason}", network.manifest.name);
+        }
+        Ok(engine)
+    };
     if choice == Choice::Cpu {
         return Ok(Box::new(cpu()?));
     }

@@ -16,6 +16,11 @@ pub struct Record<'a> {
     wall: Option<String>,
     age_ms: f64,
     steps: u32,
+    /// Share of the picture that moved and was taken anew, and share of the network that each step computed; absent where that is all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stepped: Option<f32>,
     limit: u32,
     limit_reason: LimitReason,
     stop: Stop,
@@ -88,12 +93,15 @@ impl<'a> Record<'a> {
             speed_px_s: detection.speed_px_s.map(|speed| speed.map(|axis| (axis * 10.0).round() / 10.0)),
         });
         let drive = report.trace.drive_distance;
+        let part = |share: f32| (share < 1.0).then(|| (share * 1e4).round() / 1e4);
         Record {
             sequence: report.sequence,
             captured_s: report.captured.as_secs_f64(),
             wall: report.wall.map(clock::rfc3339),
             age_ms: ms(report.age),
             steps: report.trace.steps,
+            moved: part(report.trace.moved),
+            stepped: part(report.trace.stepped),
             limit: report.trace.limit,
             limit_reason: report.limit_reason,
             stop: report.trace.stop,

@@ -215,7 +215,7 @@ pub(super) mod tests {
             wall: Some(Duration::from_secs(1_795_684_590) + Duration::from_millis(40 * sequence)),
             size: (640, 480),
             age: Duration::from_micros(23_456),
-            trace: Trace { steps: 3, limit: 64, stop: Stop::Halted, distances: heapless::Vec::new(), drive_distance: 0.1 },
+            trace: Trace { steps: 3, limit: 64, stop: Stop::Halted, distances: heapless::Vec::new(), drive_distance: 0.1, moved: 1.0, stepped: 1.0 },
             limit_reason: LimitReason::Latency,
             engine: "cpu",
             detections: [detection].into_iter().collect(),

@@ -201,6 +201,8 @@ impl Pipeline {
         let mut cost = Cost { base: Duration::MAX, per_step: Duration::MAX };
         let order = Order { rule: HaltingRule::fixed(WARM_UP_STEPS), limit: WARM_UP_STEPS, deadline: None };
         for _ in 0..WARM_UP_FRAMES {
+            // Where only what moved is computed, the first frame after a reset is the one that costs what a whole one does.
+            self.engine.reset();
             let began = clock::now();
             self.engine.encode()?;
             let encoded = clock::now();

@@ -91,7 +91,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return rates::print();
     }
     let (threads, isa) = (args.threads.unwrap_or_default().get(), args.isa.unwrap_or_else(Isa::best));
-    let options = |plain| Options { threads, isa, plain };
+    let options = |plain| Options { threads, isa, plain, tiles: None };
     let mut rows = Vec::new();
     for (at, model) in args.models.iter().enumerate() {
         let network = Network::load(model)?;

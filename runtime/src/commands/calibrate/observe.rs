@@ -2,7 +2,7 @@
 
 use crate::commands::eval::lane::{Lane, Told};
 use crate::commands::eval::videos::Clip;
-use crate::engine::Choice;
+use crate::engine::{Choice, Tiles};
 use crate::engine::cpu::threads::Threads;
 use crate::network::Network;
 use crate::network::halting::{HaltingRule, Metric, Path};
@@ -22,7 +22,7 @@ pub struct Habits {
 
 /// A lane of one thread: several search side by side. It begins (see [`Lane::begin`]) before it watches.
 pub fn lane(network: &Network, rule: HaltingRule) -> Result<Lane, Failure> {
-    Lane::open(network, rule, 0, Choice::Cpu, Threads::ONE)
+    Lane::open(network, rule, 0, Choice::Cpu, Threads::ONE, Tiles::Off)
 }
 
 /// Share `p` of `sorted` lies below this.

@@ -9,7 +9,7 @@ use super::videos::{Clip, Truth};
 use crate::capture::fit::Mode;
 use crate::commands::stopwatch::Time;
 use crate::engine::cpu::threads::Threads;
-use crate::engine::{self, Choice};
+use crate::engine::{self, Choice, Tiles};
 use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::halting::HaltingRule;
@@ -46,8 +46,8 @@ pub struct Lane {
 
 impl Lane {
     /// A new engine for `network`, halted by `rule`, for videos of at most `frames` frames.
-    pub fn open(network: &Network, rule: HaltingRule, frames: usize, choice: Choice, threads: Threads) -> Result<Lane, Failure> {
-        let engine = engine::open(choice, network, threads)?;
+    pub fn open(network: &Network, rule: HaltingRule, frames: usize, choice: Choice, threads: Threads, tiles: Tiles) -> Result<Lane, Failure> {
+        let engine = engine::open_with(choice, network, threads, tiles)?;
         Ok(Lane {
             pipeline: Pipeline::new(network, engine, rule, Mode::Stretch, false),
             scores: Scores::new(frames),

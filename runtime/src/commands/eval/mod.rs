@@ -16,7 +16,7 @@ use clap::Args as ClapArgs;
 
 use super::out;
 use super::progress;
-use crate::engine::Choice;
+use crate::engine::{Choice, Tiles};
 use crate::engine::cpu::threads::Threads;
 use crate::network::Network;
 use crate::network::halting::{Base, HaltingRule, RuleName};
@@ -64,6 +64,9 @@ pub struct Args {
     /// Threads of the CPU engine [default: one on every usable processor]
     #[arg(long, value_name = "N")]
     threads: Option<Threads>,
+    /// off, auto (only what moved), exact (every change counts) or floor=LEVELS,epsilon=X; give it several times to have every rule under each
+    #[arg(long, default_value = "off", value_name = "off|auto")]
+    tiles: Vec<Tiles>,
     /// Write everything measured as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -185,8 +188,8 @@ pub(super) fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
 fn entries(args: &Args, networks: &[Network]) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
     for (model, network) in networks.iter().enumerate() {
-        for (rule, halting) in rules(&args.halt, network) {
-            entries.push(Entry { model, rule, lane: open(args, network, halting)? });
+        for (rule, halting, tiles) in rules_and_tiles(args, network) {
+            entries.push(Entry { model, rule, lane: open(args, network, halting, tiles)? });
         }
     }
     Ok(entries)
@@ -201,14 +204,24 @@ fn rules(asked: &[RuleName], network: &Network) -> Vec<(String, HaltingRule)> {
     (if recurrent { rules } else { &rules[..1] }).iter().map(named).collect()
 }
 
-fn open(args: &Args, network: &Network, rule: HaltingRule) -> Result<Lane, Failure> {
-    Lane::open(network, rule, args.frames.unwrap_or(FRAMES) as usize, args.engine, args.threads.unwrap_or_default())
+/// Every rule under each of the ways to compute that were asked for; where there are several, the names tell them apart.
+fn rules_and_tiles(args: &Args, network: &Network) -> Vec<(String, HaltingRule, Tiles)> {
+    let mut rows = Vec::new();
+    for &tiles in &args.tiles {
+        let what = if tiles != Tiles::Off && args.tiles.len() > 1 { " by tiles" } else { "" };
+        rows.extend(rules(&args.halt, network).into_iter().map(|(name, rule)| (format!("{name}{what}"), rule, tiles)));
+    }
+    rows
+}
+
+fn open(args: &Args, network: &Network, rule: HaltingRule, tiles: Tiles) -> Result<Lane, Failure> {
+    Lane::open(network, rule, args.frames.unwrap_or(FRAMES) as usize, args.engine, args.threads.unwrap_or_default(), tiles)
 }
 
 fn companions(args: &Args, network: &Network, cuts: bool) -> Result<Beside, Failure> {
     let wanted = network.step.is_some() && (cuts || args.stability);
-    let cold = wanted.then(|| open(args, network, HaltingRule::fixed(6))).transpose()?;
-    let steps = (wanted && args.stability).then(|| open(args, network, HaltingRule::fixed(1))).transpose()?;
+    let cold = wanted.then(|| open(args, network, HaltingRule::fixed(6), Tiles::Off)).transpose()?;
+    let steps = (wanted && args.stability).then(|| open(args, network, HaltingRule::fixed(1), Tiles::Off)).transpose()?;
     Ok(Beside { cold, steps: steps.map(Steps::new) })
 }
 

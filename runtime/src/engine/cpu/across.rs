@@ -4,6 +4,7 @@ use super::machine::PlaneWork;
 use super::planes::{Shared, plane_items};
 use super::pool::Pool;
 use super::simd::{Isa, Kernel, MAX_LANES, Simd};
+use super::tiles::{Locality, Part};
 
 /// How numbers become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,13 +65,14 @@ struct Block<'a> {
     input: &'a [Shared],
     output: Shared,
     first: usize,
+    end: usize,
 }
 
 impl Kernel for Block<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let (fold, end) = (self.work.fold, self.work.pixels.min(self.first + ITEM));
+        let (fold, end) = (self.work.fold, self.end);
         let (start, scale) = (s.splat(fold.start()), s.splat(self.work.scale));
         let mut at = self.first;
         // Two chains of sums: every channel goes to one of them by its number.
@@ -90,8 +92,9 @@ impl Kernel for Block<'_> {
                         Fold::Greatest => s.max(a, b),
                         Fold::Least => s.min(a, b),
                     };
+                    let (to, left) = (self.output.at(at + n * S::LANES), end - at - n * S::LANES);
                     // SAFETY: as above; these pixels are this item's alone.
-                    unsafe { s.store(self.output.at(at + n * S::LANES), s.mul(all, scale)) };
+                    unsafe { if left >= S::LANES { s.store(to, s.mul(all, scale)) } else { s.store_first(to, s.mul(all, scale), left) } };
                 }
                 at += $n * S::LANES;
             }};
@@ -108,7 +111,18 @@ impl Kernel for Block<'_> {
 impl PlaneWork for Across {
     unsafe fn run(&self, isa: Isa, pool: &mut Pool, _: Shared, input: &[Shared], output: &[Shared]) {
         pool.run(self.pixels.div_ceil(ITEM), &|_, item| {
-            isa.run(Block { work: self, input, output: output[0], first: item * ITEM });
+            isa.run(Block { work: self, input, output: output[0], first: item * ITEM, end: self.pixels.min((item + 1) * ITEM) });
+        });
+    }
+
+    fn reach(&self) -> Option<Locality> {
+        Some(Locality::Same)
+    }
+
+    unsafe fn run_rects(&self, isa: Isa, pool: &mut Pool, input: &[Shared], output: &[Shared], part: &Part) {
+        pool.run(part.runs.len(), &|_, item| {
+            let (first, count) = (part.runs[item].0 as usize, part.runs[item].1 as usize);
+            isa.run(Block { work: self, input, output: output[0], first, end: first + count });
         });
     }
 

@@ -46,6 +46,11 @@ impl ConvExpanded {
         &self.window
     }
 
+    /// The two apart, for a run in which what lies between them stays in memory.
+    pub fn into_parts(self) -> (ConvDirect, Depthwise) {
+        (self.expand, self.window)
+    }
+
     fn thread_floats(&self) -> usize {
         MOST * self.pitch + self.window.scratch_floats(1).next_multiple_of(MAX_LANES)
     }

@@ -4,8 +4,11 @@
 //! convolution without stride, of the input, with every `s`-th tap. All of them together are one convolution to `s x s` times the
 //! channels, whose planes are then laid into each other. Where the kernel is as large as the stride, that convolution is 1x1.
 
+use std::ops::Range;
+
 use super::conv_direct::Geometry;
 use super::planes::Shared;
+use super::tiles::Reach;
 
 /// What a transposed convolution is: shapes in pixels, NCHW, batch 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,15 +118,36 @@ pub struct Shuffle {
 }
 
 impl Shuffle {
+    /// Which outputs a pixel of the planes reaches.
+    pub fn reach(&self, rows: usize) -> Reach {
+        let sees = |d: usize| {
+            move |at: usize| {
+                let from = ((at + self.begin[d]) / self.rests[d]) as isize;
+                from..from + 1
+            }
+        };
+        Reach::new([rows, self.columns], self.output, sees(0), sees(1))
+    }
+
     /// Writes one row of an output plane.
     ///
     /// # Safety
     /// `planes` are the `rests` planes of this output, each with every row that an output comes from; `to` has room for the output.
     pub unsafe fn row(&self, y: usize, planes: &[Shared], to: Shared) {
+        // SAFETY: the caller's promise.
+        unsafe { self.part(y, 0..self.output[1], planes, to) };
+    }
+
+    /// Writes some columns of one row of an output plane.
+    ///
+    /// # Safety
+    /// As for [`Shuffle::row`].
+    pub unsafe fn part(&self, y: usize, columns: Range<usize>, planes: &[Shared], to: Shared) {
         let ([sy, sx], whole) = (self.rests, y + self.begin[0]);
-        for (x, rest) in (0..sx.min(self.output[1])).map(|x| (x, (x + self.begin[1]) % sx)) {
+        let first = columns.start..columns.end.min(columns.start + sx);
+        for (x, rest) in first.map(|x| (x, (x + self.begin[1]) % sx)) {
             let from = planes[whole % sy * sx + rest].at(whole / sy * self.columns + (x + self.begin[1]) / sx);
-            let count = (self.output[1] - x).div_ceil(sx);
+            let count = (columns.end - x).div_ceil(sx);
             let to = to.at(y * self.output[1] + x);
             for i in 0..count {
                 // SAFETY: the caller's promise; `x + i * sx` is below the output's width.

@@ -4,6 +4,7 @@ use super::machine::PlaneWork;
 use super::planes::{Shared, plane_items};
 use super::pool::Pool;
 use super::simd::Isa;
+use super::tiles::{Locality, Part, Reach};
 
 /// A row or column that lies outside of the input.
 pub const OUTSIDE: usize = usize::MAX;
@@ -69,6 +70,37 @@ impl Gather {
         }
     }
 
+    /// The input column of every output column.
+    fn numbers(&self) -> Vec<usize> {
+        let mut numbers = vec![OUTSIDE; self.wide];
+        match &self.columns {
+            Columns::Runs(runs) => runs.iter().for_each(|&(to, from, count)| (0..count).for_each(|i| numbers[to + i] = from + i)),
+            Columns::Repeated(times) => numbers.iter_mut().enumerate().for_each(|(x, number)| *number = x / times),
+            Columns::Any(columns) => numbers.copy_from_slice(columns),
+        }
+        numbers
+    }
+
+    /// The columns of a row from `left` on that lie inside.
+    fn part(&self, from: &[f32], left: usize, to: &mut [f32]) {
+        match &self.columns {
+            Columns::Runs(runs) => {
+                for &(at, first, count) in runs {
+                    let (start, end) = (at.max(left), (at + count).min(left + to.len()));
+                    if start < end {
+                        to[start - left..end - left].copy_from_slice(&from[first + start - at..][..end - start]);
+                    }
+                }
+            }
+            Columns::Repeated(times) => to.iter_mut().enumerate().for_each(|(i, to)| *to = from[(left + i) / times]),
+            Columns::Any(columns) => {
+                for (to, &column) in to.iter_mut().zip(&columns[left..]).filter(|(_, column)| **column != OUTSIDE) {
+                    *to = from[column];
+                }
+            }
+        }
+    }
+
     fn plane(&self, from: &[f32], to: &mut [f32]) {
         let [_, w] = self.input;
         for (y, &row) in self.rows.iter().enumerate() {
@@ -113,6 +145,29 @@ impl PlaneWork for Gather {
             let (from, to) =
                 unsafe { (std::slice::from_raw_parts(input[channel].0, h * w), std::slice::from_raw_parts_mut(output[channel].0, pixels)) };
             self.plane(from, to);
+        });
+    }
+
+    fn reach(&self) -> Option<Locality> {
+        let one = |at: usize| if at == OUTSIDE { 0..0 } else { at as isize..at as isize + 1 };
+        let columns = self.numbers();
+        Some(Locality::Reach(Reach::new(self.input, self.output(), |y| one(self.rows[y]), |x| one(columns[x]))))
+    }
+
+    unsafe fn run_rects(&self, _: Isa, pool: &mut Pool, input: &[Shared], output: &[Shared], part: &Part) {
+        let w = self.input[1];
+        pool.run(output.len(), &|_, channel| {
+            for rect in part.rects {
+                for (y, &row) in self.rows.iter().enumerate().take(rect.bottom).skip(rect.top) {
+                    // SAFETY: the caller's promise; this channel is this item's alone. What lies outside was filled when all was computed.
+                    unsafe {
+                        let to = std::slice::from_raw_parts_mut(output[channel].at(y * self.wide + rect.left), rect.right - rect.left);
+                        if row != OUTSIDE {
+                            self.part(std::slice::from_raw_parts(input[channel].at(row * w), w), rect.left, to);
+                        }
+                    }
+                }
+            }
         });
     }
 

@@ -4,6 +4,7 @@ use super::machine::PlaneWork;
 use super::planes::{Shared, plane_items};
 use super::pool::Pool;
 use super::simd::Isa;
+use super::tiles::{Locality, Part, Reach};
 
 /// The two neighbours of an output row or column, and how much the second counts.
 pub type Between = (usize, usize, f32);
@@ -25,6 +26,15 @@ impl Interpolate {
     }
 }
 
+/// Some columns between two rows.
+#[inline(always)]
+fn line(above: &[f32], below: &[f32], down: f32, columns: &[Between], to: &mut [f32]) {
+    for (&(left, right, across), to) in columns.iter().zip(to) {
+        let (a, b) = (above[left] + (above[right] - above[left]) * across, below[left] + (below[right] - below[left]) * across);
+        *to = a + (b - a) * down;
+    }
+}
+
 impl PlaneWork for Interpolate {
     unsafe fn run(&self, _: Isa, pool: &mut Pool, _: Shared, input: &[Shared], output: &[Shared]) {
         let ([h, w], wide) = (self.input, self.columns.len());
@@ -35,10 +45,29 @@ impl PlaneWork for Interpolate {
                 (std::slice::from_raw_parts(input[channel].0, h * w), to)
             };
             for (&(above, below, down), to) in self.rows.iter().zip(to.chunks_exact_mut(wide)) {
-                let (above, below) = (&from[above * w..][..w], &from[below * w..][..w]);
-                for (&(left, right, across), to) in self.columns.iter().zip(to) {
-                    let (a, b) = (above[left] + (above[right] - above[left]) * across, below[left] + (below[right] - below[left]) * across);
-                    *to = a + (b - a) * down;
+                line(&from[above * w..][..w], &from[below * w..][..w], down, &self.columns, to);
+            }
+        });
+    }
+
+    fn reach(&self) -> Option<Locality> {
+        let between = |&(a, b, _): &Between| a.min(b) as isize..a.max(b) as isize + 1;
+        let output = [self.rows.len(), self.columns.len()];
+        Some(Locality::Reach(Reach::new(self.input, output, |y| between(&self.rows[y]), |x| between(&self.columns[x]))))
+    }
+
+    unsafe fn run_rects(&self, _: Isa, pool: &mut Pool, input: &[Shared], output: &[Shared], part: &Part) {
+        let ([h, w], wide) = (self.input, self.columns.len());
+        pool.run(output.len(), &|_, channel| {
+            for rect in part.rects {
+                let columns = &self.columns[rect.left..rect.right];
+                for (y, &(above, below, down)) in self.rows.iter().enumerate().take(rect.bottom).skip(rect.top) {
+                    // SAFETY: the caller's promise; this channel is this item's alone.
+                    let (from, to) = unsafe {
+                        let to = std::slice::from_raw_parts_mut(output[channel].at(y * wide + rect.left), columns.len());
+                        (std::slice::from_raw_parts(input[channel].0, h * w), to)
+                    };
+                    line(&from[above * w..][..w], &from[below * w..][..w], down, columns, to);
                 }
             }
         });

@@ -32,6 +32,7 @@ pub mod rates;
 pub mod simd;
 pub mod statistics;
 pub mod threads;
+pub mod tiles;
 pub mod vmath;
 
 use std::time::Duration;
@@ -47,6 +48,7 @@ use lower::Bound;
 use machine::{Buffer, Layout, Machine, Operation};
 use simd::Isa;
 use threads::Threads;
+use tiles::Tiled;
 
 /// How the engine is set up.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +59,13 @@ pub struct Options {
     pub isa: Isa,
     /// Run every graph on tract: the plain engine that the fast one is compared with.
     pub plain: bool,
+    /// Compute only what moved, where a network is local; None computes everything.
+    pub tiles: Option<tiles::Settings>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { threads: Threads::default().get(), isa: Isa::best(), plain: false }
+        Options { threads: Threads::default().get(), isa: Isa::best(), plain: false, tiles: None }
     }
 }
 
@@ -107,6 +111,10 @@ pub struct CpuEngine {
     floor: f32,
     /// `answer` is that of the states as they are.
     read: bool,
+    /// The same graphs, run only where something moved.
+    tiled: Option<Tiled>,
+    /// Why there are none, though they were asked for.
+    not_tiled: Option<String>,
 }
 
 impl CpuEngine {
@@ -179,6 +187,35 @@ impl CpuEngine {
         };
         let readout = stage(&network.readout, readout_ends.0, readout_ends.1)?;
 
+        let lower_again = |layout: &mut Layout| -> Result<Tiled, String> {
+            let mut operations = |stage: &Stage, graph: &Graph| match stage.runner {
+                Runner::Lowered(_) => lower::lower(&graph.proto, options.isa, layout, &stage.inputs, &stage.outputs),
+                Runner::Tract(_) => Err(format!("{} runs on tract", graph.file)),
+            };
+            let stepped = match (&step, &network.step) {
+                (Some(stage), Some(graph)) => Some(operations(stage, graph)?),
+                _ => None,
+            };
+            let graphs = (operations(&encoder, &network.encoder)?, stepped, operations(&readout, &network.readout)?);
+            let size = |shape: &[usize]| match *shape {
+                [1, channels, h, w] => Ok((channels, [h, w])),
+                _ => Err(format!("a tensor of {shape:?} has no rows and columns")),
+            };
+            let between = |state: &State, shape: &[usize]| size(shape).map(|(channels, size)| (state.now, state.next, channels, size));
+            let known = states.iter().zip(&network.manifest.states);
+            let ends = tiles::Ends {
+                frame: (frame, size(&frame_shape)?.1),
+                drive: between(&drive, &drive_shape)?,
+                states: known.map(|(state, named)| between(state, &named.shape)).collect::<Result<_, _>>()?,
+            };
+            let levels: Vec<f32> = network.manifest.input.std.iter().map(|std| 255.0 * std).collect();
+            Tiled::new(options.tiles.unwrap_or_default(), ends, graphs, layout, &levels)
+        };
+        let (tiled, not_tiled) = match options.tiles.map(|_| lower_again(&mut layout)) {
+            Some(Ok(tiled)) => (Some(tiled), None),
+            Some(Err(reason)) => (None, Some(reason)),
+            None => (None, None),
+        };
         // Between frames it holds the drive that is to come; while the state is stepped, nothing.
         if let Some(Stage { runner: Runner::Lowered(operations), .. }) = &mut step {
             layout.lend(drive.next, operations);
@@ -191,11 +228,14 @@ impl CpuEngine {
                 layout.floats = layout.floats.max(layout.place(base, operations));
             }
         }
-        let operations = stages().flat_map(Stage::operations);
+        let operations = stages().flat_map(Stage::operations).chain(tiled.iter().flat_map(Tiled::operations));
         if options.threads > Threads::default().get() {
             log::warn!("{} engine threads on {} usable processors wait for one another", options.threads, Threads::default().get());
         }
-        let machine = Machine::new(options.isa, options.threads, layout, operations);
+        let mut machine = Machine::new(options.isa, options.threads, layout, operations);
+        if let Some(tiled) = &tiled {
+            tiled.reserve(&mut machine);
+        }
         Ok(CpuEngine {
             machine,
             input: vec![0.0; frame_shape.iter().product()],
@@ -212,7 +252,37 @@ impl CpuEngine {
             drive_distance: f32::INFINITY,
             floor: 1.0,
             read: false,
+            tiled,
+            not_tiled,
         })
+    }
+
+    /// Whether it computes only what moved.
+    pub fn is_tiled(&self) -> bool {
+        self.tiled.is_some()
+    }
+
+    /// Why it computes everything, though it was asked not to: the operation that needs all of its input.
+    pub fn not_tiled(&self) -> Option<&str> {
+        self.not_tiled.as_deref()
+    }
+
+    /// The input as the network sees it, NCHW: with tiles, what of it was accepted.
+    pub fn accepted(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.input.len()];
+        self.machine.read(self.frame, &mut values);
+        values
+    }
+
+    /// The drive and the hidden states as they are, NCHW.
+    pub fn tensors(&self) -> Vec<Vec<f32>> {
+        let all = std::iter::once(&self.drive).chain(&self.states);
+        all.map(|state| {
+            let mut values = vec![0.0; self.machine.numbers(state.now)];
+            self.machine.read(state.now, &mut values);
+            values
+        })
+        .collect()
     }
 
     /// Files of the graphs that run on tract, because they hold a node that is not covered.
@@ -224,10 +294,10 @@ impl CpuEngine {
     }
 
     /// One step: the new states and how far they moved.
-    fn step(&mut self) -> Result<Moments, EngineError> {
-        let Some(stage) = &self.step else { return Ok(Moments::default()) };
-        let moments = stage.run(&mut self.machine)?;
-        self.states.iter().for_each(|state| self.machine.swap(state.now, state.next));
+    fn step(stage: Option<&Stage>, states: &[State], machine: &mut Machine) -> Result<Moments, EngineError> {
+        let Some(stage) = stage else { return Ok(Moments::default()) };
+        let moments = stage.run(machine)?;
+        states.iter().for_each(|state| machine.swap(state.now, state.next));
         Ok(moments)
     }
 
@@ -280,7 +350,18 @@ impl Engine for CpuEngine {
     }
 
     fn encode(&mut self) -> Result<f32, EngineError> {
-        self.machine.write(self.frame, &self.input);
+        match &mut self.tiled {
+            Some(tiled) => {
+                if !tiled.accept(&mut self.machine, &self.input) {
+                    let moved = tiled.encode(&mut self.machine);
+                    self.read &= !self.step.is_none() || moved == 0.0;
+                    self.drive_distance = if self.driven { moved } else { f32::INFINITY };
+                    self.driven = true;
+                    return Ok(self.drive_distance);
+                }
+            }
+            None => self.machine.write(self.frame, &self.input),
+        }
         let moments = self.encoder.run(&mut self.machine)?;
         if self.step.is_none() {
             self.read = false;
@@ -301,21 +382,33 @@ impl Engine for CpuEngine {
             stop: Stop::Zero,
             distances: heapless::Vec::new(),
             drive_distance: self.drive_distance,
+            moved: self.tiled.as_ref().map_or(1.0, |tiled| tiled.shares().0),
+            stepped: 1.0,
         };
+        let mut tiled = self.tiled.as_mut().filter(|tiled| !tiled.dense());
         if self.step.is_none() {
             trace.stop = Stop::Limit;
             return Ok(trace);
         }
-        if rule.rests(path, self.drive_distance) {
+        if tiled.as_ref().map_or_else(|| rule.rests(path, self.drive_distance), |tiled| tiled.rests()) {
             return Ok(trace);
         }
         self.read = false;
-        self.machine.swap(self.drive.now, self.drive.next);
+        if tiled.is_none() {
+            self.machine.swap(self.drive.now, self.drive.next);
+        }
         loop {
             let began = clock::now();
-            let distance = self.step()?.distance(rule.metric);
+            let moments = match &mut tiled {
+                Some(tiled) => tiled.step(&mut self.machine, rule),
+                None => Self::step(self.step.as_ref(), &self.states, &mut self.machine)?,
+            };
+            let distance = moments.distance(rule.metric);
             let took: Duration = clock::now() - began;
             trace.steps += 1;
+            if let Some(tiled) = &tiled {
+                trace.stepped = tiled.shares().1 / trace.steps as f32;
+            }
             trace.distances.push(distance).expect("the cap is at most MAX_STEPS");
             if trace.steps == 1 {
                 path = rule.path_after_first(path, distance);
@@ -324,6 +417,10 @@ impl Engine for CpuEngine {
             }
             if let Some(stop) = rule.decide(path, trace.limit, trace.steps, distance, self.floor) {
                 trace.stop = stop;
+                return Ok(trace);
+            }
+            if tiled.as_ref().is_some_and(|tiled| tiled.rests()) {
+                trace.stop = Stop::Halted;
                 return Ok(trace);
             }
             if order.deadline.is_some_and(|deadline| clock::now() + took > deadline) {
@@ -336,7 +433,12 @@ impl Engine for CpuEngine {
     fn readout(&mut self) -> Result<&[f32], EngineError> {
         // A frame of no steps leaves the state, and so the answer, as it was.
         if !self.read {
-            self.readout.run(&mut self.machine)?;
+            match self.tiled.as_mut().filter(|tiled| !tiled.dense()) {
+                Some(tiled) => tiled.readout(&mut self.machine),
+                None => {
+                    self.readout.run(&mut self.machine)?;
+                }
+            }
             let mut rest = &mut self.answer[..];
             for (buffer, numbers) in &self.answers {
                 let (answer, behind) = rest.split_at_mut(*numbers);
@@ -350,6 +452,9 @@ impl Engine for CpuEngine {
 
     fn reset(&mut self) {
         self.states.iter().for_each(|state| self.machine.clear(state.now));
+        if let Some(tiled) = &mut self.tiled {
+            tiled.reset();
+        }
         self.driven = false;
         self.read = false;
         self.path = Path::Slow;

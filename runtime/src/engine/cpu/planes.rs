@@ -67,6 +67,14 @@ impl Arena {
     }
 }
 
+impl Arena {
+    /// Copies `count` floats within it.
+    pub fn copy(&mut self, from: usize, to: usize, count: usize) {
+        let from = self.start + from;
+        self.floats.copy_within(from..from + count, self.start + to);
+    }
+}
+
 /// Spectra are read and written with strides of several pages: with small pages a tenth of a convolution is spent on page tables.
 /// Memory that has not been touched yet; a kernel that does not know the call leaves things as they are.
 fn ask_for_large_pages(start: *mut u8, bytes: usize) {

@@ -337,6 +337,8 @@ impl Engine for CudaEngine {
             stop,
             distances: report.distances[..steps as usize].iter().copied().collect(),
             drive_distance: report.drive_distance,
+            moved: 1.0,
+            stepped: 1.0,
         })
     }
 

@@ -31,6 +31,7 @@ pub const KEYS: &[Key] = &[
     live("model", "halt", "halt"),
     fixed("engine", "kind", "engine"),
     fixed("engine", "threads", "threads"),
+    fixed("engine", "tiles", "tiles"),
     live("budget", "deadline", "deadline"),
     live("budget", "power", "power"),
     live("budget", "temp", "temp"),

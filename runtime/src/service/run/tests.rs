@@ -110,6 +110,8 @@ impl Engine for Quick {
             stop: Stop::Halted,
             distances: heapless::Vec::from_slice(&[0.5]).unwrap(),
             drive_distance: 0.1,
+            moved: 1.0,
+            stepped: 1.0,
         })
     }
 

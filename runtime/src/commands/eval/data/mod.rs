@@ -160,9 +160,9 @@ pub fn run(args: &Args, networks: &[Network]) -> Result<(), Failure> {
     let outputs = report::Outputs::open(args)?;
     let mut entries = Vec::new();
     for (model, network) in networks.iter().enumerate() {
-        for (name, rule) in super::rules(&args.halt, network) {
+        for (name, rule, tiles) in super::rules_and_tiles(args, network) {
             let fit = args.labels.fit.unwrap_or_else(|| usual_fit(task));
-            let watch = Watch::open(network, rule, args.engine, args.threads.unwrap_or_default(), fit, samples.what())?;
+            let watch = Watch::open(network, rule, args.engine, args.threads.unwrap_or_default(), tiles, fit, samples.what())?;
             entries.push(report::Entry { model, rule: name, watch });
         }
     }

@@ -48,6 +48,9 @@ struct Row {
     model: String,
     rule: String,
     mean_steps: f64,
+    /// Share of the picture that moved, and steps of the whole network a frame: less than `mean_steps` where only what moved is stepped.
+    moved: f64,
+    work_steps: f64,
     #[serde(flatten)]
     figures: Figures,
     /// Points of the first figure lost against the network's first row.
@@ -208,6 +211,8 @@ impl Row {
             model: models[entry.model].name.clone(),
             rule: entry.rule.clone(),
             mean_steps: watch.mean_steps(),
+            moved: watch.moved / watch.frames.max(1) as f64,
+            work_steps: watch.work / watch.frames.max(1) as f64,
             figures,
             loss_points: 100.0 * loss,
             ms_per_frame: wall,
@@ -282,16 +287,18 @@ fn text(rows: &[Row]) -> String {
     let heads: String = rows[0].figures.columns().iter().map(|(name, _)| format!(" {name:>8}")).collect();
     let (network, points) = (if several { "network" } else { "" }, format!("loss of {}", rows[0].figures.main().0));
     line(format!(
-        "{network:<wide$}{:<rule$} {:>6}{heads} {:>9} {:>9} {:>6} {:>6} {points:>13}",
-        "rule", "steps", "ms/frame", "frames/s", "ratio", "cpu x"
+        "{network:<wide$}{:<rule$} {:>6} {:>6} {:>6}{heads} {:>9} {:>9} {:>6} {:>6} {points:>13}",
+        "rule", "steps", "moved", "work", "ms/frame", "frames/s", "ratio", "cpu x"
     ));
     for row in rows {
         let figures: String = row.figures.columns().iter().map(|(_, value)| format!(" {:>8}", figure(*value))).collect();
         line(format!(
-            "{:<wide$}{:<rule$} {:>6.2}{figures} {:>9.2} {:>9.1} {:>6.2} {:>6.2} {:>13.2}",
+            "{:<wide$}{:<rule$} {:>6.2} {:>6.3} {:>6.2}{figures} {:>9.2} {:>9.1} {:>6.2} {:>6.2} {:>13.2}",
             if several { &row.model } else { "" },
             row.rule,
             row.mean_steps,
+            row.moved,
+            row.work_steps,
             row.ms_per_frame,
             row.frames_per_s,
             row.ratio,

@@ -5,7 +5,7 @@ use crate::capture::fit::Mode;
 use crate::commands::eval::measure::{BoxFlicker, Labelled, PixelFlicker, Pixels, Precision, Seen, Tracking, UNSEEN, fit};
 use crate::commands::stopwatch::Time;
 use crate::engine::cpu::threads::Threads;
-use crate::engine::{self, Choice};
+use crate::engine::{self, Choice, Tiles};
 use crate::network::Network;
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::TaskKind;
@@ -31,6 +31,9 @@ pub struct Watch {
     pub stages: Stages,
     pub time: Time,
     pub timed: u64,
+    /// Sums over all frames: shares of the picture that moved, and steps of the whole network.
+    pub moved: f64,
+    pub work: f64,
 }
 
 /// Figures by what is labelled.
@@ -40,8 +43,16 @@ pub enum Measured {
 }
 
 impl Watch {
-    pub fn open(network: &Network, rule: HaltingRule, choice: Choice, threads: Threads, fit: Mode, what: What) -> Result<Watch, Failure> {
-        let engine = engine::open(choice, network, threads)?;
+    pub fn open(
+        network: &Network,
+        rule: HaltingRule,
+        choice: Choice,
+        threads: Threads,
+        tiles: Tiles,
+        fit: Mode,
+        what: What,
+    ) -> Result<Watch, Failure> {
+        let engine = engine::open_with(choice, network, threads, tiles)?;
         let mut pipeline = Pipeline::new(network, engine, rule, fit, false);
         let task = &network.manifest.task;
         let classes = task.classes.len();
@@ -55,7 +66,7 @@ impl Watch {
             What::Nothing => return Err(Failure::new(Cause::Usage, "there are no labels to measure by")),
         };
         let (stages, time) = (Stages::default(), Time::default());
-        Ok(Watch { pipeline, kind: task.kind, measured, steps: 0, frames: 0, histogram: [0; MAX_STEPS + 1], stages, time, timed: 0 })
+        Ok(Watch { pipeline, kind: task.kind, measured, steps: 0, frames: 0, histogram: [0; MAX_STEPS + 1], stages, time, timed: 0, moved: 0.0, work: 0.0 })
     }
 
     /// The engine's name.
@@ -73,6 +84,8 @@ impl Watch {
         let reported: Vec<Seen> = answer.detections.iter().map(reported).collect();
         self.frames += 1;
         self.steps += u64::from(trace.steps);
+        self.moved += f64::from(trace.moved);
+        self.work += f64::from(trace.work());
         self.histogram[trace.steps as usize] += 1;
         if timed {
             self.timed += 1;

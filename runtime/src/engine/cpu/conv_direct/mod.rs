@@ -9,6 +9,7 @@
 
 mod block;
 mod geometry;
+mod tiled;
 
 use super::lay_out::LayOut;
 use super::planes::Shared;

@@ -133,13 +133,38 @@ impl ConvFft {
     /// The planes hold `input` and `output` pixels of the shape (16 more floats can be read before and after each input), outputs overlap
     /// nothing, and `scratch` points to [`ConvFft::scratch_floats`] for this pool.
     pub unsafe fn run(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared]) {
+        // SAFETY: the caller's promise.
+        unsafe { self.tiles(pool, scratch, input, output, self.tiling.tiles[0] * self.tiling.tiles[1], &|at| at) };
+    }
+
+    /// Convolves only those of its own tiles, numbered row by row, that are listed.
+    ///
+    /// # Safety
+    /// As for [`ConvFft::run`].
+    pub unsafe fn run_tiles(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared], listed: &[u32]) {
+        // SAFETY: the caller's promise.
+        unsafe { self.tiles(pool, scratch, input, output, listed.len(), &|at| listed[at] as usize) };
+    }
+
+    /// Convolves `tiles` of its tiles: number `which(i)` for each `i` below it.
+    ///
+    /// # Safety
+    /// As for [`ConvFft::run`].
+    unsafe fn tiles(
+        &self,
+        pool: &mut Pool,
+        scratch: Shared,
+        input: &[Shared],
+        output: &[Shared],
+        tiles: usize,
+        which: &(dyn Fn(usize) -> usize + Sync),
+    ) {
         let Shape { cin, cout, .. } = self.shape;
         let tile_floats = self.tiling.tile[0] * self.tiling.tile[1];
         assert!(input.len() == cin && output.len() == cout, "{} and {} planes for {:?}", input.len(), output.len(), self.shape);
         let spectra = scratch;
         let own = Shared(spectra.at(self.blocks() * self.block_floats(self.batch)));
         let own = |thread: usize| own.at(thread * self.own_floats());
-        let tiles = self.tiling.tiles[0] * self.tiling.tiles[1];
         let mut first = 0;
         while first < tiles {
             let count = self.batch.min(tiles - first);
@@ -148,7 +173,7 @@ impl ConvFft {
                 let (channel, tile) = (item / count, item % count);
                 let buffer = own(thread);
                 let next = input[(channel + 1) % cin].0;
-                self.isa.run(Cut { conv: self, tile: first + tile, plane: input[channel].0, buffer, next });
+                self.isa.run(Cut { conv: self, tile: which(first + tile), plane: input[channel].0, buffer, next });
                 let to = spectra.at(item * CHUNK);
                 self.isa.run(Forward { conv: self, tile: buffer, spare: buffer.wrapping_add(tile_floats), to, block: block_floats });
             });
@@ -167,7 +192,7 @@ impl ConvFft {
                 let buffer = own(thread);
                 let from = spectra.at(item * CHUNK);
                 self.isa.run(Inverse { conv: self, tile: buffer, spare: buffer.wrapping_add(tile_floats), from, block: block_floats });
-                self.isa.run(Paste { conv: self, tile: first + tile, buffer, plane: output[channel].0, bias: self.bias[channel] });
+                self.isa.run(Paste { conv: self, tile: which(first + tile), buffer, plane: output[channel].0, bias: self.bias[channel] });
             });
             first += count;
         }

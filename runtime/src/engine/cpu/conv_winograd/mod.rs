@@ -134,6 +134,29 @@ impl ConvWinograd {
     /// The planes hold `input` and `output` pixels of the geometry (16 more floats can be read after each input), outputs overlap nothing,
     /// and `scratch` points to [`ConvWinograd::scratch_floats`] for this pool.
     pub unsafe fn run(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared]) {
+        // SAFETY: the caller's promise.
+        unsafe { self.tiles(pool, scratch, input, output, None) };
+    }
+
+    /// Convolves only those of its 4x4 tiles, numbered row by row, that are listed.
+    ///
+    /// # Safety
+    /// As for [`ConvWinograd::run`].
+    pub unsafe fn run_tiles(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared], listed: &[u32]) {
+        // SAFETY: the caller's promise.
+        unsafe { self.tiles(pool, scratch, input, output, Some(listed)) };
+    }
+
+    /// Rows and columns of tiles, and outputs of a tile along one axis.
+    pub fn grid(&self) -> ([usize; 2], [usize; 2]) {
+        (self.tiles, [OUT; 2])
+    }
+
+    /// Convolves all tiles, or those that are listed.
+    ///
+    /// # Safety
+    /// As for [`ConvWinograd::run`].
+    unsafe fn tiles(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared], listed: Option<&[u32]>) {
         let Geometry { cin, cout, .. } = self.geometry;
         assert!(input.len() == cin && output.len() == cout, "{} and {} planes for {:?}", input.len(), output.len(), self.geometry);
         let products = Shared(scratch.at(POINTS * cin * self.lanes));
@@ -145,18 +168,20 @@ impl ConvWinograd {
                 input: self.geometry.input,
                 begin: self.geometry.begin,
                 tiles: self.tiles,
+                listed,
                 lanes: self.lanes,
                 own: own.at(thread * self.thread_floats()),
                 to: scratch.at(ci * self.lanes),
                 next: cin * self.lanes,
             });
         });
+        let tiles = listed.map_or(self.tiles[0] * self.tiles[1], <[u32]>::len);
         pool.run(POINTS * self.blocks.len(), &|_, item| {
             let (point, block) = (item / self.blocks.len(), item % self.blocks.len());
             let (first, m) = self.blocks[block];
             let weights = &self.weights[(point * cout + first) * cin..][..m * cin];
             let to = products.at((point * cout + first) * self.lanes);
-            product(self.isa, weights, m, scratch.at(point * cin * self.lanes), self.lanes, cin, self.tiles[0] * self.tiles[1], to);
+            product(self.isa, weights, m, scratch.at(point * cin * self.lanes), self.lanes, cin, tiles, to);
         });
         pool.run(cout, &|thread, co| {
             self.isa.run(Scatter {
@@ -165,6 +190,7 @@ impl ConvWinograd {
                 bias: self.bias[co],
                 bounds: self.bounds,
                 tiles: self.tiles,
+                listed,
                 lanes: self.lanes,
                 own: own.at(thread * self.thread_floats()),
                 output: self.geometry.output(),

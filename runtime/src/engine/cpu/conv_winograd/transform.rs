@@ -34,11 +34,13 @@ fn outputs<S: Simd>(s: S, m: [S::V; IN]) -> [S::V; OUT] {
 }
 
 /// The tiles of one input channel at all pairs of points.
-pub(super) struct Gather {
+pub(super) struct Gather<'a> {
     pub plane: *const f32,
     pub input: [usize; 2],
     pub begin: [usize; 2],
     pub tiles: [usize; 2],
+    /// The tiles' numbers, where they are not all.
+    pub listed: Option<&'a [u32]>,
     pub lanes: usize,
     /// Working space.
     pub own: *mut f32,
@@ -47,7 +49,7 @@ pub(super) struct Gather {
     pub next: usize,
 }
 
-impl Kernel for Gather {
+impl Kernel for Gather<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -60,6 +62,14 @@ impl Kernel for Gather {
         let row = self.own;
         let phases = row.wrapping_add(wide + 2 * MAX_LANES);
         let tiles = phases.wrapping_add((OUT * phase + wide + 2 * MAX_LANES).next_multiple_of(MAX_LANES));
+        if let Some(listed) = self.listed {
+            // SAFETY: there are no more of them than tiles.
+            unsafe {
+                self.cut(listed, tiles, pitch);
+                self.transform(s, listed.len(), tiles, pitch);
+            }
+            return;
+        }
         // SAFETY: the working space holds all three, and a vector behind each; tiles are written front to back for each pixel of a tile.
         unsafe {
             std::slice::from_raw_parts_mut(row, wide).fill(0.0);
@@ -94,9 +104,53 @@ impl Kernel for Gather {
                     }
                 }
             }
-            let mut at = 0;
-            while at < down * across {
-                let mut columns = [[s.splat(0.0); IN]; IN];
+            self.transform(s, down * across, tiles, pitch);
+        }
+    }
+}
+
+impl Gather<'_> {
+    /// The 36 pixels of each listed tile.
+    ///
+    /// # Safety
+    /// `tiles` has `pitch` floats for each pixel of a tile, and `pitch` is no less than the tiles listed.
+    unsafe fn cut(&self, listed: &[u32], tiles: *mut f32, pitch: usize) {
+        let [h, w] = self.input;
+        for (at, &number) in listed.iter().enumerate() {
+            let first = [number as usize / self.tiles[1] * OUT, number as usize % self.tiles[1] * OUT];
+            let (top, left) = (first[0] as isize - self.begin[0] as isize, first[1] as isize - self.begin[1] as isize);
+            let within = left >= 0 && left as usize + IN <= w;
+            for i in 0..IN {
+                let y = top + i as isize;
+                let inside = (0..h as isize).contains(&y);
+                let row = self.plane.wrapping_offset(y * w as isize + left);
+                // SAFETY: pixels of the plane; the caller's promise.
+                unsafe {
+                    let six: [f32; IN] = if inside && within {
+                        row.cast::<[f32; IN]>().read_unaligned()
+                    } else {
+                        let seen = |j: usize| inside && (0..w as isize).contains(&(left + j as isize));
+                        std::array::from_fn(|j| if seen(j) { *row.add(j) } else { 0.0 })
+                    };
+                    for (j, x) in six.into_iter().enumerate() {
+                        *tiles.add((i * IN + j) * pitch + at) = x;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Brings tiles to the pairs of points.
+    ///
+    /// # Safety
+    /// `tiles` has `count` values for each pixel of a tile, `pitch` floats apart, in whole vectors; so has what they go to.
+    #[inline(always)]
+    unsafe fn transform<S: Simd>(&self, s: S, count: usize, tiles: *const f32, pitch: usize) {
+        let mut at = 0;
+        while at < count {
+            let mut columns = [[s.splat(0.0); IN]; IN];
+            // SAFETY: the caller's promise.
+            unsafe {
                 for (j, column) in columns.iter_mut().enumerate() {
                     *column = at_points(s, std::array::from_fn(|i| s.load(tiles.add((i * IN + j) * pitch + at))));
                 }
@@ -105,20 +159,22 @@ impl Kernel for Gather {
                         s.store(self.to.add((i * IN + j) * self.next + at), value);
                     }
                 }
-                at += S::LANES;
             }
+            at += S::LANES;
         }
     }
 }
 
 /// One output channel from its tiles at all pairs of points.
-pub(super) struct Scatter {
+pub(super) struct Scatter<'a> {
     pub from: *const f32,
     /// Floats from one pair of points to the next.
     pub next: usize,
     pub bias: f32,
     pub bounds: [f32; 2],
     pub tiles: [usize; 2],
+    /// The tiles' numbers, where they are not all.
+    pub listed: Option<&'a [u32]>,
     pub lanes: usize,
     /// Working space.
     pub own: *mut f32,
@@ -126,7 +182,7 @@ pub(super) struct Scatter {
     pub to: *mut f32,
 }
 
-impl Kernel for Scatter {
+impl Kernel for Scatter<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
@@ -137,7 +193,8 @@ impl Kernel for Scatter {
         // SAFETY: the working space holds a row of tiles and the 16 outputs of every tile.
         unsafe {
             let mut at = 0;
-            while at < down * across {
+            let count = self.listed.map_or(down * across, <[u32]>::len);
+            while at < count {
                 let mut columns = [[s.splat(0.0); OUT]; IN];
                 for (j, column) in columns.iter_mut().enumerate() {
                     *column = outputs(s, std::array::from_fn(|i| s.load(self.from.add((i * IN + j) * self.next + at))));
@@ -150,6 +207,21 @@ impl Kernel for Scatter {
                     }
                 }
                 at += S::LANES;
+            }
+            if let Some(listed) = self.listed {
+                for (at, &number) in listed.iter().enumerate() {
+                    let (top, left) = (number as usize / across * OUT, number as usize % across * OUT);
+                    for i in 0..OUT.min(h - top) {
+                        let four: [f32; OUT] = std::array::from_fn(|j| *tiles.add((i * OUT + j) * self.lanes + at));
+                        let to = self.to.add((top + i) * w + left);
+                        if left + OUT <= w {
+                            to.cast::<[f32; OUT]>().write_unaligned(four);
+                        } else {
+                            four[..w - left].iter().enumerate().for_each(|(j, &x)| *to.add(j) = x);
+                        }
+                    }
+                }
+                return;
             }
             for y in 0..h {
                 let from: [*const f32; OUT] =

@@ -6,11 +6,14 @@
 
 mod rows;
 
+use std::ops::Range;
+
 use super::conv_direct::Geometry;
 use super::lay_out::LayOut;
 use super::planes::Shared;
 use super::pool::Pool;
 use super::simd::{Isa, MAX_LANES};
+use super::tiles::Rect;
 use rows::{Band, Rows};
 
 /// Floats of a band's input, about: half of a first-level cache.
@@ -122,34 +125,60 @@ impl Depthwise {
     ///
     /// # Safety
     /// Rows of `plane` that these outputs see can be read, and a vector behind the last; `laid_out` is working space for one thread.
-    pub(super) unsafe fn rows(&self, channel: usize, rows: std::ops::Range<usize>, plane: Shared, laid_out: *mut f32, to: Shared) {
+    pub(super) unsafe fn rows(&self, channel: usize, rows: Range<usize>, plane: Shared, laid_out: *mut f32, to: Shared) {
         for top in rows.clone().step_by(self.band) {
             // SAFETY: the caller's promise.
-            unsafe { self.band(channel, top..rows.end.min(top + self.band), plane, laid_out, to) };
+            unsafe { self.band(channel, top..rows.end.min(top + self.band), 0..self.geometry.output()[1], plane, laid_out, to) };
         }
     }
 
-    /// A band of one channel.
+    /// Convolves only the outputs of `rects`.
+    ///
+    /// # Safety
+    /// As for [`Depthwise::run`]; the rectangles lie in the output.
+    pub(super) unsafe fn run_rects(&self, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared], rects: &[Rect]) {
+        let channels = self.geometry.cout;
+        assert!(input.len() == channels && output.len() == channels, "{} and {} planes", input.len(), output.len());
+        let each = channels.div_ceil(4 * pool.threads());
+        pool.run(channels.div_ceil(each), &|thread, item| {
+            let laid_out = scratch.at(thread * self.band_floats());
+            for channel in item * each..channels.min((item + 1) * each) {
+                for rect in rects {
+                    for top in (rect.top..rect.bottom).step_by(self.band) {
+                        let (rows, columns) = (top..rect.bottom.min(top + self.band), rect.left..rect.right);
+                        // SAFETY: the caller's promise; the scratch is this thread's, the channel is this item's.
+                        unsafe { self.band(channel, rows, columns, input[channel], laid_out, output[channel]) };
+                    }
+                }
+            }
+        });
+    }
+
+    /// Some columns of a band of one channel.
     ///
     /// # Safety
     /// `plane` and `to` are planes of the geometry, `laid_out` holds a band.
-    unsafe fn band(&self, channel: usize, rows: std::ops::Range<usize>, plane: Shared, laid_out: *mut f32, to: Shared) {
+    unsafe fn band(&self, channel: usize, rows: Range<usize>, columns: Range<usize>, plane: Shared, laid_out: *mut f32, to: Shared) {
         let Geometry { input, kernel, begin, stride, dilation, .. } = self.geometry;
         let taps = kernel[0] * kernel[1];
         let (weights, bias): (&[f32], f32) = match &self.window {
             Window::Sum { weights, bias } => (&weights[channel * taps..][..taps], bias[channel]),
             Window::Greatest => (&[], f32::NEG_INFINITY),
         };
-        let wide = self.geometry.output()[1];
+        let (wide, line) = (columns.len(), self.geometry.output()[1]);
+        // The first column that these see, counted with the border: what lies left of it is not looked at.
+        let first = columns.start * stride[1];
+        let skipped = first.saturating_sub(begin[1]).min(input[1]);
         self.isa.run(Band {
-            plane: plane.0,
+            plane: plane.at(skipped),
+            line: input[1],
             high: input[0],
             first: rows.start * stride[0],
             rows: (rows.len() - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1,
             above: begin[0],
             row: LayOut {
-                wide: input[1],
-                begin: begin[1],
+                wide: input[1] - skipped,
+                begin: begin[1].saturating_sub(first),
                 stride: stride[1],
                 phase: wide + (kernel[1] - 1) * dilation[1] / stride[1],
                 border: if self.window == Window::Greatest { f32::NEG_INFINITY } else { 0.0 },
@@ -168,7 +197,8 @@ impl Depthwise {
             from: laid_out,
             rows: rows.len(),
             wide,
-            to: to.at(rows.start * wide),
+            line,
+            to: to.at(rows.start * line + columns.start),
         });
     }
 }

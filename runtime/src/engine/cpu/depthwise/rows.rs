@@ -12,6 +12,8 @@ pub(super) struct Band {
     pub rows: usize,
     /// Rows of border above.
     pub above: usize,
+    /// Floats from one row of the plane to the next.
+    pub line: usize,
     pub row: LayOut,
     /// Floats from one phase to the next.
     pub phase: usize,
@@ -26,7 +28,7 @@ impl Kernel for Band {
             let phase = self.row.phase(p);
             for r in 0..self.rows {
                 let row = (self.first + r).checked_sub(self.above).filter(|&y| y < self.high);
-                let from = row.map(|y| self.plane.wrapping_add(y * self.row.wide));
+                let from = row.map(|y| self.plane.wrapping_add(y * self.line));
                 // SAFETY: the band holds `rows` rows of `stride` phases, each with room for a vector more than is written on purpose;
                 // the plane can be read a vector past its end.
                 unsafe { phase.row(s, from, self.to.wrapping_add((r * self.row.stride + p) * self.phase)) };
@@ -49,6 +51,8 @@ pub(super) struct Rows<'a> {
     pub from: *const f32,
     pub rows: usize,
     pub wide: usize,
+    /// Floats from one row of outputs to the next.
+    pub line: usize,
     pub to: *mut f32,
 }
 
@@ -157,7 +161,7 @@ impl Rows<'_> {
     fn put<S: Simd>(&self, s: S, y: usize, x: usize, sum: S::V) {
         // A NaN, in the second place, stays one.
         let sum = s.min(s.splat(self.bounds[1]), s.max(s.splat(self.bounds[0]), sum));
-        let to = self.to.wrapping_add(y * self.wide + x);
+        let to = self.to.wrapping_add(y * self.line + x);
         // SAFETY: `rows` rows of `wide` pixels; past the end of one is another's first pixel.
         unsafe { if x + S::LANES <= self.wide { s.store(to, sum) } else { s.store_first(to, sum, self.wide - x) } }
     }

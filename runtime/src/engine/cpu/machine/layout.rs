@@ -36,6 +36,16 @@ impl Layout {
         buffer
     }
 
+    /// Gives every buffer of an operation that has no place yet one of its own.
+    pub fn settle(&mut self, operation: &Operation) {
+        for plane in operation.planes() {
+            if self.offsets[plane.buffer.0] == usize::MAX {
+                self.offsets[plane.buffer.0] = self.floats;
+                self.floats += self.size(plane.buffer);
+            }
+        }
+    }
+
     /// Floats a buffer takes.
     pub fn size(&self, Buffer(at): Buffer) -> usize {
         let (channels, pixels) = self.buffers[at];

@@ -2,11 +2,13 @@
 
 mod layout;
 mod operation;
+mod tiled;
 
 use super::planes::{Arena, Shared, plane_stride};
 use super::pool::Pool;
 use super::simd::Isa;
 use super::statistics::Normal;
+use super::tiles::Sums;
 use crate::network::halting::Moments;
 pub use layout::Layout;
 pub use operation::{Buffer, Operation, Plane, PlaneWork, Table, View};
@@ -24,6 +26,9 @@ pub struct Machine {
     partials: Vec<Moments>,
     planes: [Vec<Shared>; 2],
     tables: Vec<Shared>,
+    /// What each pixel moved by, and sums for each rectangle, while a gate runs.
+    scores: Vec<f32>,
+    sums: Vec<Sums>,
 }
 
 impl Machine {
@@ -56,6 +61,8 @@ impl Machine {
             partials: vec![Moments::default(); partials],
             planes: [Vec::with_capacity(planes), Vec::with_capacity(planes)],
             tables: Vec::with_capacity(tables),
+            scores: Vec::new(),
+            sums: Vec::new(),
         }
     }
 
@@ -182,6 +189,12 @@ impl Machine {
         for (channel, plane) in values.chunks_exact_mut(pixels).enumerate() {
             plane.copy_from_slice(self.memory.slice(self.layout.offsets[buffer.0] + channel * plane_stride(pixels), pixels));
         }
+    }
+
+    /// Numbers that a buffer holds.
+    pub fn numbers(&self, buffer: Buffer) -> usize {
+        let (channels, pixels) = self.layout.buffers[buffer.0];
+        channels * pixels
     }
 
     /// Zeroes a buffer.

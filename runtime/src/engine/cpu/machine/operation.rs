@@ -10,6 +10,7 @@ use crate::engine::cpu::planes::Shared;
 use crate::engine::cpu::pointwise::{Program, Target};
 use crate::engine::cpu::pool::Pool;
 use crate::engine::cpu::simd::Isa;
+use crate::engine::cpu::tiles::{Locality, Part};
 
 /// A tensor of `channels` planes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,19 @@ pub trait PlaneWork: Send + Sync {
     /// # Safety
     /// The planes are of the sizes that the work was made for, each padded to a multiple of 16 floats; outputs overlap nothing.
     unsafe fn run(&self, isa: Isa, pool: &mut Pool, scratch: Shared, input: &[Shared], output: &[Shared]);
+
+    /// Which outputs an input pixel reaches; None where each depends on all of them.
+    fn reach(&self) -> Option<Locality> {
+        None
+    }
+
+    /// Does only a part of it; asked of nothing but work that has a [`PlaneWork::reach`].
+    ///
+    /// # Safety
+    /// As for [`PlaneWork::run`], which has been called before; the part lies in the outputs.
+    unsafe fn run_rects(&self, _isa: Isa, _pool: &mut Pool, _input: &[Shared], _output: &[Shared], _part: &Part) {
+        unreachable!("{} is not done in parts", self.describe())
+    }
 
     /// What it is, for `bench`.
     fn describe(&self) -> String;
@@ -161,6 +175,36 @@ impl Operation {
         }
     }
 
+    /// What it reads, where that is a list of its own; a chain's tensors are told by its instructions.
+    pub fn inputs(&self) -> &[Plane] {
+        match self {
+            Operation::Fourier { input, .. }
+            | Operation::Direct { input, .. }
+            | Operation::Winograd { input, .. }
+            | Operation::Expanded { input, .. }
+            | Operation::Depthwise { input, .. }
+            | Operation::Planes { input, .. }
+            | Operation::Shuffle { input, .. }
+            | Operation::Normal { input, .. }
+            | Operation::Spread { input, .. } => input,
+            Operation::Pointwise { .. } => &[],
+        }
+    }
+
+    /// What it writes, where that is a list of its own.
+    pub fn outputs_mut(&mut self) -> Option<&mut View> {
+        match self {
+            Operation::Fourier { output, .. }
+            | Operation::Direct { output, .. }
+            | Operation::Winograd { output, .. }
+            | Operation::Expanded { output, .. }
+            | Operation::Depthwise { output, .. }
+            | Operation::Planes { output, .. }
+            | Operation::Shuffle { output, .. } => Some(output),
+            Operation::Normal { .. } | Operation::Spread { .. } | Operation::Pointwise { .. } => None,
+        }
+    }
+
     /// Every plane it writes.
     pub fn writes(&self) -> Box<dyn Iterator<Item = &Plane> + '_> {
         match self {
@@ -216,7 +260,7 @@ impl Operation {
     pub(super) fn scratch_floats(&self, threads: usize) -> usize {
         match self {
             Operation::Fourier { conv, .. } => conv.scratch_floats(threads),
-            Operation::Direct { conv, .. } => conv.scratch_floats(threads),
+            Operation::Direct { conv, .. } => conv.scratch_floats(threads).max(conv.quads_scratch_floats(threads)),
             Operation::Expanded { conv, .. } => conv.scratch_floats(threads),
             Operation::Winograd { conv, .. } => conv.scratch_floats(threads),
             Operation::Depthwise { conv, .. } => conv.scratch_floats(threads),

@@ -29,18 +29,8 @@ impl Kernel for Chain<'_> {
     fn run<S: Simd>(self, s: S) -> Moments {
         let program = self.program;
         let repeated = self.scratch.wrapping_add(program.kept * BLOCK);
-        for (i, instruction) in program.instructions.iter().enumerate() {
-            for (j, operand) in instruction.operands.iter().enumerate() {
-                let number = match *operand {
-                    // SAFETY: tables hold one number per channel.
-                    Operand::PerChannel(t) => unsafe { *self.tables[t].at(self.channel) },
-                    Operand::Number(x) => x,
-                    _ => continue,
-                };
-                // SAFETY: room for one repeated number per operand was reserved behind the kept blocks.
-                unsafe { s.store(repeated.add((3 * i + j) * MAX_LANES), s.splat(number)) };
-            }
-        }
+        // SAFETY: tables hold one number per channel; room for one repeated number per operand was reserved behind the kept blocks.
+        unsafe { repeat(s, program, self.tables, self.channel, repeated) };
         let mut sums = Moments::default();
         let end = program.pixels.min(self.first + ITEM);
         let mut at = self.first;
@@ -63,11 +53,94 @@ impl Kernel for Chain<'_> {
                     Target::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
                 };
                 // SAFETY: blocks hold whole vectors, planes are padded to them.
-                unsafe { apply(s, instruction.op, from, to, count, &mut sums) };
+                unsafe { apply::<S, false>(s, instruction.op, from, to, count, &mut sums) };
             }
             at += count;
         }
         sums
+    }
+}
+
+/// A chain over some runs of one channel: as many of them at a time as fill a block.
+pub(super) struct Runs<'a> {
+    pub program: &'a Program,
+    pub planes: &'a [Shared],
+    pub tables: &'a [Shared],
+    pub channel: usize,
+    pub runs: &'a [(u32, u32)],
+    pub scratch: *mut f32,
+}
+
+/// Runs that are done at a time, at most.
+const TOGETHER: usize = BLOCK / MAX_LANES;
+
+impl Kernel for Runs<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let program = self.program;
+        let repeated = self.scratch.wrapping_add(program.kept * BLOCK);
+        // SAFETY: as for a chain.
+        unsafe { repeat(s, program, self.tables, self.channel, repeated) };
+        let mut unused = Moments::default();
+        let (mut number, mut done) = (0, 0);
+        while number < self.runs.len() {
+            // Where each run, or part of one, starts in its plane and in the kept blocks, and how many pixels it has.
+            let mut together = [(0usize, 0usize, 0usize); TOGETHER];
+            let (mut parts, mut filled) = (0, 0);
+            while number < self.runs.len() && parts < TOGETHER && filled < BLOCK {
+                let (first, count) = (self.runs[number].0 as usize, self.runs[number].1 as usize);
+                let part = (count - done).min(BLOCK - filled);
+                together[parts] = (first + done, filled, part);
+                parts += 1;
+                filled += part.next_multiple_of(MAX_LANES);
+                done += part;
+                if done == count {
+                    (number, done) = (number + 1, 0);
+                }
+            }
+            for (i, instruction) in program.instructions.iter().enumerate() {
+                for &(at, kept, count) in &together[..parts] {
+                    let mut from = From { p: [std::ptr::null(); 3], step: [S::LANES; 3] };
+                    for j in 0..3 {
+                        from.p[j] = match instruction.operands[j] {
+                            Operand::Kept(k) => self.scratch.wrapping_add(k * BLOCK + kept),
+                            Operand::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
+                            Operand::PerChannel(_) | Operand::Number(_) => {
+                                from.step[j] = 0;
+                                repeated.wrapping_add((3 * i + j) * MAX_LANES)
+                            }
+                        };
+                    }
+                    let to = match instruction.to {
+                        Target::Kept(k) => self.scratch.wrapping_add(k * BLOCK + kept),
+                        Target::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
+                    };
+                    // SAFETY: blocks hold whole vectors; a vector can be read from any pixel of a plane.
+                    unsafe { apply::<S, true>(s, instruction.op, from, to, count, &mut unused) };
+                }
+            }
+        }
+    }
+}
+
+/// Writes the numbers that an instruction takes for a whole channel as vectors of one repeated number.
+///
+/// # Safety
+/// Tables hold one number per channel, `repeated` has three vectors for each instruction.
+#[inline(always)]
+unsafe fn repeat<S: Simd>(s: S, program: &Program, tables: &[Shared], channel: usize, repeated: *mut f32) {
+    for (i, instruction) in program.instructions.iter().enumerate() {
+        for (j, operand) in instruction.operands.iter().enumerate() {
+            let number = match *operand {
+                // SAFETY: the caller's promise.
+                Operand::PerChannel(t) => unsafe { *tables[t].at(channel) },
+                Operand::Number(x) => x,
+                _ => continue,
+            };
+            // SAFETY: the caller's promise.
+            unsafe { s.store(repeated.add((3 * i + j) * MAX_LANES), s.splat(number)) };
+        }
     }
 }
 
@@ -80,7 +153,11 @@ macro_rules! every {
             let mut j = 0;
             $(let $x = $s.load(p[j]); p[j] = p[j].wrapping_add($from.step[j]); j += 1;)+
             let _ = j;
-            $s.store($to.add(at), $result);
+            if EXACT && at + S::LANES > $count {
+                $s.store_first($to.add(at), $result, $count - at);
+            } else {
+                $s.store($to.add(at), $result);
+            }
             at += S::LANES;
         }
     }};
@@ -89,9 +166,9 @@ macro_rules! every {
 /// Applies one instruction to a block of `count` pixels.
 ///
 /// # Safety
-/// Operands and target hold `count` floats, rounded up to whole vectors.
+/// Operands hold `count` floats, rounded up to whole vectors; so does the target, unless it is written exactly.
 #[inline(always)]
-unsafe fn apply<S: Simd>(s: S, op: Op, from: From, to: *mut f32, count: usize, sums: &mut Moments) {
+unsafe fn apply<S: Simd, const EXACT: bool>(s: S, op: Op, from: From, to: *mut f32, count: usize, sums: &mut Moments) {
     // SAFETY: the caller's promise; `every!` reads and writes whole vectors from 0 until it has passed `count`.
     unsafe {
         match op {

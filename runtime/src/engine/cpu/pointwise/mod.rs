@@ -11,7 +11,7 @@ use super::planes::Shared;
 use super::pool::Pool;
 use super::simd::{Isa, MAX_LANES};
 use crate::network::halting::Moments;
-use chain::Chain;
+use chain::{Chain, Runs};
 
 /// Pixels evaluated at a time.
 pub const BLOCK: usize = 512;
@@ -164,6 +164,24 @@ impl Program {
                 // SAFETY: one entry per item, checked above.
                 unsafe { *partials.at(item) = sums };
             }
+        });
+    }
+}
+
+impl Program {
+    /// Without the instructions that measure.
+    pub fn unmeasured(mut self) -> Program {
+        self.instructions.retain(|instruction| instruction.op != Op::Moments);
+        self
+    }
+
+    /// Runs the chain, which measures nothing, over some runs of pixels, `(first, count)`.
+    ///
+    /// # Safety
+    /// As for [`Program::run`]; the runs lie in the planes, and no plane is written that is read.
+    pub unsafe fn run_runs(&self, isa: Isa, pool: &mut Pool, scratch: Shared, planes: &[Shared], tables: &[Shared], runs: &[(u32, u32)]) {
+        pool.run(self.channels, &|thread, channel| {
+            isa.run(Runs { program: self, planes, tables, channel, runs, scratch: scratch.at(thread * self.thread_floats()) });
         });
     }
 }

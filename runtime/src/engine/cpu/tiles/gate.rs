@@ -1,0 +1,115 @@
+//! Where a change counts or does not: pixels that moved are handed on, the others are not.
+
+use super::region::Region;
+use crate::engine::cpu::machine::Buffer;
+use crate::engine::cpu::planes::Shared;
+use crate::engine::cpu::simd::{Kernel, Simd};
+
+/// Between a tensor as it was made and the one that is read.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    /// As it was made.
+    pub from: Buffer,
+    /// As it is read.
+    pub to: Buffer,
+    /// Channels of both.
+    pub channels: usize,
+    /// A pixel moved if its channels moved by more than this, in parts of the tensor's root mean square over pixels (Euclidean norm of the
+    /// channels); with 0, by anything at all.
+    pub threshold: f32,
+    /// Pixels that moved by less are handed over too, only not reported; what they moved adds up until it is.
+    pub commits: bool,
+    /// The sum of squares of `to`.
+    pub energy: f64,
+    /// And that of its magnitudes.
+    pub sum: f64,
+    /// Pixels that moved.
+    pub moved: Region,
+    /// What a pixel moved without being reported.
+    pub unsaid: Vec<f32>,
+}
+
+impl Gate {
+    /// A gate of this size that lets everything through.
+    pub fn new(from: Buffer, to: Buffer, channels: usize, size: [usize; 2], threshold: f32, commits: bool) -> Gate {
+        let unsaid = if commits { vec![0.0; size[0] * size[1]] } else { Vec::new() };
+        Gate { from, to, channels, threshold, commits, energy: 0.0, sum: 0.0, moved: Region::new(size), unsaid }
+    }
+
+    /// What the channels of a pixel have to move by.
+    pub fn limit(&self) -> f32 {
+        let [high, wide] = self.moved.size();
+        self.threshold * ((self.energy / (high * wide) as f64).max(0.0) as f32).sqrt()
+    }
+}
+
+/// Sums over the pixels that a gate looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sums {
+    /// Of the squares of what changed.
+    pub diff_sq: f64,
+    /// Of its magnitudes.
+    pub diff_abs: f64,
+    /// Of the squares after, less those before.
+    pub more_sq: f64,
+    /// Of the magnitudes after, less those before.
+    pub more_abs: f64,
+}
+
+impl std::ops::AddAssign for Sums {
+    fn add_assign(&mut self, other: Sums) {
+        self.diff_sq += other.diff_sq;
+        self.diff_abs += other.diff_abs;
+        self.more_sq += other.more_sq;
+        self.more_abs += other.more_abs;
+    }
+}
+
+/// One row of pixels of all channels.
+pub(in crate::engine::cpu) struct Row<'a> {
+    pub before: &'a [Shared],
+    pub after: &'a [Shared],
+    /// The first pixel's flat index, and how many.
+    pub first: usize,
+    pub count: usize,
+    /// Takes what each pixel moved by: the sum of magnitudes, or of squares.
+    pub to: *mut f32,
+    pub squares: bool,
+}
+
+impl Kernel for Row<'_> {
+    type Out = Sums;
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) -> Sums {
+        let zero = s.splat(0.0);
+        let mut sums = Sums::default();
+        let mut at = 0;
+        while at < self.count {
+            let (n, first) = ((self.count - at).min(S::LANES), self.first + at);
+            let mut lanes = [zero; 4];
+            for (before, after) in self.before.iter().zip(self.after) {
+                // SAFETY: planes hold these pixels.
+                let (a, b) = unsafe {
+                    if n == S::LANES {
+                        (s.load(before.at(first)), s.load(after.at(first)))
+                    } else {
+                        (s.load_first(before.at(first), n), s.load_first(after.at(first), n))
+                    }
+                };
+                let d = s.sub(b, a);
+                lanes = [
+                    s.fma(d, d, lanes[0]),
+                    s.add(s.abs(d), lanes[1]),
+                    s.add(lanes[2], s.fnma(a, a, s.mul(b, b))),
+                    s.add(lanes[3], s.sub(s.abs(b), s.abs(a))),
+                ];
+            }
+            // SAFETY: room for `count`.
+            unsafe { s.store_first(self.to.add(at), if self.squares { lanes[0] } else { lanes[1] }, n) };
+            let [diff_sq, diff_abs, more_sq, more_abs] = lanes.map(|lane| f64::from(s.sum(lane)));
+            sums += Sums { diff_sq, diff_abs, more_sq, more_abs };
+            at += S::LANES;
+        }
+        sums
+    }
+}

@@ -1,0 +1,238 @@
+//! A lowered graph, run only where it has to be.
+
+use super::gate::{Gate, Sums};
+use super::lists::Lists;
+use super::reach::Reach;
+use super::region::Region;
+use super::Locality;
+use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation, Plane};
+use crate::engine::cpu::pointwise::Operand;
+
+/// Share of an operation's outputs above which it is done as a whole.
+const WHOLE: f64 = 0.6;
+
+/// An operation and how far changes carry through it.
+struct Part {
+    operation: Operation,
+    /// What it reads and writes, each buffer once.
+    from: Vec<usize>,
+    to: Vec<usize>,
+    reach: Reach,
+    /// Outputs that have to be computed again.
+    dirty: Region,
+    /// Stops what moved by little.
+    gate: Option<Gate>,
+}
+
+/// The operations of one graph over tensors that live on.
+pub struct Program {
+    parts: Vec<Part>,
+    /// Multiply-adds and pixels of the whole graph, for [`Program::run`]'s share.
+    whole: f64,
+}
+
+/// Rows and columns of every buffer, as far as they are known.
+pub type Sizes = Vec<Option<[usize; 2]>>;
+
+impl Program {
+    /// From operations that write no buffer more than one frame needs; `sizes` knows those of the graph's inputs and learns all others.
+    /// With `epsilon` above 0, convolutions that do not widen their tensors get a gate.
+    ///
+    /// # Errors
+    /// The operation that needs all pixels of its input for each of its outputs.
+    pub fn new(operations: Vec<Operation>, layout: &mut Layout, sizes: &mut Sizes, epsilon: f32, bound: &[Buffer]) -> Result<Program, String> {
+        let mut parts: Vec<Part> = Vec::new();
+        let mut apart = Vec::new();
+        for operation in operations {
+            match operation {
+                Operation::Expanded { conv, input, output } => {
+                    let (expand, window) = conv.into_parts();
+                    let (channels, [h, w]) = (expand.geometry().cout, expand.geometry().output());
+                    let between = layout.lasting(channels, h * w);
+                    let between: Vec<Plane> = (0..channels).map(|channel| Plane { buffer: between, channel }).collect();
+                    apart.push(Operation::Direct { conv: expand, input, output: between.clone() });
+                    apart.push(Operation::Depthwise { conv: window, input: between, output });
+                }
+                Operation::Pointwise { program, planes, tables, .. } => {
+                    apart.push(Operation::Pointwise { program: program.unmeasured(), planes, tables, measures: false });
+                }
+                other => apart.push(other),
+            }
+        }
+        for mut operation in apart {
+            layout.settle(&operation);
+            sizes.resize(layout.buffers.len(), None);
+            let to: Vec<usize> = buffers(operation.writes());
+            let from: Vec<usize> = reads(&operation);
+            if to.iter().any(|buffer| from.contains(buffer)) {
+                return Err(format!("{operation} writes what it reads"));
+            }
+            let known = from.iter().find_map(|&buffer| sizes[buffer]);
+            let pixels = |buffers: &[usize]| buffers.first().map_or(0, |&buffer| layout.buffers[buffer].1);
+            let reach = reach(&operation, known, pixels(&from))
+                .ok_or_else(|| format!("{operation} need all pixels of a tensor for each of their own"))?;
+            let same = from.iter().all(|&buffer| sizes[buffer] == Some(reach.input()));
+            if !same || pixels(&to) != reach.output()[0] * reach.output()[1] || to.is_empty() {
+                return Err(format!("{operation} reads or writes tensors of unknown shape"));
+            }
+            let gate = gated(&operation, &to, bound).filter(|_| epsilon > 0.0).map(|channels| {
+                let made = layout.lasting(channels, reach.output()[0] * reach.output()[1]);
+                sizes.resize(layout.buffers.len(), None);
+                sizes[made.0] = Some(reach.output());
+                operation.outputs_mut().expect("a convolution").iter_mut().for_each(|plane| plane.buffer = made);
+                Gate::new(made, Buffer(to[0]), channels, reach.output(), epsilon, false)
+            });
+            to.iter().for_each(|&buffer| sizes[buffer] = Some(reach.output()));
+            let dirty = Region::new(reach.output());
+            parts.push(Part { operation, from, to, reach, dirty, gate });
+        }
+        let whole = parts.iter().map(Part::work).sum();
+        Ok(Program { parts, whole })
+    }
+
+    /// Every operation, for the working space it needs.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.parts.iter().map(|part| &part.operation)
+    }
+
+    /// Sizes of what it makes.
+    pub fn sizes(&self) -> impl Iterator<Item = [usize; 2]> {
+        self.parts.iter().map(|part| part.reach.output())
+    }
+
+    /// Computes again what the regions of its inputs reach, and sets those of all it writes; all of it, if `fresh`. Answers the share of the
+    /// graph's work that it was. Allocates nothing.
+    pub fn run(&mut self, machine: &mut Machine, regions: &mut [Region], lists: &mut Lists, fresh: bool) -> f64 {
+        self.parts.iter().flat_map(|part| &part.to).for_each(|&buffer| regions[buffer].clear());
+        let mut done = 0.0;
+        for part in &mut self.parts {
+            part.dirty.clear();
+            if fresh {
+                part.dirty.fill();
+            } else {
+                part.from.iter().for_each(|&from| part.reach.carry(&regions[from], &mut part.dirty, &mut lists.line));
+                if part.dirty.is_empty() {
+                    continue;
+                }
+            }
+            lists.set(&part.dirty);
+            let [high, wide] = part.dirty.size();
+            let share = if fresh { 1.0 } else { lists.pixels() as f64 / (high * wide) as f64 };
+            if share > WHOLE {
+                machine.one(&part.operation);
+            } else {
+                machine.part(&part.operation, &part.dirty, lists);
+            }
+            done += part.work() * if share > WHOLE { 1.0 } else { share };
+            let changed = match &mut part.gate {
+                Some(gate) if fresh => {
+                    machine.open(gate);
+                    &gate.moved
+                }
+                Some(gate) => {
+                    machine.gate(gate, &part.dirty, lists);
+                    &gate.moved
+                }
+                None => &part.dirty,
+            };
+            part.to.iter().for_each(|&to| regions[to].add(changed));
+        }
+        done / self.whole.max(1.0)
+    }
+}
+
+impl Part {
+    /// Multiply-adds, and a few for each pixel it writes.
+    fn work(&self) -> f64 {
+        const PASS: usize = 8;
+        let [high, wide] = self.reach.output();
+        (self.operation.macs() + PASS * high * wide * self.operation.writes().count()) as f64
+    }
+}
+
+/// Hands `dirty` pixels on through a gate of its own, outside of a program.
+pub fn pass(gate: &mut Gate, machine: &mut Machine, dirty: &Region, lists: &mut Lists, fresh: bool) -> Sums {
+    if fresh && !gate.commits {
+        return machine.open(gate);
+    }
+    lists.set(dirty);
+    if !fresh {
+        return machine.gate(gate, dirty, lists);
+    }
+    // What moved is told pixel by pixel here too, measured against the tensor as it is.
+    let moments = machine.between(gate.to, gate.from);
+    gate.energy = moments.before_sq;
+    gate.unsaid.fill(0.0);
+    let sums = machine.gate(gate, dirty, lists);
+    (gate.energy, gate.sum) = (moments.after_sq, moments.after_abs);
+    sums
+}
+
+fn buffers<'a>(planes: impl Iterator<Item = &'a Plane>) -> Vec<usize> {
+    let mut buffers: Vec<usize> = planes.map(|plane| plane.buffer.0).collect();
+    buffers.sort_unstable();
+    buffers.dedup();
+    buffers
+}
+
+fn reads(operation: &Operation) -> Vec<usize> {
+    match operation {
+        Operation::Pointwise { program, planes, .. } => {
+            let read = program.instructions.iter().flat_map(|instruction| instruction.operands).filter_map(|operand| match operand {
+                Operand::Plane(tensor) => Some(&planes[tensor * program.channels..][..program.channels]),
+                _ => None,
+            });
+            buffers(read.flatten())
+        }
+        _ => buffers(operation.inputs().iter()),
+    }
+}
+
+/// How far an input pixel of an operation reaches, where it is not everywhere. `known` is the size of an input of `pixels`.
+fn reach(operation: &Operation, known: Option<[usize; 2]>, pixels: usize) -> Option<Reach> {
+    match operation {
+        Operation::Direct { conv, .. } => Some(Reach::window(conv.geometry())),
+        Operation::Depthwise { conv, .. } => Some(Reach::window(conv.geometry())),
+        // Outputs of a tile share their arithmetic: all of them see all of its inputs, if only in the last bit.
+        Operation::Winograd { conv, .. } => {
+            let (g, (_, valid)) = (conv.geometry(), conv.grid());
+            Some(tiled(g.input, g.output(), valid, [6, 6], g.begin))
+        }
+        Operation::Fourier { conv, .. } => {
+            let (shape, tiling) = (conv.shape(), conv.tiling());
+            Some(tiled(shape.input, shape.output(), tiling.valid, tiling.tile, shape.begin))
+        }
+        Operation::Planes { work, .. } => match work.reach()? {
+            Locality::Same => known.map(Reach::same),
+            Locality::Reach(reach) => Some(reach),
+        },
+        Operation::Shuffle { shuffle, .. } => Some(shuffle.reach(pixels / shuffle.columns)),
+        Operation::Pointwise { .. } => known.map(Reach::same),
+        Operation::Expanded { .. } | Operation::Spread { .. } | Operation::Normal { .. } => None,
+    }
+}
+
+/// The reach of an operation that works in tiles of `valid` outputs, each of which sees `sees` inputs.
+fn tiled(input: [usize; 2], output: [usize; 2], valid: [usize; 2], sees: [usize; 2], begin: [usize; 2]) -> Reach {
+    let axis = |d: usize| {
+        // One tile that covers everything wraps around, and its first inputs are those it wraps to.
+        let alone = valid[d] >= output[d];
+        move |at: usize| {
+            let first = (at / valid[d] * valid[d]) as isize - begin[d] as isize;
+            if alone { 0..input[d] as isize } else { first..first + sees[d] as isize }
+        }
+    };
+    Reach::new(input, output, axis(0), axis(1))
+}
+
+/// Channels of the one buffer that a convolution writes, whole and in order, if it is to have a gate.
+fn gated(operation: &Operation, to: &[usize], bound: &[Buffer]) -> Option<usize> {
+    let (cin, cout, output) = match operation {
+        Operation::Direct { conv, output, .. } => (conv.geometry().cin, conv.geometry().cout, output),
+        Operation::Winograd { conv, output, .. } => (conv.geometry().cin, conv.geometry().cout, output),
+        Operation::Fourier { conv, output, .. } => (conv.shape().cin, conv.shape().cout, output),
+        _ => return None,
+    };
+    let whole = to.len() == 1 && output.iter().enumerate().all(|(channel, plane)| plane.channel == channel);
+    (whole && cout <= cin && !bound.contains(&Buffer(to[0]))).then_some(cout)
+}
