@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use recslowfast::engine::cpu::tiles::Settings;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
@@ -49,5 +50,23 @@ fn frames_and_steps_allocate_nothing() {
             frame(&mut engine, level);
         }
         assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{}", folder.display());
+        for settings in [Settings::exact(), Settings::default()] {
+            let mut engine = CpuEngine::with(&network, Options { threads: 2, tiles: Some(settings), ..Options::default() }).unwrap();
+            // A corner changes, another one, nothing, and everything: a few tiles, none, and frames that are run as a whole.
+            let frame = |engine: &mut CpuEngine, at: usize, count: usize, level: f32| {
+                engine.input()[at..at + count].fill(level);
+                engine.encode().unwrap();
+                engine.advance(&order).unwrap();
+                engine.readout().unwrap().len()
+            };
+            let all = engine.input().len();
+            frame(&mut engine, 0, all, 0.1);
+            frame(&mut engine, 0, 40, 0.3);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            for (at, count, level) in [(0, 60, 0.5), (all / 2, 500, 0.9), (0, 0, 0.0), (0, all, 0.4), (0, all, 0.7), (30, 60, 0.2)] {
+                frame(&mut engine, at, count, level);
+            }
+            assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "{} by tiles", folder.display());
+        }
     }
 }

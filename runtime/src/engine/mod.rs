@@ -69,7 +69,8 @@ impl FromStr for Tiles {
             _ => {}
         }
         for part in text.split(',') {
-            let (key, value) = part.split_once('=').ok_or_else(|| format!("'{part}' is not off, auto, exact, floor=LEVELS or epsilon=X"))?;
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| format!("'{part}' is not off, auto, exact, floor=LEVELS or epsilon=X"))?;
             let number = value.parse().ok().filter(|x: &f32| x.is_finite() && *x >= 0.0);
             let number = number.ok_or_else(|| format!("{key}={value}: '{value}' is not a number from 0 on"))?;
             match key {

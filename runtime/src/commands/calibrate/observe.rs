@@ -2,8 +2,8 @@
 
 use crate::commands::eval::lane::{Lane, Told};
 use crate::commands::eval::videos::Clip;
-use crate::engine::{Choice, Tiles};
 use crate::engine::cpu::threads::Threads;
+use crate::engine::{Choice, Tiles};
 use crate::network::Network;
 use crate::network::halting::{HaltingRule, Metric, Path};
 use crate::service::exit::Failure;

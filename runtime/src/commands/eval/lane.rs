@@ -46,7 +46,14 @@ pub struct Lane {
 
 impl Lane {
     /// A new engine for `network`, halted by `rule`, for videos of at most `frames` frames.
-    pub fn open(network: &Network, rule: HaltingRule, frames: usize, choice: Choice, threads: Threads, tiles: Tiles) -> Result<Lane, Failure> {
+    pub fn open(
+        network: &Network,
+        rule: HaltingRule,
+        frames: usize,
+        choice: Choice,
+        threads: Threads,
+        tiles: Tiles,
+    ) -> Result<Lane, Failure> {
         let engine = engine::open_with(choice, network, threads, tiles)?;
         Ok(Lane {
             pipeline: Pipeline::new(network, engine, rule, Mode::Stretch, false),

@@ -16,8 +16,8 @@ use clap::Args as ClapArgs;
 
 use super::out;
 use super::progress;
-use crate::engine::{Choice, Tiles};
 use crate::engine::cpu::threads::Threads;
+use crate::engine::{Choice, Tiles};
 use crate::network::Network;
 use crate::network::halting::{Base, HaltingRule, RuleName};
 use crate::network::load::DEFAULT;

@@ -66,7 +66,19 @@ impl Watch {
             What::Nothing => return Err(Failure::new(Cause::Usage, "there are no labels to measure by")),
         };
         let (stages, time) = (Stages::default(), Time::default());
-        Ok(Watch { pipeline, kind: task.kind, measured, steps: 0, frames: 0, histogram: [0; MAX_STEPS + 1], stages, time, timed: 0, moved: 0.0, work: 0.0 })
+        Ok(Watch {
+            pipeline,
+            kind: task.kind,
+            measured,
+            steps: 0,
+            frames: 0,
+            histogram: [0; MAX_STEPS + 1],
+            stages,
+            time,
+            timed: 0,
+            moved: 0.0,
+            work: 0.0,
+        })
     }
 
     /// The engine's name.

@@ -1,10 +1,10 @@
 //! A lowered graph, run only where it has to be.
 
+use super::Locality;
 use super::gate::{Gate, Sums};
 use super::lists::Lists;
 use super::reach::Reach;
 use super::region::Region;
-use super::Locality;
 use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation, Plane};
 use crate::engine::cpu::pointwise::Operand;
 
@@ -40,7 +40,13 @@ impl Program {
     ///
     /// # Errors
     /// The operation that needs all pixels of its input for each of its outputs.
-    pub fn new(operations: Vec<Operation>, layout: &mut Layout, sizes: &mut Sizes, epsilon: f32, bound: &[Buffer]) -> Result<Program, String> {
+    pub fn new(
+        operations: Vec<Operation>,
+        layout: &mut Layout,
+        sizes: &mut Sizes,
+        epsilon: f32,
+        bound: &[Buffer],
+    ) -> Result<Program, String> {
         let mut parts: Vec<Part> = Vec::new();
         let mut apart = Vec::new();
         for operation in operations {

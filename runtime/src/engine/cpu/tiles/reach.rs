@@ -16,7 +16,12 @@ pub struct Reach {
 
 impl Reach {
     /// From the input rows that each output row sees, and the columns that each column sees; they may stick out of the input.
-    pub fn new(input: [usize; 2], output: [usize; 2], rows: impl Fn(usize) -> Range<isize>, columns: impl Fn(usize) -> Range<isize>) -> Reach {
+    pub fn new(
+        input: [usize; 2],
+        output: [usize; 2],
+        rows: impl Fn(usize) -> Range<isize>,
+        columns: impl Fn(usize) -> Range<isize>,
+    ) -> Reach {
         let turned = |inputs: usize, outputs: usize, sees: &dyn Fn(usize) -> Range<isize>| {
             let mut reached = vec![(u32::MAX, 0); inputs];
             for at in 0..outputs {

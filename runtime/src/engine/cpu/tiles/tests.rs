@@ -29,9 +29,8 @@ struct Choice {
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
-    (0usize..12, 1usize..20, 1usize..6, 1usize..3, 1usize..3, 0usize..3, any::<u32>()).prop_map(
-        |(kind, channels, kernel, stride, dilation, pad, seed)| Choice { kind, channels, kernel, stride, dilation, pad, seed },
-    )
+    (0usize..12, 1usize..20, 1usize..6, 1usize..3, 1usize..3, 0usize..3, any::<u32>())
+        .prop_map(|(kind, channels, kernel, stride, dilation, pad, seed)| Choice { kind, channels, kernel, stride, dilation, pad, seed })
 }
 
 fn whole(buffer: Buffer, channels: usize) -> View {
@@ -69,7 +68,11 @@ fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) ->
                 let g = g(cout, 1, kernel, stride, dilation, pad);
                 if fits(&g) {
                     let output = put(layout, cout, g.output());
-                    operations.push(Operation::Direct { conv: ConvDirect::new(g, isa, &weights(&g), &noise(cout, seed)), input: view, output });
+                    operations.push(Operation::Direct {
+                        conv: ConvDirect::new(g, isa, &weights(&g), &noise(cout, seed)),
+                        input: view,
+                        output,
+                    });
                 }
             }
             2 => {
@@ -77,7 +80,9 @@ fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) ->
                 let mut conv = ConvDirect::new(g, isa, &weights(&g), &[]);
                 let mut input = view;
                 // Another tensor of the output's shape is added, where there is one.
-                if let Some(&(other, ..)) = made[..made.len() - 1].iter().find(|(_, channels, size)| (*channels, *size) == (cout, input_size(&g))) {
+                if let Some(&(other, ..)) =
+                    made[..made.len() - 1].iter().find(|(_, channels, size)| (*channels, *size) == (cout, input_size(&g)))
+                {
                     assert!(conv.add());
                     input.extend(whole(other, cout));
                 }
@@ -105,7 +110,11 @@ fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) ->
                 let g = g(cout, 1, 3, 1, 1, pad);
                 if fits(&g) {
                     let output = put(layout, cout, g.output());
-                    operations.push(Operation::Winograd { conv: ConvWinograd::new(g, isa, &weights(&g), &noise(cout, seed)), input: view, output });
+                    operations.push(Operation::Winograd {
+                        conv: ConvWinograd::new(g, isa, &weights(&g), &noise(cout, seed)),
+                        input: view,
+                        output,
+                    });
                 }
             }
             6 => {
