@@ -46,7 +46,7 @@ fn every_instruction_set_agrees_with_tract() {
     for (name, network) in zoo() {
         let (logits, distances) = watch(&network, Options { plain: true, ..Options::default() });
         for isa in Isa::available() {
-            let (ours, moved) = watch(&network, Options { isa, threads: 2, plain: false });
+            let (ours, moved) = watch(&network, Options { isa, threads: 2, ..Options::default() });
             close(&ours, &logits, &format!("{name}, logits on {isa:?}"));
             close(&moved, &distances, &format!("{name}, distances on {isa:?}"));
         }
