@@ -27,6 +27,17 @@ pub struct Recorded {
     pub run: Option<serde_json::Value>,
 }
 
+/// The network that watched while a recording was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedBy {
+    /// Its name, from model.toml.
+    pub network: String,
+    /// Its version, from model.toml.
+    pub version: String,
+    /// Over its files, as [`crate::network::Network::checksum`].
+    pub checksum: u32,
+}
+
 /// What one pull brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pull {
@@ -57,6 +68,8 @@ pub struct SourceInfo {
     pub timed: bool,
     /// What differs from what was asked, and why; one sentence each.
     pub notes: Vec<String>,
+    /// The network that watched when this was recorded, where this is a recording that says so.
+    pub watched_by: Option<WatchedBy>,
 }
 
 /// Frames that did not arrive whole, since the source was opened.
@@ -88,6 +101,11 @@ pub trait Source: Send {
 
     /// What the recorded run knew of the frame pulled last (before the first pull: of the first), where this is a recording.
     fn recorded(&self) -> Option<&Recorded> {
+        None
+    }
+
+    /// What the frame pulled last is called, where frames have names of their own: a file's in a folder.
+    fn called(&self) -> Option<&str> {
         None
     }
 

@@ -52,6 +52,13 @@ pub enum RecordingState {
     Failed,
 }
 
+impl Report {
+    /// How old the answer is `now`, on `CLOCK_MONOTONIC`: a film's and a replay's stay as old as they were.
+    pub fn age_at(&self, now: Duration) -> Duration {
+        if self.live { now.saturating_sub(self.captured) } else { self.age }
+    }
+}
+
 /// A rectangle in pixels of the source's picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Region {
@@ -122,6 +129,8 @@ pub struct Report {
     pub wall: Option<Duration>,
     /// Width and height of the source's picture, in pixels.
     pub size: (u32, u32),
+    /// Whether `captured` lies on this machine's clock now, so that the answer grows older while it waits; false for films and replays.
+    pub live: bool,
     /// From capture to the answer.
     pub age: Duration,
     /// Steps, distances, and why they ended.
@@ -169,6 +178,7 @@ impl Report {
             captured: Duration::ZERO,
             wall: None,
             size: (1, 1),
+            live: false,
             age: Duration::ZERO,
             trace,
             limit_reason: LimitReason::None,

@@ -215,10 +215,45 @@ fn what_does_not_go_together_is_told() {
         ("[page]\ntoken = \"0123456789abcdef\"\n", "board.toml:2:1:", "no page"),
         ("[page]\nlisten = \"127.0.0.1:1\"\ntoken = \"short\"\n", "board.toml:3:1:", "16"),
         ("[model]\nname = \"/nowhere/at-all\"\n", "board.toml:2:1:", "/nowhere/at-all"),
+        ("[source]\nuri = \"rstp://camera/1\"\n", "board.toml:2:1:", "'rstp' is no scheme of ours"),
+        ("[source]\nuri = \"https:///live\"\n", "board.toml:2:1:", "names no host"),
+        ("[source]\nuri = \"csi://front\"\n", "board.toml:2:1:", "csi"),
+        ("[source]\nuri = \"gst:\"\n", "board.toml:2:1:", "gst"),
+        ("[source]\nuri = \"/dev/video0?colour=red\"\n", "board.toml:2:1:", "unknown parameter 'colour'"),
+        ("[source]\nuri = \"pathfinder:medium\"\n", "board.toml:2:1:", "pathfinder:easy"),
+        ("[record]\nto = \"seen.avi\"\n", "board.toml:2:1:", "must end in .mcap"),
+        ("[record]\nto = \"seen\"\n", "board.toml:2:1:", "must end in .mcap"),
+        ("[record]\nto = \"seen.mcap\"\naround = 3601\n", "board.toml:3:1:", "3600 are the most"),
+        ("[record]\nlimit = 100\n", "board.toml:2:1:", "nothing is recorded"),
+        ("[record]\naround = 5\n", "board.toml:2:1:", "nothing is recorded"),
+        ("[page]\nlisten = \"[::]:8088\"\n", "board.toml:2:1:", "token"),
     ] {
         let said = Written::new(text).refused().join("\n");
         assert!(said.starts_with(place) && said.contains(words), "{text}: {said}");
     }
+}
+
+#[test]
+fn a_service_whose_file_is_wrong_stays_down_with_the_code_of_a_wrong_file() {
+    for text in ["[source]\nuri = \"rstp://camera/1\"\n", "[record]\nto = \"seen.avi\"\n", "[page]\nlisten = \"0.0.0.0:8088\"\n"] {
+        let file = Written::new(text);
+        let output = Command::new(env!("CARGO_BIN_EXE_recslowfast"))
+            .args(["run", "--config", &file.path()])
+            // As a service manager starts it: it would wait for a camera that is not there.
+            .env("NOTIFY_SOCKET", "/nowhere")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(CONFIG), "{text}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn a_folder_cannot_be_recorded_to() {
+    let file = Written::new("");
+    let folder = file.0.path().join("folder.mcap");
+    std::fs::create_dir(&folder).unwrap();
+    let told = Written::new(&format!("[record]\nto = \"{}\"\n", folder.display())).refused().join("\n");
+    assert!(told.starts_with("board.toml:2:1:") && told.contains("is a folder"), "{told}");
 }
 
 #[test]

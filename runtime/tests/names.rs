@@ -34,6 +34,15 @@ fn film(path: &Path) {
     std::fs::write(path, film).unwrap();
 }
 
+/// A network in a new folder of that name.
+fn copy_network(to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo/pathfinder-lean");
+    for file in ["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"] {
+        std::fs::copy(zoo.join(file), to.join(file)).unwrap();
+    }
+}
+
 fn word(word: &str) -> &OsStr {
     OsStr::new(word)
 }
@@ -50,11 +59,7 @@ fn films_networks_snapshots_and_recordings_may_be_called_anything() {
     let [walk, network, recording, picture] =
         [("walk", ".y4m"), ("network", ""), ("tape", ".mcap"), ("last", ".png")].map(|(stem, ending)| name(folder.path(), stem, ending));
     film(&walk);
-    std::fs::create_dir(&network).unwrap();
-    let zoo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo/pathfinder-lean");
-    for file in ["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"] {
-        std::fs::copy(zoo.join(file), network.join(file)).unwrap();
-    }
+    copy_network(&network);
     assert!(succeeds(&[word("inspect"), network.as_os_str()]).contains("lean"));
     let snapshot = joined("snapshot:", &picture);
     let run = ["run", "--halt", "fixed:1", "--report", "json", "--report"].map(word);
@@ -64,6 +69,21 @@ fn films_networks_snapshots_and_recordings_may_be_called_anything() {
     assert!(picture.is_file());
     succeeds(&[word("record"), walk.as_os_str(), recording.as_os_str()]);
     assert!(recording.is_file());
+}
+
+#[test]
+fn folders_to_evaluate_and_calibrate_on_may_be_called_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (videos, network) = (name(folder.path(), "videos", ""), name(folder.path(), "network", ""));
+    let size = ["--videos", "5", "--frames", "2", "--size", "64", "--seed", "3", "--out"].map(word);
+    succeeds(&[&["dataset", "pathfinder"].map(word), &size[..], &[videos.as_os_str()]].concat());
+    copy_network(&network);
+    let on: [&OsStr; 6] = [word("--source"), videos.as_os_str(), word("--model"), network.as_os_str(), word("--videos"), word("4")];
+    let said = succeeds(&[&["eval", "--frames", "2", "--halt", "fixed:1"].map(word)[..], &on].concat());
+    assert!(said.contains("fixed:1"), "{said}");
+    let loose = ["calibrate", "--frames", "2", "--criterion", "slow-fast", "--loss", "99", "--dry-run"].map(word);
+    let said = succeeds(&[&loose[..], &on].concat());
+    assert!(said.contains("videos\u{fffd}") && said.contains("chosen"), "{said}");
 }
 
 #[test]

@@ -1,7 +1,8 @@
 """Servers of moving pictures that can be killed, stalled and started again: MJPEG over HTTP, and RTSP (H.264 or MJPEG).
 
-usage: servers.py http PORT FRAMES_FOLDER [RATE] | servers.py rtsp PORT
-The HTTP server stalls while the file FRAMES_FOLDER/stall exists: the connection stands and nothing comes.
+usage: servers.py http PORT FRAMES_FOLDER [LIMIT] | servers.py rtsp PORT
+The HTTP server stalls while the file FRAMES_FOLDER/stall exists: the connection stands and nothing comes. With LIMIT it stalls for good after so many
+pictures, and writes when it sent each into FRAMES_FOLDER/sent (CLOCK_MONOTONIC, seconds).
 """
 
 import http.server
@@ -10,8 +11,10 @@ import socketserver
 import sys
 import time
 
+RATE = 25
 
-def serve_http(port, folder, rate):
+
+def serve_http(port, folder, limit):
     pictures = [path.read_bytes() for path in sorted(folder.glob("*.jpg"))]
     stall = folder / "stall"
 
@@ -23,17 +26,21 @@ def serve_http(port, folder, rate):
             self.send_response(200)
             self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
             self.end_headers()
-            number = 0
+            number, sent = 0, []
             try:
                 while True:
-                    while stall.exists():
+                    while stall.exists() or (limit and number == limit):
                         time.sleep(0.02)
+                    if limit:
+                        sent.append(time.monotonic())
+                        if number == limit - 1:
+                            (folder / "sent").write_text("\n".join(map(str, sent)))
                     picture = pictures[number % len(pictures)]
                     head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
                     self.wfile.write(head.encode() + picture + b"\r\n")
                     self.wfile.flush()
                     number += 1
-                    time.sleep(1 / rate)
+                    time.sleep(1 / RATE)
             except OSError:
                 pass
 
@@ -70,6 +77,6 @@ def serve_rtsp(port):
 
 
 if sys.argv[1] == "http":
-    serve_http(int(sys.argv[2]), pathlib.Path(sys.argv[3]), float(sys.argv[4]) if len(sys.argv) > 4 else 25)
+    serve_http(int(sys.argv[2]), pathlib.Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else 0)
 else:
     serve_rtsp(int(sys.argv[2]))

@@ -2,7 +2,7 @@
 
 usage: streams.py RECSLOWFAST FOLDER [RESTARTS] [STALLS]
 Each return of a server must be answered again within the limit, each stall be named, and at the end no child and no descriptor may be
-left over. Latency is from a picture's arrival at the program to its answer; what the network and the decoder take comes on top.
+left over. Latency is told twice: from a picture's arrival at the program to its answer, and, over HTTP, from its sending.
 """
 
 import atexit
@@ -164,6 +164,33 @@ def stalls(server, binary, uri, folder, count):
     print(f"stalls: {count} of {count} named and got over")
 
 
+def latency(server, binary, uri, folder, count):
+    """From the sending of a picture to its answer. How many pictures the receiver needs before it gives the first is not known: the last one tells."""
+    server.start()
+    watcher = Watcher(binary, uri)
+    answered = {}
+    while True:
+        try:
+            _, line = watcher.records.get(timeout=3 if len(answered) > 10 else 20)
+        except queue.Empty:
+            break
+        record = json.loads(line)
+        answered[record["sequence"]] = record["captured_s"] + record["age_ms"] / 1000
+    sent = [float(line) for line in (folder / "sent").read_text().split()]
+    assert len(sent) == count and answered, f"{len(sent)} sent, {len(answered)} answered"
+    offset = count - 1 - max(answered)
+    # The first ones come out of the receiver's buffers at once.
+    late = sorted(1000 * (at - sent[number + offset]) for number, at in answered.items() if number > 25)
+    watcher.stop()
+    server.kill()
+    assert late[0] >= 0, f"answered before it was sent: {late[0]} ms"
+    print(
+        f"http: {statistics.median(late):.1f} ms from a picture's sending to its answer ({late[0]:.1f} at least, {late[len(late) * 95 // 100]:.1f} "
+        f"for 95 of 100, {late[-1]:.1f} at most; {len(late)} pictures)",
+        flush=True,
+    )
+
+
 def refused(binary, uri, words):
     done = subprocess.run([binary, "run", "--source", uri, "--report", "json"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 4 and words in done.stderr, f"{uri}: {done.returncode} {done.stderr}"
@@ -185,6 +212,7 @@ def main():
     restarts("http", Server("http", http, folder), binary, f"http://127.0.0.1:{http}/", times)
     restarts("rtsp", Server("rtsp", rtsp), binary, f"rtsp://127.0.0.1:{rtsp}/live", times)
     stalls(Server("http", http, folder), binary, f"http://127.0.0.1:{http}/", folder, stalled)
+    latency(Server("http", http, folder, 150), binary, f"http://127.0.0.1:{http}/", folder, 150)
     watcher = Watcher(binary, "gst:videotestsrc is-live=true ! video/x-raw,width=160,height=120,framerate=25/1")
     for _ in range(10):
         watcher.record()

@@ -181,6 +181,10 @@ impl Source for Faulty {
         self.inner.recorded()
     }
 
+    fn called(&self) -> Option<&str> {
+        self.inner.called()
+    }
+
     fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError> {
         let until = clock::now() + wait;
         loop {

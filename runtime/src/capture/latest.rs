@@ -191,7 +191,7 @@ mod tests {
             fps: None,
             live: true,
             timed: true,
-            notes: vec![],
+            ..SourceInfo::default()
         };
         Clockwork { info, every: Duration::from_millis(every_ms), next: 0, end, fail: false, dropped: Arc::default() }
     }

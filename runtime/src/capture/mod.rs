@@ -175,7 +175,10 @@ pub fn start_by(
         None => open(&again, &want),
     });
     let supervised = match stream {
-        Some(info) => Supervised::searching(info, opener, patience),
+        Some(info) => {
+            let longest_pause = patience.longest_pause.min(stream::LONGEST_PAUSE);
+            Supervised::searching(info, opener, Patience { longest_pause, ..patience })
+        }
         None => {
             let source = opener()?;
             match source.info().live {

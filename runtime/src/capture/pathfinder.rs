@@ -43,7 +43,7 @@ impl Pathfinder {
             fps,
             live: fps.is_some(),
             timed: fps.is_some(),
-            notes: Vec::new(),
+            ..SourceInfo::default()
         };
         Ok(Pathfinder { stream: Stream::new(spec), size, info, sequence: 0, pace })
     }

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::out::{self, say};
-use super::{configured, schema};
-use crate::network::Network;
+use super::{configured, schema, source, watching};
 use crate::service::exit::Failure;
 
 /// Which file.
@@ -24,7 +23,9 @@ pub struct Args {
 pub fn run(args: Args) -> Result<(), Failure> {
     let Some(path) = args.file.filter(|_| !args.schema) else { return out::text(&schema::json()) };
     let (flags, file) = configured::check(&path)?;
-    let network = Network::load(flags.model()).map_err(|error| file.refuse(vec![("model", error.to_string())]))?;
+    let natural = flags.source().is_none_or(source::is_natural);
+    let network = watching::network(flags.asked_model(), flags.source(), natural)
+        .map_err(|failure| file.refuse(vec![("model", failure.to_string())]))?;
     if let Some(words) = flags.unknown_class(&network.manifest) {
         return Err(file.refuse(vec![("report", words)]).into());
     }

@@ -18,6 +18,9 @@ impl Args {
                 format!("{}: nothing is recorded; say where to (--record FILE.mcap), or take it away", flag.replace('-', " ")),
             ));
         }
+        if let Some(reason) = self.refused_around() {
+            found.push(("record-around", format!("record around: {reason}")));
+        }
         // Known before anything is opened, so that `check` finds it and a service stays down.
         if let Some(path) = self.record() {
             if path.extension().is_none_or(|ending| ending != "mcap") {

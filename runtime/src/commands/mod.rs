@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod source;
 mod stopwatch;
+mod watching;
 
 use std::process::ExitCode;
 

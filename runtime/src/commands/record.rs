@@ -9,8 +9,8 @@ use clap::Args as ClapArgs;
 use crate::capture::{Patience, Want};
 use crate::clock;
 use crate::frame::Frame;
-use crate::recording::{Naming, RecordError, RecordSpec, Recording};
-use crate::service::ends::{self, RECORDING_GRACE};
+use crate::recording::{Naming, RecordSpec, Recording};
+use crate::service::ends;
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::service::{places, sources};
@@ -47,10 +47,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let life = Life::begin(false)?;
     let mut source = sources::start(&args.source, &Want::default(), None, Patience::default())?;
     let limit = args.limit.map(|mib| mib.saturating_mul(1 << 20));
-    let spec = RecordSpec { path: args.file, limit, events: None, timed: source.info().timed };
-    let mut recording = Recording::start(spec, Naming::default()).map_err(output)?;
+    let spec =
+        RecordSpec { path: args.file, limit, events: None, timed: source.info().timed, watched_by: source.info().watched_by.clone() };
+    let mut recording = Recording::start(spec, Naming::default())?;
     let wait = !source.info().live;
-    let unfinished = ends::hold("the recording", RECORDING_GRACE);
+    let unfinished = ends::hold_recording(recording.path());
     log::info!("recording {}", source.info().description);
     let until = args.seconds.map(|seconds| clock::now().saturating_add(Duration::from_secs(seconds)));
     let mut frame = Frame::default();
@@ -72,7 +73,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
     }
     let losses = source.losses();
-    let summary = recording.finish().map_err(output)?;
+    let summary = recording.finish()?;
     drop(unfinished);
     let files: Vec<_> = summary.files.iter().map(|path| path.display().to_string()).collect();
     let lost = losses.dropped + losses.skipped + losses.corrupt + summary.lost;
@@ -83,8 +84,4 @@ pub fn run(args: Args) -> Result<(), Failure> {
         files.join(", ")
     );
     Ok(())
-}
-
-fn output(error: RecordError) -> Failure {
-    Failure::new(Cause::Output, error)
 }

@@ -13,7 +13,6 @@ use crate::capture::fit::Mode;
 use crate::control::{Desk, Standing};
 use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice, Tiles};
-use crate::network::Network;
 use crate::network::halting::RuleName;
 use crate::network::load::default_for;
 use crate::network::manifest::{Manifest, TaskKind};
@@ -28,16 +27,16 @@ use crate::report::{
 use crate::service::closing;
 use crate::service::config::Key;
 use crate::service::decision::Decision;
-use crate::service::ends::{self, Hold, RECORDING_GRACE};
+use crate::service::ends::{self, Hold};
 use crate::service::exit::{Cause, Failure};
 use crate::service::life::Life;
 use crate::service::logging;
 use crate::service::notify::Notifier;
 use crate::service::pacing::{Pacing, Sensing};
 use crate::service::pipeline::Pipeline;
-use crate::service::run as service;
+use crate::service::run::Run;
 use crate::service::steering::Steering;
-use crate::source::Times;
+use crate::source::{Times, WatchedBy};
 use crate::telemetry::CameraState;
 
 use super::configured::{Configured, Reread};
@@ -45,6 +44,7 @@ use super::console;
 use super::listen::Listen;
 use super::report_to::{Destination, ReportTo};
 use super::source::{self, Wanted};
+use super::watching;
 
 /// What a first start may need to build kernels for the GPU.
 const START: Duration = Duration::from_secs(170);
@@ -173,9 +173,19 @@ impl Args {
         self.record_limit
     }
 
+    /// What is kept around an event, where it cannot be had: why not.
+    pub(super) fn refused_around(&self) -> Option<String> {
+        self.record_around.map(Duration::from_secs).and_then(|time| Events::around(time).err())
+    }
+
     /// The configuration file.
     pub(super) fn config(&self) -> Option<&Path> {
         self.config.as_deref()
+    }
+
+    /// The network asked for, if one was.
+    pub(super) fn asked_model(&self) -> Option<&Path> {
+        self.model.as_deref()
     }
 
     /// The network asked for, or the one for the source asked for.
@@ -217,13 +227,14 @@ impl Args {
     }
 
     /// The recording asked for.
-    fn recording(&self, timed: bool, classes: &Arc<[String]>) -> Result<Option<Recording>, Failure> {
+    fn recording(&self, timed: bool, watched_by: WatchedBy, classes: &Arc<[String]>) -> Result<Option<Recording>, Failure> {
         let Some(path) = self.record.clone() else { return Ok(None) };
-        let around = self.record_around.map(Duration::from_secs);
         let limit = self.record_limit.map(|mib| mib.saturating_mul(1 << 20));
-        let spec = RecordSpec { path, limit, events: around.map(|time| Events { before: time, after: time }), timed };
+        let around = self.record_around.map(Duration::from_secs).map(Events::around).transpose();
+        let events = around.map_err(|reason| Failure::new(Cause::Output, format!("recording to {}: {reason}", path.display())))?;
+        let spec = RecordSpec { path, limit, events, timed, watched_by: Some(watched_by) };
         let naming = Naming { classes: Arc::clone(classes), outcome: Record::json };
-        Recording::start(spec, naming).map(Some).map_err(|error| Failure::new(Cause::Output, error))
+        Ok(Some(Recording::start(spec, naming)?))
     }
 
     /// The budget of a replay: the one asked for, else that of the recorded run.
@@ -262,7 +273,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     life.notifier().starting("loading the network", START);
     let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
     let (natural, opened) = wanted.is_natural(life.is_service());
-    let network = Network::load(args.model.as_deref().unwrap_or_else(|| Path::new(default_for(natural))))?;
+    let network = watching::network(args.model.as_deref(), args.source.as_deref(), natural)?;
     if let Some(words) = args.unknown_class(&network.manifest) {
         return Err(Failure::new(if configured.file.is_some() { Cause::Config } else { Cause::Usage }, words));
     }
@@ -279,15 +290,16 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     log::info!("watching {} with {} {} on {}", info.description, network.manifest.name, network.manifest.version, engine.name());
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(args.halt), args.fit, info.timed);
     pipeline.set_rate(info.fps.filter(|_| !info.timed));
+    let watched_by = watching::named(&network);
     let manifest = network.into_manifest();
     let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
     let about = about(args, &manifest, Arc::clone(&classes));
     let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
     let mut unfinished: Vec<Hold> =
         outlets.iter().map(|outlet| ends::hold(format!("the output '{}'", outlet.name()), outlet.grace())).collect();
-    let mut recording = args.recording(info.timed, &classes)?;
+    let mut recording = args.recording(info.timed, watched_by, &classes)?;
     if let Some(recording) = &recording {
-        unfinished.push(ends::hold(format!("the recording {}", recording.path().display()), RECORDING_GRACE));
+        unfinished.push(ends::hold_recording(recording.path()));
     }
     if let Some((page, heading)) = page {
         heading.set_title(&title);
@@ -317,8 +329,17 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         reread(&mut configured, &manifest, pipeline, pacing);
         notifier.ready(pipeline.engine(), &watching);
     };
-    let result =
-        service::run_recorded(&mut *source, &mut pipeline, &mut steering, &outlets, recording.as_mut(), frames, &mut life, &mut reload);
+    let run = Run {
+        source: &mut *source,
+        pipeline: &mut pipeline,
+        steering: &mut steering,
+        outlets: &outlets,
+        recording: recording.as_mut(),
+        frames,
+        life: &mut life,
+        reload: &mut reload,
+    };
+    let result = run.answer();
     notifier.stopping(if result.is_ok() { "ending" } else { "failed" });
     // The recording first: what a sink takes its time for is not to cost it its end.
     drop(source);
@@ -336,7 +357,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     if latencies.age.count() > 0 {
         log::info!("{latencies}");
     }
-    if let Some(summary) = recorded.map_err(|error| Failure::new(Cause::Output, error))? {
+    if let Some(summary) = recorded? {
         let files: Vec<_> = summary.files.iter().map(|path| path.display().to_string()).collect();
         log::info!("{} frames recorded in {}; {} lost because the disk was slow", summary.frames, files.join(", "), summary.lost);
     }

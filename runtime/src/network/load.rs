@@ -42,6 +42,8 @@ pub struct Network {
     pub manifest: Manifest,
     /// Where it was read from, for messages.
     pub place: String,
+    /// CRC-32 over model.toml and the graphs, one after the other; not over what a graph keeps in files beside it.
+    pub checksum: u32,
     /// `frame [1, C, H, W]` to `drive`.
     pub encoder: Graph,
     /// `drive` and every state to every `NAME_next`; absent for a feed-forward network.
@@ -149,6 +151,8 @@ impl Network {
 
     fn read(place: &str, beside: Beside, bytes_of: impl Fn(&'static str) -> std::io::Result<Vec<u8>>) -> Result<Network, NetworkError> {
         let bytes = |file| bytes_of(file).map_err(|error| NetworkError::Read { place: place.to_owned(), file, reason: error.to_string() });
+        let checksum = std::cell::RefCell::new(crc32fast::Hasher::new());
+        let bytes = |file| bytes(file).inspect(|bytes| checksum.borrow_mut().update(bytes));
         let text = String::from_utf8_lossy(&bytes(MANIFEST)?).into_owned();
         let manifest = Manifest::parse(&text).map_err(|reason| NetworkError::Manifest { place: place.to_owned(), reason })?;
         let graph = |file, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>| {
@@ -164,7 +168,7 @@ impl Network {
         };
         let step = if manifest.states.is_empty() { None } else { Some(graph(STEP, &arriving)?) };
         let readout = graph(READOUT, &arriving)?;
-        let network = Network { place: place.to_owned(), encoder, step, readout, manifest };
+        let network = Network { place: place.to_owned(), checksum: checksum.into_inner().finalize(), encoder, step, readout, manifest };
         network.check()?;
         Ok(network)
     }

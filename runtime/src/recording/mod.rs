@@ -13,8 +13,9 @@
 //! Log times are wall-clock times of capture; `captured_ns` is the same moment on `CLOCK_MONOTONIC`, so that a replay sees the capture
 //! times of the recorded run. `run` is what was decided for the frame and what that depended on; the service writes and reads it. Every
 //! picture has an encoding that Foxglove's image panel draws; where our pixel format has none, it is written as one from which it comes
-//! back pixel for pixel (4:2:0 as `uyvy`, deep Bayer as `mono16`), and the channel's metadata name it. They also say the range, and
-//! whether the times are those of the scene (`timed`).
+//! back pixel for pixel (4:2:0 as `uyvy`, deep Bayer as `mono16`), and the channel's metadata name it. They also say the range,
+//! whether the times are those of the scene (`timed`), and which network watched (`network`, `network_version`, and `network_checksum` over
+//! its files), so that a replay is not watched by another one unseen.
 //!
 //! ```text
 //! Recording (thread, queue) -> Recorder (pre-roll, parts, limit) -> Part (channels) -> Container (MCAP) -> Disk (whole after every write)
@@ -44,7 +45,7 @@ pub use names::family;
 pub use outline::Shapes;
 pub use reader::Frames;
 pub use recorder::{Recorder, Taken};
-pub use replay::{Replay, is_recording};
+pub use replay::{Replay, is_recording, watched_by};
 pub use sink::{Recording, finish_all};
 pub use spec::{Events, Naming, RecordError, RecordSpec, RecordSummary};
 

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use super::container::Container;
 use super::disk::{Disk, Written};
 use super::recorder::Taken;
-use super::spec::{Naming, RecordError};
+use super::spec::{Naming, RecordError, RecordSpec};
 use super::{ANNOTATIONS_TOPIC, FRAME_TOPIC, IMAGE_TOPIC, OUTCOME_TOPIC, annotations, proto, schema};
 use crate::frame::{Frame, PixelFormat, Range};
+use crate::source::WatchedBy;
 
 /// Bytes of messages in one chunk, at least, unless it is flushed before.
 const CHUNK: u64 = 1 << 20;
@@ -27,6 +28,7 @@ pub(super) struct Part {
     container: Container,
     written: Arc<Written>,
     timed: bool,
+    watched_by: Option<WatchedBy>,
     /// When the first of the messages came that wait.
     since: Option<Instant>,
     /// Bytes among those that wait that no packing makes smaller.
@@ -42,12 +44,12 @@ pub(super) struct Part {
 
 impl Part {
     /// Begins `file`, which is empty and called `path`.
-    pub fn begin(path: PathBuf, file: File, timed: bool) -> Result<Part, RecordError> {
+    pub fn begin(path: PathBuf, file: File, spec: &RecordSpec) -> Result<Part, RecordError> {
         let written = Arc::<Written>::default();
-        Part::begin_on(&path, file, timed, &written).map_err(|error| failure(&path, &written, &error))
+        Part::begin_on(&path, file, spec, &written).map_err(|error| failure(&path, &written, &error))
     }
 
-    fn begin_on(path: &Path, file: File, timed: bool, written: &Arc<Written>) -> io::Result<Part> {
+    fn begin_on(path: &Path, file: File, spec: &RecordSpec, written: &Arc<Written>) -> io::Result<Part> {
         let library = concat!("recslowfast ", env!("CARGO_PKG_VERSION"));
         let mut container = Container::begin(Disk::new(file, written)?, library)?;
         let object = br#"{"type":"object"}"#;
@@ -61,7 +63,8 @@ impl Part {
             path: path.to_owned(),
             container,
             written: Arc::clone(written),
-            timed,
+            timed: spec.timed,
+            watched_by: spec.watched_by.clone(),
             since: None,
             dense: 0,
             hurried: false,
@@ -149,7 +152,11 @@ impl Part {
         let range = if frame.range == Range::Limited { "limited" } else { "full" };
         let schema = self.container.schema(name, "protobuf", &schema::of(name));
         let (format, timed) = (frame.format.to_string(), self.timed.to_string());
-        let metadata = [("format", &*format), ("range", range), ("timed", &*timed)];
+        let mut metadata = vec![("format", &*format), ("range", range), ("timed", &*timed)];
+        let checksum = self.watched_by.as_ref().map(|by| format!("{:08x}", by.checksum));
+        if let (Some(WatchedBy { network, version, .. }), Some(checksum)) = (&self.watched_by, &checksum) {
+            metadata.extend([("network", &**network), ("network_version", &**version), ("network_checksum", &**checksum)]);
+        }
         let channel = self.container.channel(schema, IMAGE_TOPIC, "protobuf", &metadata);
         self.image = Some((frame.format, frame.range, channel));
         channel

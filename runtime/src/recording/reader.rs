@@ -12,7 +12,7 @@ use super::image::{self, Content, Layout};
 use super::records::{self, Channel, Chunk, Message, Schema};
 use super::{Decode, FRAME_TOPIC};
 use crate::frame::{Frame, PixelFormat, Range};
-use crate::source::Recorded;
+use crate::source::{Recorded, WatchedBy};
 
 /// Longest record or chunk that is read, in bytes, unpacked: in proportion to the file, between these.
 const LONGEST: (u64, u64) = (64 << 20, 1 << 30);
@@ -59,6 +59,7 @@ struct State {
     unreadable: u64,
     refusal: Option<String>,
     timed: bool,
+    watched_by: Option<WatchedBy>,
     ours: bool,
     unfinished: bool,
     ended: bool,
@@ -92,6 +93,7 @@ impl<R: Read> Frames<R> {
             unreadable: 0,
             refusal: None,
             timed: true,
+            watched_by: None,
             ours: false,
             unfinished: false,
             ended: false,
@@ -127,6 +129,11 @@ impl<R: Read> Frames<R> {
     /// Whether the capture times are those of the scene; true unless the recording says otherwise.
     pub fn timed(&self) -> bool {
         self.state.timed
+    }
+
+    /// The network that watched when this was recorded, where it says so.
+    pub fn watched_by(&self) -> Option<&WatchedBy> {
+        self.state.watched_by.as_ref()
     }
 
     /// Whether we wrote this and never finished it: what was in memory when the program or the power ended is missing.
@@ -241,6 +248,7 @@ impl State {
                 }
                 if matches!(kind, Kind::Image { .. }) {
                     self.timed = channel.metadata("timed") != Some("false");
+                    self.watched_by = watched_by(&channel);
                 }
                 self.channels.insert(channel.id, kind);
             }
@@ -276,6 +284,13 @@ impl State {
         self.frames += 1;
         true
     }
+}
+
+/// The network that a channel of pictures names.
+fn watched_by(channel: &Channel) -> Option<WatchedBy> {
+    let text = |name: &str| channel.metadata(name).map(str::to_owned);
+    let checksum = u32::from_str_radix(channel.metadata("network_checksum")?, 16).ok()?;
+    Some(WatchedBy { network: text("network")?, version: text("network_version")?, checksum })
 }
 
 /// What a channel carries, and, where it holds pictures that are not played, why not. The first image channel's topic is played where

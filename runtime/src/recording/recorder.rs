@@ -38,6 +38,12 @@ impl Taken {
     pub fn plain(frame: Frame, wall: Duration) -> Taken {
         Taken { frame, wall, ..Taken::default() }
     }
+
+    /// Bytes of memory it takes.
+    fn bytes(&self) -> usize {
+        let said = self.run.as_ref().map_or(0, String::capacity) + self.shapes.as_ref().map_or(0, |shapes| shapes.classes.len());
+        size_of::<Taken>() + self.frame.data.len() + said
+    }
 }
 
 /// Writes frames and what was said of them. However it ends, what it wrote is a whole file.
@@ -52,6 +58,8 @@ pub struct Recorder {
     finished: VecDeque<(PathBuf, u64)>,
     ring: VecDeque<Taken>,
     held_bytes: usize,
+    /// It has been said that the pre-roll is shorter than was asked for.
+    told: bool,
     /// Write through until then (events only).
     until: Option<Duration>,
     frames: u64,
@@ -76,6 +84,7 @@ impl Recorder {
             finished: VecDeque::new(),
             ring: VecDeque::new(),
             held_bytes: 0,
+            told: false,
             until: None,
             frames: 0,
             failed: false,
@@ -99,7 +108,7 @@ impl Recorder {
         if taken.report.as_ref().is_some_and(|report| !report.detections.is_empty()) {
             self.until = Some(now.saturating_add(events.after));
             while let Some(held) = self.ring.pop_front() {
-                self.held_bytes -= held.frame.data.len();
+                self.held_bytes -= held.bytes();
                 // What was held when the last frame came may be too old for this one.
                 if held.frame.captured.saturating_add(events.before) >= now {
                     self.write(&held)?;
@@ -150,7 +159,7 @@ impl Recorder {
 
     fn hold(&mut self, taken: Taken, before: Duration) -> Option<Frame> {
         let now = taken.frame.captured;
-        self.held_bytes += taken.frame.data.len();
+        self.held_bytes += taken.bytes();
         self.ring.push_back(taken);
         let mut spare = None;
         while let Some(oldest) = self.ring.front() {
@@ -158,8 +167,18 @@ impl Recorder {
             if !stale && self.held_bytes <= PRE_ROLL_BYTES {
                 break;
             }
+            if !stale && !self.told {
+                self.told = true;
+                let seconds = now.saturating_sub(oldest.frame.captured).as_secs_f64();
+                log::warn!(
+                    "recording to {}: {} MiB hold {seconds:.1} s of these frames, and no {} s before an event",
+                    self.spec.path.display(),
+                    PRE_ROLL_BYTES >> 20,
+                    before.as_secs()
+                );
+            }
             if let Some(held) = self.ring.pop_front() {
-                self.held_bytes -= held.frame.data.len();
+                self.held_bytes -= held.bytes();
                 spare = Some(held.frame);
             }
         }
@@ -204,7 +223,7 @@ impl Recorder {
         self.number += 1;
         let path = self.spec.path.display().to_string();
         let begun = made.map_err(|error| RecordError::Write { path, reason: in_words(&error) });
-        let begun = begun.and_then(|(path, file)| Part::begin(path, file, self.spec.timed));
+        let begun = begun.and_then(|(path, file)| Part::begin(path, file, &self.spec));
         self.part = Some(self.noted(begun)?);
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::disk::MAGIC;
 use super::reader::{self, Frames};
 use super::{Decode, records};
 use crate::frame::Frame;
-use crate::source::{CaptureError, Losses, Pull, Recorded, Source, SourceInfo, Times};
+use crate::source::{CaptureError, Losses, Pull, Recorded, Source, SourceInfo, Times, WatchedBy};
 
 /// The last record and the magic behind it, in bytes.
 const FOOTER: u64 = 9 + 20 + 8;
@@ -24,6 +24,12 @@ pub fn is_recording(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.is_file())
         && File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok()
         && head == MAGIC
+}
+
+/// The network that watched while the recording `path` was made; None where that is not known, or this is no recording.
+pub fn watched_by(path: &Path) -> Option<WatchedBy> {
+    // No picture needs to be seen for it.
+    Replay::open("", path, None, |_, _| Ok(())).ok().and_then(|replay| replay.info.watched_by)
 }
 
 /// A recording as a source.
@@ -58,7 +64,16 @@ impl Replay {
         let (width, height) = (first.width, first.height);
         let description = format!("{name}, recording of {} {width}x{height}", first.format);
         let notes = named.iter().map(|(topic, why)| format!("{name}: the pictures of topic {topic} are left out: {why}")).collect();
-        let info = SourceInfo { uri: uri.to_owned(), description, width, height, timed: frames.timed(), notes, ..SourceInfo::default() };
+        let info = SourceInfo {
+            uri: uri.to_owned(),
+            description,
+            width,
+            height,
+            timed: frames.timed(),
+            watched_by: frames.watched_by().cloned(),
+            notes,
+            ..SourceInfo::default()
+        };
         Ok(Replay { frames, first: Some(first), info, path: name, named, unreadable: 0, done: false })
     }
 

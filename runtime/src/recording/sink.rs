@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::outline::Shapes;
@@ -15,16 +14,21 @@ use super::recorder::{Recorder, Taken};
 use super::spec::{Naming, RecordError, RecordSpec, RecordSummary};
 use crate::frame::Frame;
 use crate::telemetry::Report;
+use crate::threads::{self, Fault, Guard};
 
 /// Frames that may wait for the disk.
 const WAITING: usize = 16;
+/// How often a frame that waits for the disk looks whether there is room, and whether anybody still writes.
+const LOOK: Duration = Duration::from_millis(1);
+/// How often the writing thread is told again that the end has come.
+const TELL: Duration = Duration::from_millis(50);
 
 /// A running recording.
 pub struct Recording {
     to: SyncSender<Item>,
     spare: Receiver<Frame>,
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    guard: Option<Guard>,
 }
 
 enum Item {
@@ -59,7 +63,7 @@ fn finish(running: Vec<(Weak<Shared>, SyncSender<Item>)>, within: Duration) -> V
     let until = Instant::now() + within;
     let running: Vec<_> = running.into_iter().filter_map(|(shared, to)| Some((shared.upgrade()?, to))).collect();
     for (shared, to) in &running {
-        shared.ending.store(true, Ordering::Relaxed);
+        shared.ending.store(true, Ordering::SeqCst);
         // A full queue needs no waking.
         let _ = to.try_send(Item::End);
     }
@@ -95,14 +99,14 @@ impl Recording {
             result: Mutex::new(None),
             ended: Condvar::new(),
         });
-        let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("recording".into())
-            .spawn(move || {
-                let end = End(theirs);
-                let result = write(recorder, &items, &back, &end.0);
-                *locked(&end.0.result) = Some(result);
-            })
+        let (theirs, mourners) = (Arc::clone(&shared), Arc::clone(&shared));
+        let body = move || {
+            let result = write(recorder, &items, &back, &theirs);
+            theirs.end(result);
+        };
+        // The recorder is gone by then, and with it the file is as whole as it gets.
+        let died = move |fault: &Fault| mourners.end(Err(RecordError::Fault(fault.clone())));
+        let guard = threads::spawn("recording", body, died)
             .map_err(|error| RecordError::Write { path: path.display().to_string(), reason: format!("no thread: {error}") })?;
         let mut running = locked(&RUNNING);
         running.retain(|(shared, _)| shared.strong_count() > 0);
@@ -111,7 +115,7 @@ impl Recording {
         if path != wanted {
             log::info!("recording to {}", path.display());
         }
-        Ok(Recording { to, spare, shared, thread: Some(thread) })
+        Ok(Recording { to, spare, shared, guard: Some(guard) })
     }
 
     /// The file it began with.
@@ -119,9 +123,14 @@ impl Recording {
         &self.shared.path
     }
 
-    /// Whether it cannot go on; why has been logged.
+    /// Whether it cannot go on; why has been logged, or is its [`Recording::fault`].
     pub fn failed(&self) -> bool {
-        self.shared.failed.load(Ordering::Relaxed)
+        self.shared.failed.load(Ordering::Relaxed) || self.fault().is_some()
+    }
+
+    /// What ended its thread before its end, if anything did. Not a disk's failure: after that one, watching goes on.
+    pub fn fault(&self) -> Option<Fault> {
+        self.guard.as_ref().and_then(Guard::fault)
     }
 
     /// Takes a frame, what was decided for it, and its answer, if there is one. With `wait` every frame gets into the file; without it
@@ -138,33 +147,50 @@ impl Recording {
         let item = Item::Taken(Box::new(Taken { frame: Frame { data, ..*frame }, wall, run, report, shapes }), hurried);
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         // A recording that failed has said so; the frames go on.
-        let sent = if wait {
-            self.to.send(item).map_err(|_| false)
-        } else {
-            self.to.try_send(item).map_err(|e| matches!(e, TrySendError::Full(_)))
-        };
-        if let Err(full) = sent {
+        if let Err(error) = self.put(item, wait) {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.shared.lost.fetch_add(u64::from(full), Ordering::Relaxed);
+            self.shared.lost.fetch_add(u64::from(matches!(error, TrySendError::Full(_))), Ordering::Relaxed);
         }
+    }
+
+    fn put(&self, item: Item, wait: bool) -> Result<(), TrySendError<Item>> {
+        let mut sent = self.to.try_send(item);
+        while wait && let Err(TrySendError::Full(item)) = sent {
+            // A thread that was taken away leaves a queue that nobody empties.
+            if self.guard.as_ref().is_none_or(Guard::is_over) {
+                return Err(TrySendError::Disconnected(item));
+            }
+            std::thread::sleep(LOOK);
+            sent = self.to.try_send(item);
+        }
+        sent
     }
 
     /// Completes the file.
     pub fn finish(mut self) -> Result<RecordSummary, RecordError> {
-        self.end();
+        let died = self.end();
         let lost = self.shared.lost.load(Ordering::Relaxed);
         let result = locked(&self.shared.result).take();
-        let panicked = || Err(RecordError::Write { path: self.shared.path.display().to_string(), reason: "its thread panicked".into() });
-        result.unwrap_or_else(panicked).map(|summary| RecordSummary { lost, ..summary })
+        match (result, died) {
+            (_, Some(fault)) => Err(RecordError::Fault(fault)),
+            (Some(result), None) => result.map(|summary| RecordSummary { lost, ..summary }),
+            (None, None) => {
+                let reason = "its thread ended without a word".to_owned();
+                Err(RecordError::Write { path: self.shared.path.display().to_string(), reason })
+            }
+        }
     }
 
-    fn end(&mut self) {
-        // The thread has ended already if the disk failed.
-        let _ = self.to.send(Item::End);
-        if let Some(thread) = self.thread.take() {
-            // A panic in it has been told by the panic hook.
-            let _ = thread.join();
+    /// Ends the thread; what ended it before, if anything did.
+    fn end(&mut self) -> Option<Fault> {
+        let guard = self.guard.take()?;
+        self.shared.ending.store(true, Ordering::SeqCst);
+        // A full queue needs no waking. The thread has ended already if the disk failed.
+        let _ = self.to.try_send(Item::End);
+        while !guard.wait(TELL) {
+            let _ = self.to.try_send(Item::End);
         }
+        guard.join().err()
     }
 }
 
@@ -174,21 +200,16 @@ impl Drop for Recording {
     }
 }
 
-/// Tells that the writing thread has ended, however it did.
-struct End(Arc<Shared>);
-
-impl Drop for End {
-    fn drop(&mut self) {
-        let mut result = locked(&self.0.result);
-        if !matches!(*result, Some(Ok(_))) {
-            self.0.failed.store(true, Ordering::Relaxed);
+impl Shared {
+    /// The writing thread has come to this end.
+    fn end(&self, result: Result<RecordSummary, RecordError>) {
+        let mut kept = locked(&self.result);
+        if result.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
         }
-        if std::thread::panicking() {
-            let reason = "its thread panicked; what was written before is whole".to_owned();
-            *result = Some(Err(RecordError::Write { path: self.0.path.display().to_string(), reason }));
-        }
-        drop(result);
-        self.0.ended.notify_all();
+        *kept = Some(result);
+        drop(kept);
+        self.ended.notify_all();
     }
 }
 
@@ -199,7 +220,7 @@ fn write(mut recorder: Recorder, items: &Receiver<Item>, back: &Sender<Frame>, s
         error
     };
     loop {
-        let item = if shared.ending.load(Ordering::Relaxed) {
+        let item = if shared.ending.load(Ordering::SeqCst) {
             items.try_recv().unwrap_or(Item::End)
         } else {
             match recorder.due() {
@@ -237,7 +258,7 @@ mod tests {
     }
 
     fn recording(folder: &std::path::Path) -> Recording {
-        let spec = RecordSpec { path: folder.join("r.mcap"), limit: None, events: None, timed: true };
+        let spec = RecordSpec { path: folder.join("r.mcap"), limit: None, events: None, timed: true, watched_by: None };
         Recording::start(spec, Naming::default()).unwrap()
     }
 
@@ -272,6 +293,39 @@ mod tests {
         }
         recording.take(&frame(3), Duration::ZERO, None, None, true);
         assert_eq!(recording.finish().unwrap().frames, 4);
+    }
+
+    #[test]
+    fn a_thread_that_panics_is_a_fault_that_nobody_waits_for_and_what_it_wrote_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordSpec { path: folder.path().join("r.mcap"), limit: None, events: None, timed: true, watched_by: None };
+        let outcome = |report: &Report, _: &[String]| if report.sequence == 5 { panic!("planted") } else { "{}".to_owned() };
+        let mut recording = Recording::start(spec, Naming { outcome, ..Naming::default() }).unwrap();
+        // Far more than the queue takes: nobody waits for a thread that is gone.
+        for number in 0..100 {
+            recording.take(&frame(number), Duration::ZERO, None, Some((&Report::for_tests(number), None)), true);
+        }
+        assert!(recording.failed() && recording.fault().unwrap().words.contains("planted"));
+        let path = recording.path().to_owned();
+        assert!(matches!(recording.finish(), Err(RecordError::Fault(fault)) if fault.thread == "recording"));
+        assert!(frames(&path).unwrap() >= 5);
+    }
+
+    #[test]
+    fn a_thread_that_the_kernel_takes_away_is_a_fault_that_nobody_waits_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = RecordSpec { path: folder.path().join("r.mcap"), limit: None, events: None, timed: true, watched_by: None };
+        let outcome = |_: &Report, _: &[String]| {
+            // SAFETY: ends this thread alone, which holds nothing but what it leaks.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+            String::new()
+        };
+        let mut recording = Recording::start(spec, Naming { outcome, ..Naming::default() }).unwrap();
+        for number in 0..100 {
+            recording.take(&frame(number), Duration::ZERO, None, Some((&Report::for_tests(number), None)), true);
+        }
+        assert!(recording.failed());
+        assert!(matches!(recording.finish(), Err(RecordError::Fault(fault)) if fault.words == "it is gone without a word"));
     }
 
     #[test]

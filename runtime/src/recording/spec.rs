@@ -4,10 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::source::WatchedBy;
 use crate::telemetry::Report;
+use crate::threads::Fault;
 
 /// The smallest bound that makes sense, in bytes.
 const LEAST: u64 = 1 << 20;
+/// The longest time before or after an event.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// What to record, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,15 +26,36 @@ pub struct RecordSpec {
     pub events: Option<Events>,
     /// As [`crate::source::SourceInfo::timed`] of what is recorded, so that a replay judges gaps as the recorded run did.
     pub timed: bool,
+    /// The network that watches, so that a replay is watched by the same one.
+    pub watched_by: Option<WatchedBy>,
 }
 
 /// How much to keep around an event.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Events {
-    /// Time before it, held in memory (at most 256 MiB).
+    /// Time before it, at most an hour, held in memory. That takes at most 256 MiB: of frames that need more, the newest are kept, and it is said how long that is.
     pub before: Duration,
-    /// Time after it.
+    /// Time after it, at most an hour.
     pub after: Duration,
+}
+
+impl Events {
+    /// The same time before and after an event; too long a time is refused in words.
+    pub fn around(time: Duration) -> Result<Events, String> {
+        let events = Events { before: time, after: time };
+        events.check().map(|()| events)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let longest = self.before.max(self.after);
+        if longest > LONGEST {
+            return Err(format!(
+                "{} s around an event are too many: the time before it is held in memory; 3600 are the most",
+                longest.as_secs()
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// How answers are put into words.
@@ -80,6 +105,9 @@ pub enum RecordError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The thread that writes died; what it wrote before is whole.
+    #[error("{0}; what was recorded before is whole")]
+    Fault(Fault),
 }
 
 impl RecordSpec {
@@ -92,6 +120,6 @@ impl RecordSpec {
         if self.limit.is_some_and(|limit| limit < LEAST) {
             return wrong("the limit must be at least 1048576 bytes");
         }
-        Ok(())
+        self.events.map_or(Ok(()), |events| events.check().or_else(|reason| wrong(&reason)))
     }
 }

@@ -13,8 +13,6 @@ use crate::telemetry::{CameraState, Detection, LimitReason, Report};
 
 /// Frames over which rates are taken; as many step counts go into a status.
 const WINDOW: usize = bridge::MAX_RECENT;
-/// A detection older than this was made from a film, whose frames keep another time.
-const FILM: Duration = Duration::from_secs(60);
 
 /// What does not change while the service runs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,12 +141,11 @@ impl Follower {
 
 /// What is in one frame, the surest first.
 pub(super) fn detections(report: &Report) -> bridge::Detections {
-    let age = clock::now().saturating_sub(report.captured);
     let mut best: Vec<&Detection> = report.detections.iter().collect();
     best.sort_by(|a, b| b.score.total_cmp(&a.score));
     bridge::Detections {
         frame: report.sequence as u32,
-        age_us: micros(if age < FILM { age } else { report.age }),
+        age_us: micros(report.age_at(clock::now())),
         found: whole(report.detections.len()),
         items: best.into_iter().take(bridge::MAX_DETECTIONS).map(|detection| detected(detection, report.size)).collect(),
     }
@@ -214,6 +211,7 @@ pub(super) mod tests {
             captured: Duration::from_millis(40 * sequence),
             wall: Some(Duration::from_secs(1_795_684_590) + Duration::from_millis(40 * sequence)),
             size: (640, 480),
+            live: false,
             age: Duration::from_micros(23_456),
             trace: Trace {
                 steps: 3,
@@ -262,6 +260,18 @@ pub(super) mod tests {
         assert_eq!((status.power_mw, status.power_budget_mw, status.temperature_cc), (Some(7_250), Some(10_000), Some(4_812)));
         assert_eq!((status.mode, status.paused, status.engine), (bridge::Mode::Saver, true, bridge::Engine::Cpu));
         bridge::Telemetry::Status(status).encode(0).unwrap();
+    }
+
+    #[test]
+    fn a_live_answer_grows_older_while_it_waits_and_a_replayed_one_does_not() {
+        let taken = |live, captured| Report { live, captured, ..report(1) };
+        let now = clock::now();
+        let live = detections(&taken(true, now.saturating_sub(Duration::from_millis(500)))).age_us;
+        assert!((500_000..60_000_000).contains(&live), "{live}");
+        // A recorded clock may be before or after this machine's.
+        for captured in [now, now + Duration::from_secs(3600), Duration::ZERO] {
+            assert_eq!(detections(&taken(false, captured)).age_us, 23_456);
+        }
     }
 
     #[test]

@@ -256,3 +256,6 @@ pub fn begun(frame: &Frame, at: Option<Duration>) -> Decision {
 pub(super) fn ns(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,18 +3,22 @@
 //! An orderly end is the main loop's: it stops, its outputs are finished, and `main` returns. Whoever asks for an end (a signal, a thread that died)
 //! also starts the clock here. What is not finished in its time ends with `_exit`, after the terminal is restored and what was lost is named.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::exit::Cause;
-use crate::report;
+use crate::{recording, report};
 
 /// How long what nobody holds has to end after the end was asked for.
 const GRACE: Duration = Duration::from_millis(900);
 /// How long recordings have to finish: below the 5 s after which systemd kills.
 pub const RECORDING_GRACE: Duration = Duration::from_secs(4);
+/// How long recordings have at the very end, when the process leaves without the main loop: what waits in memory is small, and with [`RECORDING_GRACE`]
+/// it stays below those 5 s.
+const RECORDING_LAST: Duration = Duration::from_millis(400);
 /// What the main thread may need beside its outputs before it counts as stuck.
 const MARGIN: Duration = Duration::from_millis(150);
 /// How long the last words may take where standard error is stuck.
@@ -27,6 +31,8 @@ struct Held {
     number: u64,
     name: String,
     grace: Duration,
+    /// Where it is a recording, its file.
+    recording: Option<PathBuf>,
 }
 
 static HELD: Mutex<(u64, Vec<Held>)> = Mutex::new((0, Vec::new()));
@@ -42,10 +48,20 @@ pub struct Hold(u64);
 
 /// Names what is lost if the process ends now, and how long it may take to finish once an end is asked for.
 pub fn hold(name: impl Into<String>, grace: Duration) -> Hold {
+    held_as(name.into(), grace, None)
+}
+
+/// As [`hold`], for the recording that is written to `path`: if the process has to leave without the main loop, it is finished all the same, as far as
+/// that takes a moment only.
+pub fn hold_recording(path: &Path) -> Hold {
+    held_as(format!("the recording {}", path.display()), RECORDING_GRACE, Some(path.to_owned()))
+}
+
+fn held_as(name: String, grace: Duration, recording: Option<PathBuf>) -> Hold {
     let mut held = held();
     held.0 += 1;
     let number = held.0;
-    held.1.push(Held { number, name: name.into(), grace });
+    held.1.push(Held { number, name, grace, recording });
     Hold(number)
 }
 
@@ -58,6 +74,18 @@ impl Drop for Hold {
 /// The names of everything unfinished, in the order in which it was begun.
 pub fn unfinished() -> Vec<String> {
     held().1.iter().map(|held| held.name.clone()).collect()
+}
+
+/// Finishes the recordings whose writing thread can; what is unfinished then.
+fn finish_recordings() -> Vec<String> {
+    let left = if held().1.iter().any(|held| held.recording.is_some()) { recording::finish_all(RECORDING_LAST) } else { Vec::new() };
+    lost(&held().1, &left)
+}
+
+/// The names of what is unfinished where, of the recordings, those in `left` are.
+fn lost(held: &[Held], left: &[PathBuf]) -> Vec<String> {
+    let unfinished = held.iter().filter(|held| held.recording.as_ref().is_none_or(|path| left.contains(path)));
+    unfinished.map(|held| held.name.clone()).collect()
 }
 
 /// An end was asked for, or has become necessary for `cause`: from now on everything has its grace, once. With nothing left unfinished the process
@@ -81,7 +109,7 @@ pub fn begin(cause: Cause, asked: bool) {
 /// Ends the process at once, for `why`. An end that was `asked` for and loses nothing is none to complain about.
 pub fn leave(cause: Cause, asked: bool, why: &str) -> ! {
     report::restore_terminal();
-    let lost = unfinished();
+    let lost = finish_recordings();
     let code = if asked && lost.is_empty() { 0 } else { cause as i32 };
     if code != 0 {
         let what = if lost.is_empty() { String::new() } else { format!("; unfinished and in part lost: {}", lost.join(", ")) };
@@ -151,5 +179,18 @@ mod tests {
         assert_eq!(mine(), ["the second of this test"]);
         drop(second);
         assert!(mine().is_empty());
+    }
+
+    #[test]
+    fn a_recording_that_could_be_finished_at_the_last_moment_is_not_lost() {
+        let held = |name: &str, recording: Option<&str>| Held {
+            number: 0,
+            name: name.into(),
+            grace: GRACE,
+            recording: recording.map(PathBuf::from),
+        };
+        let all = [held("the output 'json'", None), held("the recording a", Some("a")), held("the recording b", Some("b"))];
+        assert_eq!(lost(&all, &["b".into()]), ["the output 'json'", "the recording b"]);
+        assert_eq!(lost(&all[1..2], &[]), Vec::<String>::new());
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::capture::CaptureError;
 use crate::network::engine::EngineError;
 use crate::network::load::NetworkError;
+use crate::recording::RecordError;
 use crate::report::SinkError;
 use crate::threads::Fault;
 
@@ -73,6 +74,13 @@ impl From<CaptureError> for Failure {
 impl From<SinkError> for Failure {
     fn from(error: SinkError) -> Failure {
         let cause = if matches!(error, SinkError::Fault(_)) { Cause::Internal } else { Cause::Output };
+        Failure::new(cause, error)
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Failure {
+        let cause = if matches!(error, RecordError::Fault(_)) { Cause::Internal } else { Cause::Output };
         Failure::new(cause, error)
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::telemetry::{CameraState, Report};
+use crate::telemetry::{CameraState, RecordingState, Report};
 
 /// The status line is written at most this often.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -25,6 +25,8 @@ pub struct Notifier {
     engine: &'static str,
     /// What the camera was doing when the status last said that it is waited for; None once frames are answered again.
     waiting: Option<CameraState>,
+    /// The status has said that the recording cannot go on.
+    unrecorded: bool,
 }
 
 impl Notifier {
@@ -38,7 +40,17 @@ impl Notifier {
 
     /// Tells nobody.
     pub fn silent() -> Notifier {
-        Notifier { heard: false, feed_every: None, fed: None, told: None, frames: 0, steps: 0, engine: "no", waiting: None }
+        Notifier {
+            heard: false,
+            feed_every: None,
+            fed: None,
+            told: None,
+            frames: 0,
+            steps: 0,
+            engine: "no",
+            waiting: None,
+            unrecorded: false,
+        }
     }
 
     /// Whether a service manager listens.
@@ -78,12 +90,15 @@ impl Notifier {
         self.engine = report.engine;
         self.feed(now);
         let since = self.told.map_or(STATUS_EVERY, |told| now.saturating_sub(told));
-        if self.heard && (since >= STATUS_EVERY || self.waiting.is_some()) {
+        let fails = report.recording == Some(RecordingState::Failed) && !self.unrecorded;
+        if self.heard && (since >= STATUS_EVERY || self.waiting.is_some() || fails) {
+            self.unrecorded |= fails;
             let rate = self.frames as f64 / since.as_secs_f64().max(1e-3);
             let steps = self.steps as f64 / self.frames as f64;
             let age = report.age.as_secs_f64() * 1e3;
             let figures = if self.told.is_some() { format!(", {rate:.1} frames/s, {steps:.2} steps a frame") } else { String::new() };
-            self.say(&[NotifyState::Status(&format!("{} engine{figures}, age {age:.0} ms", report.engine))]);
+            let recording = if self.unrecorded { "; THE RECORDING FAILED" } else { "" };
+            self.say(&[NotifyState::Status(&format!("{} engine{figures}, age {age:.0} ms{recording}", report.engine))]);
             (self.told, self.waiting, self.frames, self.steps) = (Some(now), None, 0, 0);
         }
     }
@@ -96,7 +111,8 @@ impl Notifier {
         self.feed(now);
         if self.heard && self.waiting != Some(camera) {
             let word = format!("{camera:?}").to_lowercase();
-            self.say(&[NotifyState::Status(&format!("{} engine, waiting for the camera ({word})", self.engine))]);
+            let recording = if self.unrecorded { "; THE RECORDING FAILED" } else { "" };
+            self.say(&[NotifyState::Status(&format!("{} engine, waiting for the camera ({word}){recording}", self.engine))]);
             self.waiting = Some(camera);
         }
     }

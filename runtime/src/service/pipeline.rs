@@ -296,6 +296,7 @@ impl Answer<'_> {
             captured: frame.captured,
             wall: Some(clock::wall_of(frame.captured)),
             size: (frame.width, frame.height),
+            live: false,
             age: self.age,
             trace: self.trace.clone(),
             limit_reason: LimitReason::None,

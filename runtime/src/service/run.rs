@@ -27,53 +27,40 @@ const NAMED: usize = 5;
 /// Pictures for people are made at most this often on live sources.
 const PICTURE_EVERY: Duration = Duration::from_millis(50);
 
-/// Answers frames until the source ends, `frames` are answered, the last sink's reader leaves, or `life` is to end;
-/// `steering` carries out what links ask for, and keeps frames within a budget if there is one;
-/// `reload` is called when the configuration is to be read again.
-/// Returns how long the answered frames took. The death of any thread is an error with [`Cause::Internal`].
-pub fn run(
-    source: &mut dyn Source,
-    pipeline: &mut Pipeline,
-    steering: &mut Steering,
-    outlets: &[Outlet],
-    frames: Option<u64>,
-    life: &mut Life,
-    reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
-) -> Result<Latencies, Failure> {
-    run_recorded(source, pipeline, steering, outlets, None, frames, life, reload)
+/// One run, from its source to its outputs.
+pub struct Run<'a> {
+    /// Where frames come from.
+    pub source: &'a mut dyn Source,
+    /// What answers them.
+    pub pipeline: &'a mut Pipeline,
+    /// Carries out what links ask for, and keeps frames within a budget if there is one.
+    pub steering: &'a mut Steering,
+    /// Where answers go.
+    pub outlets: &'a [Outlet],
+    /// Takes every frame, what was decided for it and what was answered.
+    pub recording: Option<&'a mut Recording>,
+    /// So many frames are answered at most.
+    pub frames: Option<u64>,
+    /// Signals, and the service manager.
+    pub life: &'a mut Life,
+    /// Called when the configuration is to be read again.
+    pub reload: &'a mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
 }
 
-/// As [`run`]; `recording` takes every frame, what was decided for it and what was answered.
-#[allow(clippy::too_many_arguments)]
-pub fn run_recorded(
-    source: &mut dyn Source,
-    pipeline: &mut Pipeline,
-    steering: &mut Steering,
-    outlets: &[Outlet],
-    recording: Option<&mut Recording>,
-    frames: Option<u64>,
-    life: &mut Life,
-    reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
-) -> Result<Latencies, Failure> {
-    let answered = || answer(source, pipeline, steering, outlets, recording, frames, life, reload);
-    // This thread is watched like any other: a panic of an engine is the caller's to finish its outputs after.
-    catch_unwind(AssertUnwindSafe(answered)).unwrap_or_else(|payload| {
-        let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
-        Err(Fault { thread, words: threads::words_of(&*payload) }.into())
-    })
+impl Run<'_> {
+    /// Answers frames until the source ends, enough are answered, the last sink's reader leaves, or the life is to end. Returns how long the
+    /// answered frames took. The death of any thread is an error with [`Cause::Internal`].
+    pub fn answer(self) -> Result<Latencies, Failure> {
+        // This thread is watched like any other: a panic of an engine is the caller's to finish its outputs after.
+        catch_unwind(AssertUnwindSafe(|| answer(self))).unwrap_or_else(|payload| {
+            let thread = std::thread::current().name().unwrap_or("without a name").to_owned();
+            Err(Fault { thread, words: threads::words_of(&*payload) }.into())
+        })
+    }
 }
 
-#[allow(clippy::too_many_arguments)]
-fn answer(
-    source: &mut dyn Source,
-    pipeline: &mut Pipeline,
-    steering: &mut Steering,
-    outlets: &[Outlet],
-    recording: Option<&mut Recording>,
-    frames: Option<u64>,
-    life: &mut Life,
-    reload: &mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
-) -> Result<Latencies, Failure> {
+fn answer(run: Run) -> Result<Latencies, Failure> {
+    let Run { source, pipeline, steering, outlets, recording, frames, life, reload } = run;
     let mut frame = Frame::default();
     let mut latencies = Latencies::default();
     let mut broken = Broken::default();
@@ -89,6 +76,9 @@ fn answer(
             reload(pipeline, steering.pacing());
         }
         if let Some(fault) = steering.pacing().and_then(|pacing| pacing.fault()) {
+            return Err(fault.into());
+        }
+        if let Some(fault) = tape.fault() {
             return Err(fault.into());
         }
         if !is_heard(outlets, tape.recording.is_some())? {
@@ -150,7 +140,7 @@ fn answer(
             Ok(answer) => answer.report(&frame, engine),
             // A broken picture costs that picture and no other.
             Err(PipelineError::Fit(error)) => {
-                broken.note(&frame, live, error);
+                broken.note(&frame, source.called(), live, error);
                 tape.take(&frame, wall, Decision { fate: Fate::Unreadable, ..decision }, None);
                 continue;
             }
@@ -161,6 +151,7 @@ fn answer(
         };
         let losses = source.losses();
         report.wall = wall;
+        report.live = times == Times::Live;
         report.camera = source.state();
         report.dropped = losses.dropped;
         report.skipped = losses.skipped;
@@ -236,6 +227,10 @@ impl Tape<'_> {
         }
     }
 
+    fn fault(&self) -> Option<Fault> {
+        self.recording.as_ref().and_then(|recording| recording.fault())
+    }
+
     fn state(&self) -> Option<RecordingState> {
         let recording = self.recording.as_ref()?;
         Some(if recording.failed() { RecordingState::Failed } else { RecordingState::On })
@@ -263,7 +258,7 @@ struct Broken {
 
 impl Broken {
     /// A camera's first one is told at once; a film's are named at its end.
-    fn note(&mut self, frame: &Frame, live: bool, error: FitError) {
+    fn note(&mut self, frame: &Frame, called: Option<&str>, live: bool, error: FitError) {
         self.count += 1;
         if live && self.count == 1 {
             log::warn!("frame {}: {error}; passed over, and counted as corrupt", frame.sequence);
@@ -271,7 +266,7 @@ impl Broken {
             log::debug!("frame {}: {error}", frame.sequence);
         }
         if self.first.len() < NAMED {
-            self.first.push(error.to_string());
+            self.first.push(called.map_or_else(|| error.to_string(), |name| format!("{name}: {error}")));
         }
     }
 

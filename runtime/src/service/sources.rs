@@ -9,7 +9,7 @@ use crate::capture::file::images;
 use crate::capture::{self, FaultSpec, Kind, Patience, Want, jpeg};
 use crate::frame::{Frame, PixelFormat, Range};
 use crate::recording::{self, Replay};
-use crate::source::{CaptureError, Source};
+use crate::source::{CaptureError, Source, WatchedBy};
 
 /// Opens what `uri` names: a recording (`FILE.mcap?topic=/camera/image`), or anything [`capture::open`] knows.
 pub fn open(uri: &OsStr, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
@@ -30,6 +30,12 @@ pub fn check(uri: &OsStr) -> Result<Kind, CaptureError> {
         Some(_) => Ok(Kind::Film),
         None => capture::check(uri),
     }
+}
+
+/// The network that watched while the recording that `uri` names was made, where it is one and says so.
+pub fn watched_by(uri: &OsStr) -> Option<WatchedBy> {
+    let (path, _) = recording(uri).ok()??;
+    recording::watched_by(&path)
 }
 
 /// The file, folder or device that `uri` names, as far as its name says; None for the built-in stream and what has another scheme.
@@ -100,7 +106,7 @@ mod tests {
     fn a_recording_is_one_by_what_is_in_it_and_takes_a_topic() {
         let folder = tempfile::tempdir().unwrap();
         let made = folder.path().join("seen.mcap");
-        let spec = RecordSpec { path: made.clone(), limit: None, events: None, timed: true };
+        let spec = RecordSpec { path: made.clone(), limit: None, events: None, timed: true, watched_by: None };
         let mut recorder = Recorder::create(spec, Naming::default()).unwrap();
         let frame = Frame { width: 4, height: 4, stride: 4, data: vec![1; 16].into(), ..Frame::default() };
         recorder.take(Taken::plain(frame, Duration::from_secs(1_700_000_000))).unwrap();

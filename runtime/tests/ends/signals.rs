@@ -93,6 +93,44 @@ fn the_third_request_is_obeyed_at_once_and_says_what_it_cost() {
     assert!(log.contains("asked three times to end; unfinished and in part lost: the output 'json'"), "{log}");
 }
 
+/// The main loop never gets to it: its thread is held.
+#[test]
+fn a_main_loop_that_hangs_costs_no_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut running = recording(folder.path());
+    running.says("streaming");
+    let answered = || recordings(folder.path()).first().is_some_and(|file| file.metadata().unwrap().len() > 20_000);
+    while !answered() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    hold_the_main_thread(running.pid());
+    for _ in 0..3 {
+        running.signal(libc::SIGTERM);
+        std::thread::sleep(Duration::from_millis(130));
+    }
+    let (end, log) = running.end();
+    assert_eq!(end, End::Code(7), "{log}");
+    assert!(log.contains("unfinished and in part lost: the output 'json'") && !log.contains("lost: the recording"), "{log}");
+    for file in recordings(folder.path()) {
+        let bytes = std::fs::read(&file).unwrap();
+        // The footer says where the summary begins; one that was never finished says 0.
+        assert_ne!(bytes[bytes.len() - 28..bytes.len() - 20], [0; 8], "{} has no index: {log}", file.display());
+    }
+}
+
+/// Stops the first thread of a child, and no other.
+fn hold_the_main_thread(pid: libc::pid_t) {
+    // SAFETY: plain system calls on a child of this very thread; no memory is handed over but `stopped`.
+    unsafe {
+        let nothing = std::ptr::null_mut::<libc::c_void>();
+        assert_eq!(libc::ptrace(libc::PTRACE_SEIZE, pid, nothing, nothing), 0, "{}", std::io::Error::last_os_error());
+        assert_eq!(libc::ptrace(libc::PTRACE_INTERRUPT, pid, nothing, nothing), 0, "{}", std::io::Error::last_os_error());
+        let mut stopped = 0;
+        assert_eq!(libc::waitpid(pid, &mut stopped, libc::__WALL), pid);
+        assert!(libc::WIFSTOPPED(stopped));
+    }
+}
+
 #[test]
 fn a_stuck_reader_costs_its_last_reports_and_no_recording() {
     let folder = tempfile::tempdir().unwrap();

@@ -117,8 +117,8 @@ fn busy(folder: &std::path::Path, port: &str) -> Running {
 }
 
 /// The threads of such a run, beside its first.
-const EXPECTED: [&str; 10] =
-    ["capture", "engine-1", "link", "link-ear", "page", "report-json", "report-link", "report-page", "sensors", "signals"];
+const EXPECTED: [&str; 11] =
+    ["capture", "engine-1", "link", "link-ear", "page", "recording", "report-json", "report-link", "report-page", "sensors", "signals"];
 
 #[test]
 fn every_thread_that_is_taken_away_ends_the_run_cleanly() {
@@ -128,7 +128,6 @@ fn every_thread_that_is_taken_away_ends_the_run_cleanly() {
     let main = running.pid();
     let mut names: Vec<String> = threads(main).into_iter().filter(|(tid, _)| *tid != main).map(|(_, name)| name).collect();
     names.sort();
-    names.retain(|name| !name.contains("recordin"));
     for name in &names {
         if !take_away(running.pid(), name) {
             return;
@@ -157,12 +156,13 @@ mod embedded {
     use recslowfast::engine::{self, Choice};
     use recslowfast::network::Network;
     use recslowfast::pace::Budget;
+    use recslowfast::recording::{Naming, RecordSpec, Recording};
     use recslowfast::report::{Heading, JsonLines, Outlet, Overflow, Page};
     use recslowfast::service::closing;
     use recslowfast::service::life::Life;
     use recslowfast::service::pacing::{Pacing, Sensing};
     use recslowfast::service::pipeline::Pipeline;
-    use recslowfast::service::run::run;
+    use recslowfast::service::run::Run;
     use recslowfast::service::signals::Signals;
     use recslowfast::service::steering::Steering;
 
@@ -189,9 +189,23 @@ mod embedded {
         let sensing = Sensing { root: std::path::Path::new("/"), rail: None, energy: None };
         let pacing = Pacing::begin(&mut pipeline, Budget::default(), 8, None, &sensing).unwrap();
         let mut steering = Steering::new(Desk::new(), Some(pacing));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seen.mcap");
+        let spec = RecordSpec { path, limit: None, events: None, timed: true, watched_by: None };
+        let mut recording = Recording::start(spec, Naming::default()).unwrap();
         eprintln!("running");
         let mut life = Life::embedded(Signals::default());
-        let result = run(&mut *source, &mut pipeline, &mut steering, &outlets, None, &mut life, &mut |_, _| {});
+        let run = Run {
+            source: &mut *source,
+            pipeline: &mut pipeline,
+            steering: &mut steering,
+            outlets: &outlets,
+            recording: Some(&mut recording),
+            frames: None,
+            life: &mut life,
+            reload: &mut |_, _| {},
+        };
+        let result = run.answer();
         let closed = closing::close(outlets, &|| true);
         eprintln!("told: {:?}, closing: {:?}", result.map(|_| ()), closed);
         std::thread::sleep(Duration::from_millis(10));
@@ -203,7 +217,7 @@ fn a_program_that_embeds_this_library_is_told_as_an_error() {
     if std::env::var_os("EMBEDDED").is_some() {
         return embedded::main();
     }
-    for name in ["capture", "page", "report-json", "report-page", "sensors"] {
+    for name in ["capture", "page", "recording", "report-json", "report-page", "sensors"] {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["threads::a_program_that_embeds_this_library_is_told_as_an_error", "--exact", "--nocapture"]);
         let mut child = command.env("EMBEDDED", "1").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

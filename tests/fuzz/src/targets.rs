@@ -114,7 +114,7 @@ fn run_y4m(data: &[u8]) {
 
 fn mcaps() -> Vec<Vec<u8>> {
     let path = std::env::temp_dir().join(format!("recslowfast-fuzz-{}.mcap", std::process::id()));
-    let spec = RecordSpec { path: path.clone(), limit: None, events: None, timed: true };
+    let spec = RecordSpec { path: path.clone(), limit: None, events: None, timed: true, watched_by: None };
     let mut recorder = Recorder::create(spec, Naming::default()).expect("a temporary file can be written");
     for (number, format) in [PixelFormat::Grey, PixelFormat::Mjpeg, PixelFormat::Yuyv].into_iter().enumerate() {
         let data = if format == PixelFormat::Mjpeg { picture(ImageFormat::Jpeg, true) } else { vec![number as u8; 64] };

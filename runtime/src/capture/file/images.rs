@@ -39,6 +39,8 @@ pub(in crate::capture) struct Images {
     decoder: decode::Decoder,
     broken: Vec<String>,
     losses: Losses,
+    /// The file of the picture that was pulled last.
+    called: Option<String>,
 }
 
 /// The images of a folder in the order of their names; there is at least one.
@@ -79,7 +81,7 @@ impl Images {
         // The first that can be read tells the size; the broken ones before it are met again, and counted then.
         let mut frame = Frame::default();
         let mut reason = String::new();
-        let size = items.iter().find_map(|item| match load(item, &mut decoder, &mut frame) {
+        let size = items.iter().find_map(|item| match item.read(|bytes| decoder.decode(bytes, &mut frame)) {
             Ok(()) => Some((frame.width, frame.height)),
             Err(error) => {
                 if reason.is_empty() {
@@ -102,7 +104,17 @@ impl Images {
         };
         let info = SourceInfo { uri: uri.to_owned(), description, width, height, ..SourceInfo::default() };
         let items = items.into_iter();
-        Ok(Images { items, count, info, name: name.to_owned(), sequence: 0, decoder, broken: Vec::new(), losses: Losses::default() })
+        Ok(Images {
+            items,
+            count,
+            info,
+            name: name.to_owned(),
+            sequence: 0,
+            decoder,
+            broken: Vec::new(),
+            losses: Losses::default(),
+            called: None,
+        })
     }
 
     /// Names what could not be read.
@@ -116,17 +128,26 @@ impl Images {
     }
 }
 
-fn load(item: &Item, decoder: &mut decode::Decoder, frame: &mut Frame) -> Result<(), String> {
-    match item {
-        Item::Bytes(bytes) => decoder.decode(bytes, frame),
-        Item::File(path) => {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let length = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
-            if length > LARGEST_FILE {
-                return Err(format!("{name}: {length} bytes are more than a picture has"));
-            }
-            let bytes = std::fs::read(path).map_err(|error| format!("{name}: {}", why(path, &error)))?;
-            decoder.decode(&bytes, frame).map_err(|error| format!("{name}: {error}"))
+impl Item {
+    /// Hands its bytes to `take`; a failure is told with its name.
+    fn read(&self, take: impl FnOnce(&[u8]) -> Result<(), String>) -> Result<(), String> {
+        let path = match self {
+            Item::Bytes(bytes) => return take(bytes),
+            Item::File(path) => path,
+        };
+        let named = |reason: String| format!("{}: {reason}", self.name().unwrap_or_default());
+        let length = std::fs::metadata(path).map_err(|error| named(error.to_string()))?.len();
+        if length > LARGEST_FILE {
+            return Err(named(format!("{length} bytes are more than a picture has")));
+        }
+        let bytes = std::fs::read(path).map_err(|error| named(why(path, &error)))?;
+        take(&bytes).map_err(named)
+    }
+
+    fn name(&self) -> Option<String> {
+        match self {
+            Item::Bytes(_) => None,
+            Item::File(path) => Some(path.file_name()?.to_string_lossy().into_owned()),
         }
     }
 }
@@ -151,13 +172,14 @@ impl Source for Images {
             };
             frame.sequence = self.sequence;
             self.sequence += 1;
-            if let Err(reason) = load(&item, &mut self.decoder, frame) {
+            if let Err(reason) = item.read(|bytes| self.decoder.load(bytes, frame)) {
                 self.losses.corrupt += 1;
                 if self.broken.len() < NAMED {
                     self.broken.push(reason);
                 }
                 continue;
             }
+            self.called = item.name();
             frame.range = Range::Full;
             frame.captured = clock::now();
             frame.cut = false;
@@ -167,5 +189,9 @@ impl Source for Images {
 
     fn losses(&self) -> Losses {
         self.losses
+    }
+
+    fn called(&self) -> Option<&str> {
+        self.called.as_deref()
     }
 }

@@ -61,6 +61,10 @@ impl Source for Looped {
             corrupt: self.before.corrupt + now.corrupt,
         }
     }
+
+    fn called(&self) -> Option<&str> {
+        self.source.called()
+    }
 }
 
 /// A film at its own rate: live, so that what is not answered in time is passed over.

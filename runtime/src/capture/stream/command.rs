@@ -1,6 +1,8 @@
 //! What a stream's URI means, and the command that receives it.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::child::without_password;
 use crate::capture::Want;
@@ -101,13 +103,17 @@ impl Spec {
     /// The command that writes its frames to standard output, as Y4M.
     pub(super) fn command(&self) -> Result<Command, String> {
         match self {
-            Spec::Address { url, udp } => match (has("ffmpeg", "-version"), has("gst-launch-1.0", "--version")) {
-                (true, _) => Ok(ffmpeg(url, *udp)),
-                (false, true) => Ok(gst(&[format!("uridecodebin uri={}", quoted(url)), OURS.into()].join(" "))?),
-                (false, false) => Err("it is received by ffmpeg, which is not installed (apt install ffmpeg)".into()),
-            },
+            Spec::Address { url, udp } => {
+                if has("ffmpeg", &["-version"]) {
+                    Ok(ffmpeg(url, *udp))
+                } else if has("gst-launch-1.0", &["--version"]) {
+                    gst(&[format!("uridecodebin uri={}", quoted(url)), OURS.into()].join(" "))
+                } else {
+                    Err("it is received by ffmpeg, which is not installed (apt install ffmpeg)".into())
+                }
+            }
             Spec::Csi { sensor, size, fps } => {
-                let element = |name: &str| has_element(name);
+                let element = |name: &'static str| has("gst-inspect-1.0", &["--exists", name]);
                 let pipeline = csi_pipeline(sensor, *size, *fps, element("nvarguscamerasrc"), element("libcamerasrc"))?;
                 gst(&pipeline)
             }
@@ -122,8 +128,9 @@ const OURS: &str = "! videoconvert ! video/x-raw,format=I420 ! y4menc ! fdsink f
 fn ffmpeg(url: &str, udp: bool) -> Command {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-hide_banner", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay"]);
-    // Enough to find the pictures, and no more: what is looked at first comes late.
-    command.args(["-probesize", "500000", "-analyzeduration", "500000"]);
+    // Enough to find the pictures, and no more: what is looked at first comes late. The rate is taken from two pictures; ffmpeg's own twenty
+    // make the first one late by most of a second.
+    command.args(["-probesize", "500000", "-analyzeduration", "500000", "-fpsprobesize", "2"]);
     if url.to_ascii_lowercase().starts_with("rtsp") {
         command.args(["-rtsp_transport", if udp { "udp" } else { "tcp" }]);
     }
@@ -166,17 +173,21 @@ fn csi_pipeline(sensor: &str, size: Option<(u32, u32)>, fps: Option<f64>, nvidia
     }
 }
 
-fn has(program: &str, version: &str) -> bool {
-    succeeds(Command::new(program).arg(version))
-}
+/// What has been found once: a receiver is started anew at every attempt, and asking costs as long as an attempt.
+static FOUND: Mutex<BTreeSet<Vec<&str>>> = Mutex::new(BTreeSet::new());
 
-fn has_element(name: &str) -> bool {
-    succeeds(Command::new("gst-inspect-1.0").args(["--exists", name]))
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    let run = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    run.is_ok_and(|status| status.success())
+/// Whether `program` is there and does what `arguments` ask for.
+fn has(program: &'static str, arguments: &[&'static str]) -> bool {
+    let asked: Vec<&str> = [&[program], arguments].concat();
+    let mut found = FOUND.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let there = found.contains(&asked) || {
+        let run = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        run.is_ok_and(|status| status.success())
+    };
+    if there {
+        found.insert(asked);
+    }
+    there
 }
 
 fn quoted(text: &str) -> String {
@@ -256,6 +267,14 @@ mod tests {
         assert_eq!(tokens("a b=\"c d\"  ! e").unwrap(), ["a", "b=\"c d\"", "!", "e"]);
         assert!(refuse("gst:a b=\"c").contains("not closed"));
         assert!(refuse("gst:").contains("names no pipeline"));
+    }
+
+    #[test]
+    fn what_is_there_is_asked_for_once_and_what_is_not_again_and_again() {
+        assert!(has("true", &[]) && has("true", &[]));
+        assert!(!has("false", &[]) && !has("no-such-program-at-all", &["--version"]));
+        let found = FOUND.lock().unwrap();
+        assert!(found.contains(&vec!["true"]) && !found.contains(&vec!["false"]));
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub(super) use command::{SCHEMES, Spec, parse};
 
 /// How long a child may take until its first picture.
 const FIRST: Duration = Duration::from_secs(10);
+/// The fastest rate that is believed: of a stream that names none, some receivers tell the resolution of its clock.
+const FASTEST: f64 = 1000.0;
+/// Longest pause between two attempts to receive: a server that is back is found soon, at the cost of a short-lived child twice a second.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Longest line of a header.
 const LINE: usize = 1024;
 
@@ -83,7 +87,7 @@ impl Stream {
             let header = reader.header().clone();
             self.partial.drain(..end);
             (self.info.width, self.info.height) = (header.width, header.height);
-            self.info.fps = header.fps;
+            self.info.fps = header.fps.filter(|fps| *fps <= FASTEST);
             self.info.description = format!("{}, {}x{}, received by {}", self.info.uri, header.width, header.height, self.child.program());
             self.header = Some(header);
         }

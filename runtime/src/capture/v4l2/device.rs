@@ -15,6 +15,7 @@ use v4l::v4l2::vidioc;
 use v4l::video::Capture;
 
 use super::errno::words;
+use super::interlace::{FIELD_INTERLACED, Rows};
 use super::pixel;
 use crate::capture::CaptureError;
 use crate::frame::{PixelFormat, Range};
@@ -45,6 +46,7 @@ pub(super) struct Setting {
     pub stride: u32,
     pub bytes: u32,
     pub range: Range,
+    pub rows: Rows,
 }
 
 /// What a wait brought.
@@ -210,8 +212,8 @@ impl Device {
     /// What the driver would make of a wish.
     pub fn try_setting(&self, code: u32, width: u32, height: u32) -> io::Result<Setting> {
         // A few drivers lack TRY_FMT: then the wish stands for the answer until S_FMT tells better.
-        let wish = Setting { code, width, height, stride: 0, bytes: 0, range: Range::Full };
-        match self.format_ioctl(vidioc::VIDIOC_TRY_FMT, (code, width, height, 0)) {
+        let wish = Setting { code, width, height, stride: 0, bytes: 0, range: Range::Full, rows: Rows::InOrder };
+        match self.format_ioctl(vidioc::VIDIOC_TRY_FMT, (code, width, height, 0), 0) {
             Err(error) if error.raw_os_error() == Some(libc::ENOTTY) => Ok(wish),
             result => result,
         }
@@ -219,10 +221,18 @@ impl Device {
 
     /// Sets the format (stride 0: the driver's choice); the answer is what the driver made of it.
     pub fn set(&self, code: u32, width: u32, height: u32, stride: u32) -> io::Result<Setting> {
-        self.format_ioctl(vidioc::VIDIOC_S_FMT, (code, width, height, stride))
+        let setting = self.format_ioctl(vidioc::VIDIOC_S_FMT, (code, width, height, stride), 0)?;
+        if setting.rows == Rows::InOrder {
+            return Ok(setting);
+        }
+        // Many a driver that gives fields by itself weaves them if it is asked to. One that does not is left as it was.
+        match self.format_ioctl(vidioc::VIDIOC_S_FMT, (code, width, height, stride), FIELD_INTERLACED) {
+            Ok(woven) if woven.rows == Rows::InOrder && woven.code == code => Ok(woven),
+            _ => self.format_ioctl(vidioc::VIDIOC_S_FMT, (code, width, height, stride), 0),
+        }
     }
 
-    fn format_ioctl(&self, request: libc::c_ulong, (code, width, height, stride): (u32, u32, u32, u32)) -> io::Result<Setting> {
+    fn format_ioctl(&self, request: libc::c_ulong, (code, width, height, stride): (u32, u32, u32, u32), field: u32) -> io::Result<Setting> {
         // SAFETY: all-zero bytes are a valid v4l2_format.
         let mut value: v4l2_format = unsafe { std::mem::zeroed() };
         value.type_ = CAPTURE;
@@ -232,6 +242,7 @@ impl Device {
         pix.width = width;
         pix.height = height;
         pix.bytesperline = stride;
+        pix.field = field;
         self.ioctl(request, &mut value)?;
         // SAFETY: as above; the kernel filled `pix`.
         let pix = unsafe { value.fmt.pix };
@@ -242,7 +253,15 @@ impl Device {
             (_, _, COLORSPACE_JPEG) => Range::Full,
             _ => Range::Limited,
         };
-        Ok(Setting { code: pix.pixelformat, width: pix.width, height: pix.height, stride: pix.bytesperline, bytes: pix.sizeimage, range })
+        Ok(Setting {
+            code: pix.pixelformat,
+            width: pix.width,
+            height: pix.height,
+            stride: pix.bytesperline,
+            bytes: pix.sizeimage,
+            range,
+            rows: Rows::of(pix.field),
+        })
     }
 
     /// Asks for a rate, if the driver takes one; the answer is the rate it has now, where it says.

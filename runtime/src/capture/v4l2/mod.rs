@@ -5,6 +5,7 @@
 mod describe;
 mod device;
 mod errno;
+mod interlace;
 mod negotiate;
 mod pixel;
 mod ring;
@@ -20,6 +21,7 @@ use crate::frame::{Frame, PixelFormat};
 pub(super) use describe::describe;
 use device::{Device, Setting};
 use errno::words;
+use interlace::Rows;
 use ring::Ring;
 
 /// A streaming camera.
@@ -34,6 +36,8 @@ pub(super) struct Camera {
     last: Option<(u32, u64)>,
     /// Decodes pictures whose two fields come as a JPEG each.
     fields: jpeg::Decoder,
+    /// Memory for pictures whose rows are put in order.
+    woven: Vec<u8>,
 }
 
 impl Camera {
@@ -65,6 +69,7 @@ impl Camera {
             live: true,
             timed: true,
             notes,
+            ..SourceInfo::default()
         };
         Ok(Camera {
             ring,
@@ -75,6 +80,7 @@ impl Camera {
             setting,
             last: None,
             fields: jpeg::Decoder::default(),
+            woven: Vec::new(),
         })
     }
 
@@ -102,15 +108,16 @@ impl Camera {
         }
     }
 
-    /// Weaves the two fields of an analogue grabber's picture; false where that cannot be.
-    fn describe(&mut self, frame: &mut Frame) -> bool {
-        let Some(second) = jpeg::second_field(&frame.data, self.setting.height) else { return true };
-        let mut woven = Vec::new();
-        let Ok((width, height, samples)) = jpeg::weave(&mut self.fields, &frame.data, second, &mut woven) else { return false };
-        (frame.width, frame.height, frame.stride) = (width as u32, height as u32, (width * samples) as u32);
-        frame.format = if samples == 1 { PixelFormat::Grey } else { PixelFormat::Rgb24 };
-        frame.data = woven.into();
-        true
+    /// Makes one picture of two fields; false where that cannot be.
+    fn weave(&mut self, frame: &mut Frame) -> bool {
+        match (self.format, self.setting.rows) {
+            (PixelFormat::Mjpeg, _) => interlace::weave_jpegs(&mut self.fields, frame, self.setting.height),
+            (_, Rows::Apart { bottom_first }) => {
+                interlace::weave_rows(frame, bottom_first, &mut self.woven);
+                true
+            }
+            _ => true,
+        }
     }
 
     fn gone(&self, error: &io::Error) -> CaptureError {
@@ -150,7 +157,7 @@ impl Source for Camera {
             frame.captured = filled.captured.unwrap_or(now).min(now);
             frame.cut = false;
             self.ring.exchange(filled, &mut frame.data).map_err(|error| self.gone(&error))?;
-            if self.format == PixelFormat::Mjpeg && !self.describe(frame) {
+            if !self.weave(frame) {
                 self.losses.corrupt += 1;
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use super::device::{Device, Setting};
 use super::errno::words;
+use super::interlace::{self, Rows};
 use super::pixel;
 use crate::capture::{CaptureError, Want};
 use crate::frame::PixelFormat;
@@ -80,6 +81,12 @@ pub(super) fn negotiate(device: &Device, want: &Want) -> Result<Agreed, CaptureE
             setting.height
         )));
     }
+    if matches!(setting.rows, Rows::Apart { .. }) && format != PixelFormat::Mjpeg && !interlace::has_plain_rows(format) {
+        return Err(fail(format!(
+            "'{}' gives the two fields of a {format} picture one behind the other; ask for another format, for example format=yuyv",
+            device.card
+        )));
+    }
     let fps = device.set_rate(want.fps.unwrap_or(USUAL_FPS));
 
     let mut notes = Vec::new();
@@ -104,6 +111,12 @@ pub(super) fn negotiate(device: &Device, want: &Want) -> Result<Agreed, CaptureE
     }
     if let Some(wanted) = want.stride.filter(|wanted| *wanted != setting.stride) {
         notes.push(format!("asked for rows of {wanted} bytes, got {}: the driver decides", setting.stride));
+    }
+    if setting.rows == Rows::Half {
+        notes.push(format!(
+            "the driver gives single fields: each picture of {}x{} has every second row of the scene",
+            setting.width, setting.height
+        ));
     }
     if matches!(format, PixelFormat::Bayer(..)) {
         notes.push("the sensor sends its raw mosaic and no image signal processor is on this path: colours are uncorrected and exposure is as the driver set it".into());

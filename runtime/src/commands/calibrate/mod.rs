@@ -9,6 +9,7 @@ mod observe;
 mod search;
 mod write;
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
@@ -34,7 +35,7 @@ pub struct Args {
     model: PathBuf,
     /// For contours: calibration videos, as for `eval`; may be given several times, and the loss is kept on each. Without it six-frame videos and endless streams of seed 3
     #[arg(long, value_name = "URI", conflicts_with = "data")]
-    source: Vec<String>,
+    source: Vec<OsString>,
     #[command(flatten)]
     labels: Labels,
     /// Points of IoU that may be lost against fixed:6; with --data points of how well boxes or pixels fit the labels, or without labels what fixed:6 sees
@@ -94,7 +95,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if !(args.loss.is_finite() && args.loss >= 0.0) {
         return Err(Failure::new(Cause::Usage, format!("--loss {}: a number of points, 0 or more, is needed", args.loss)));
     }
-    let usual = || ["pathfinder:easy?seed=3", "pathfinder:easy?seed=3&stream"].map(str::to_owned).to_vec();
+    let usual = || ["pathfinder:easy?seed=3", "pathfinder:easy?seed=3&stream"].map(OsString::from).to_vec();
     let (sources, clips) = match &args.labels.data {
         Some(data) => {
             let pieces = footage::Pieces { many: args.streams as usize, frames: args.stream_frames as usize };
@@ -104,7 +105,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             videos::made_for(&network)?;
             let sources = if args.source.is_empty() { usual() } else { args.source.clone() };
             let clips: Vec<_> = sources.iter().map(|uri| clips(&args, uri, &network)).collect::<Result<_, _>>()?;
-            (sources, clips)
+            (sources.iter().map(|uri| uri.to_string_lossy().into_owned()).collect(), clips)
         }
     };
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
@@ -164,20 +165,21 @@ fn write_model(path: &Path, chosen: &Found, habits: &observe::Habits, args: &Arg
 }
 
 /// All videos of one source, which must not be what evaluation uses.
-fn clips(args: &Args, uri: &str, network: &Network) -> Result<Vec<Clip>, Failure> {
+fn clips(args: &Args, uri: &OsStr, network: &Network) -> Result<Vec<Clip>, Failure> {
     let open = |frames| Videos::open(uri, network.manifest.input.width, frames);
-    let streams = uri.split(['?', '&']).any(|part| part == "stream");
+    let streams = uri.to_string_lossy().split(['?', '&']).any(|part| part == "stream");
+    let name = uri.display();
     let (source, wanted) = if streams { (open(args.stream_frames)?, args.streams) } else { (open(args.frames)?, args.videos) };
     let measured_on = network.manifest.quality.get("seed").and_then(toml::Value::as_integer);
     if let Some(seed) = source.seed()
         && (seed == TEST_SEED || measured_on == Some(seed as i64))
     {
-        let why = format!("source '{uri}': seed {seed} is what networks are evaluated on; calibrate on another, for example seed=3");
+        let why = format!("source '{name}': seed {seed} is what networks are evaluated on; calibrate on another, for example seed=3");
         return Err(Failure::new(Cause::Usage, why));
     }
     let count = source.count().map_or(wanted, |there| there.min(wanted));
     if count < 4 {
-        return Err(Failure::new(Cause::Source, format!("source '{uri}': {count} videos are too few to choose by; 4 or more are needed")));
+        return Err(Failure::new(Cause::Source, format!("source '{name}': {count} videos are too few to choose by; 4 or more are needed")));
     }
     (0..count).map(|index| source.clip(index)).collect()
 }

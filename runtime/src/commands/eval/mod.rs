@@ -8,6 +8,7 @@ mod stability;
 mod table;
 pub(super) mod videos;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ pub struct Args {
     model: Vec<PathBuf>,
     /// For contours: pathfinder:easy?seed=11 (hard, and &size=PX; &stream for endless streams with scene cuts) or a folder in Temporal Pathfinder's public layout
     #[arg(long, default_value = "pathfinder:easy?seed=11", value_name = "URI")]
-    source: String,
+    source: OsString,
     #[command(flatten)]
     labels: Labels,
     /// How many videos, or streams
@@ -135,9 +136,10 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let rows: Vec<Row> =
         entries.iter().map(|entry| Row::of(&models[entry.model], entry.rule.clone(), &entry.lane, first(entry.model))).collect();
     out::text(&table::text(&rows))?;
+    let named = args.source.to_string_lossy();
     let mut table = Table {
         engine,
-        source: &args.source,
+        source: &named,
         videos: count,
         frames,
         told_of_cuts: args.tell_cuts,
@@ -162,7 +164,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let lanes: Vec<(usize, &Lane)> = entries.iter().map(|entry| (entry.model, &entry.lane)).collect();
     out::text(&table::ceiling_text(&table.models, &lanes))?;
-    let subtitle = format!("{}, {count} videos of {frames} frames, {engine}", args.source);
+    let subtitle = format!("{}, {count} videos of {frames} frames, {engine}", args.source.display());
     for (path, file) in plots {
         let plot = table::plot(&table.rows, "Accuracy over speed".into(), subtitle.clone());
         let mut file = file.expect("created above");

@@ -1,5 +1,6 @@
 //! Where evaluation videos with their masks come from.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use temporal_pathfinder::{Dataset, Spec, Split, Stream};
@@ -72,9 +73,11 @@ pub enum Videos {
 
 impl Videos {
     /// Opens `pathfinder:SPLIT?seed=S&size=PX` (size as the network's where none is given), the same with `&stream`, or a dataset folder.
-    pub fn open(uri: &str, size: u32, frames: u32) -> Result<Videos, Failure> {
-        let Some(rest) = uri.strip_prefix("pathfinder:") else {
-            let dataset = Dataset::open(Path::new(uri)).map_err(|error| Failure::new(Cause::Source, error))?;
+    pub fn open(uri: impl AsRef<OsStr>, size: u32, frames: u32) -> Result<Videos, Failure> {
+        // A folder may be called anything, also what is no UTF-8.
+        let folder = uri.as_ref();
+        let Some((uri, rest)) = folder.to_str().and_then(|uri| Some((uri, uri.strip_prefix("pathfinder:")?))) else {
+            let dataset = Dataset::open(Path::new(folder)).map_err(|error| Failure::new(Cause::Source, error))?;
             return Ok(Videos::Folder(dataset, frames as usize));
         };
         let wrong = |reason: String| Failure::new(Cause::Source, format!("source '{uri}': {reason}"));

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use ::mavlink::dialects::common::*;
 
 use super::MavlinkSpec;
+use crate::clock;
 use crate::control::Standing;
 use crate::telemetry::{CameraState, Detection, Report};
 
@@ -72,7 +73,7 @@ pub(super) fn landing_target(report: &Report, spec: &MavlinkSpec) -> Option<MavM
     let down = |y: f32| ((y - report.size.1 as f32 / 2.0) / focal).atan();
     let (top, bottom) = (down(best.region.y), down(best.region.y + best.region.height));
     Some(MavMessage::LANDING_TARGET(LANDING_TARGET_DATA {
-        time_usec: unix_us().saturating_sub(report.age.as_micros() as u64),
+        time_usec: taken_us(report),
         angle_x: (left + right) / 2.0,
         angle_y: (top + bottom) / 2.0,
         distance: 0.0,
@@ -104,7 +105,7 @@ pub(super) fn obstacles(report: &Report, spec: &MavlinkSpec, width_m: f32) -> Ma
         }
     }
     MavMessage::OBSTACLE_DISTANCE(OBSTACLE_DISTANCE_DATA {
-        time_usec: unix_us().saturating_sub(report.age.as_micros() as u64),
+        time_usec: taken_us(report),
         distances,
         min_distance: NEAREST_CM,
         max_distance: FARTHEST_CM,
@@ -136,6 +137,11 @@ fn focal_px(report: &Report, fov_deg: f32) -> f32 {
 fn across(seen: &Detection, report: &Report, fov_deg: f32) -> (f32, f32) {
     let angle = |x: f32| ((x - report.size.0 as f32 / 2.0) / focal_px(report, fov_deg)).atan();
     (angle(seen.region.x), angle(seen.region.x + seen.region.width))
+}
+
+/// When the picture was taken, since 1970: a replay's frames are as old as they were in the recorded run.
+fn taken_us(report: &Report) -> u64 {
+    unix_us().saturating_sub(report.age_at(clock::now()).as_micros() as u64)
 }
 
 fn unix_us() -> u64 {
@@ -172,6 +178,14 @@ mod tests {
         assert!((target.angle_x.to_degrees() - 45.0).abs() < 0.1 && target.angle_y.abs() < 1e-6, "{target:?}");
         seen.detections.clear();
         assert!(landing_target(&seen, &spec()).is_none());
+    }
+
+    #[test]
+    fn a_replayed_target_is_as_old_as_it_was_in_the_recorded_run() {
+        let seen = Report { captured: clock::now() + Duration::from_secs(900), age: Duration::from_secs(7), ..report(1) };
+        let Some(MavMessage::LANDING_TARGET(target)) = landing_target(&seen, &spec()) else { panic!("a target") };
+        let age = unix_us() - target.time_usec;
+        assert!((7_000_000..60_000_000).contains(&age), "{age}");
     }
 
     #[test]

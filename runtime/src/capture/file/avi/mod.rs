@@ -40,7 +40,8 @@ pub(super) fn open(uri: &str, mut input: Input) -> Result<Box<dyn Source>, Captu
     let reader = Reader::new(input.joined(), length).map_err(fail)?;
     let Header { width, height, fps, .. } = header;
     let description = format!("{name}, Motion JPEG {width}x{height}");
-    let info = SourceInfo { uri: uri.to_owned(), description, width, height, fps, live: false, timed: false, notes: Vec::new() };
+    let info =
+        SourceInfo { uri: uri.to_owned(), description, width, height, fps, live: false, timed: false, notes: Vec::new(), watched_by: None };
     Ok(Box::new(Avi { reader, info, path: name, losses: Losses::default(), done: false, fields: Fields::default() }))
 }
 

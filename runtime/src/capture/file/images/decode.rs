@@ -44,25 +44,33 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// Decodes one; whatever is damaged is found here.
     pub fn decode(&mut self, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
-        if bytes.is_empty() {
-            return Err("the file is empty".into());
+        match start(bytes)? {
+            Start::Jpeg(orientation) => self.jpeg(bytes, orientation, frame),
+            Start::Other => other(bytes, frame),
         }
-        if bytes.starts_with(&[0xff, 0xd8]) { self.jpeg(bytes, frame) } else { other(bytes, frame) }
     }
 
-    fn jpeg(&mut self, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
-        let orientation = jpeg::exif(bytes).and_then(Orientation::from_exif_chunk);
-        let orientation = orientation.filter(|orientation| *orientation != Orientation::NoTransforms);
+    /// As [`Decoder::decode`], but a JPEG that is not turned stays as it is: it is decoded where it is fitted, and nowhere else.
+    pub fn load(&mut self, bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
+        match start(bytes)? {
+            Start::Jpeg(None) => {
+                let (width, height) = jpeg::size(bytes)?;
+                keep(bytes, width, height, frame);
+                Ok(())
+            }
+            Start::Jpeg(orientation) => self.jpeg(bytes, orientation, frame),
+            Start::Other => other(bytes, frame),
+        }
+    }
+
+    fn jpeg(&mut self, bytes: &[u8], orientation: Option<Orientation>, frame: &mut Frame) -> Result<(), String> {
         let picture = self.jpeg.decode(bytes, jpeg::Colour::AsItIs)?;
         if orientation.is_none() && picture.samples != 1 {
             // It stays what it is, now that it is known to be whole: where luma is wanted its own is taken, as of a film's pictures, and not
             // that of colours cut to what a screen shows.
-            (frame.width, frame.height, frame.stride) = (picture.width as u32, picture.height as u32, 0);
-            frame.format = PixelFormat::Mjpeg;
-            let data = frame.data.vec();
-            data.clear();
-            data.extend_from_slice(bytes);
+            keep(bytes, picture.width as u32, picture.height as u32, frame);
             return Ok(());
         }
         let row = picture.width * picture.samples;
@@ -83,6 +91,32 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// How a picture begins.
+enum Start {
+    /// A JPEG, and how it is to be turned.
+    Jpeg(Option<Orientation>),
+    Other,
+}
+
+fn start(bytes: &[u8]) -> Result<Start, String> {
+    if bytes.is_empty() {
+        return Err("the file is empty".into());
+    }
+    if !bytes.starts_with(&[0xff, 0xd8]) {
+        return Ok(Start::Other);
+    }
+    let orientation = jpeg::exif(bytes).and_then(Orientation::from_exif_chunk);
+    Ok(Start::Jpeg(orientation.filter(|orientation| *orientation != Orientation::NoTransforms)))
+}
+
+/// A frame that is a JPEG.
+fn keep(bytes: &[u8], width: u32, height: u32, frame: &mut Frame) {
+    (frame.format, frame.width, frame.height, frame.stride) = (PixelFormat::Mjpeg, width, height, 0);
+    let data = frame.data.vec();
+    data.clear();
+    data.extend_from_slice(bytes);
 }
 
 fn other(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {

@@ -58,6 +58,23 @@ fn a_broken_image_costs_itself_alone() {
 }
 
 #[test]
+fn a_jpeg_is_decoded_where_it_is_fitted_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut jpeg = Vec::new();
+    JpegEncoder::new(&mut jpeg).encode_image(&GrayImage::from_fn(64, 48, |x, y| image::Luma([(x * y) as u8]))).unwrap();
+    std::fs::write(folder.path().join("1.jpg"), &jpeg).unwrap();
+    std::fs::write(folder.path().join("2.jpg"), &jpeg[..jpeg.len() * 3 / 4]).unwrap();
+    let mut source = open(folder.path());
+    let mut frame = Frame::default();
+    let mut fitter = crate::capture::fit::Fitter::new(crate::sampling::InputSpec::luma(8, 8), Default::default());
+    for (name, whole) in [("1.jpg", true), ("2.jpg", false)] {
+        assert_eq!(source.pull(&mut frame, Duration::ZERO).unwrap(), Pull::Frame);
+        assert_eq!((source.called(), frame.format, frame.width, frame.height), (Some(name), PixelFormat::Mjpeg, 64, 48));
+        assert_eq!(fitter.fit(&frame, &mut [0.0; 64]).is_ok(), whole, "{name}");
+    }
+}
+
+#[test]
 fn a_folder_of_broken_images_alone_is_refused_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("1.jpg"), b"").unwrap();
