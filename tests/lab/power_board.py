@@ -112,4 +112,5 @@ def main():
     print(f"the governor followed: {watts(10, 20):.2f} W of {BUDGET_W:.0f}, {watts(26, 35):.2f} W beside a neighbour, latency alone while the sensor was away")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -115,8 +115,11 @@ pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureEr
     if let Some(path) = base.strip_prefix("file:") {
         return Ok((place_of_path(path.strip_prefix("//").unwrap_or(path)), want));
     }
-    let scheme = base.split_once("://").map(|(scheme, _)| scheme);
-    if let Some(scheme) = scheme {
+    let slashes = base.split_once("://").map(|(scheme, _)| scheme);
+    // Without slashes it may be a file's name, and then there is such a file.
+    let letters = |scheme: &&str| scheme.len() > 2 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let bare = || base.split_once(':').map(|(scheme, _)| scheme).filter(letters).filter(|_| !Path::new(base).exists());
+    if let Some(scheme) = slashes.or_else(bare) {
         return Err(fail(format!("'{scheme}' is no scheme of ours; known are v4l2, file, pathfinder, {}", stream::SCHEMES)));
     }
     Ok((place_of_path(base), want))
@@ -193,6 +196,7 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_in_one_sentence() {
         assert!(refuse("rstp://camera/1").contains("'rstp' is no scheme of ours; known are v4l2, file, pathfinder, rtsp"));
+        assert!(refuse("rtps:camera/1").contains("'rtps' is no scheme of ours"));
         assert!(refuse("pathfinder:medium").contains("pathfinder:easy or pathfinder:hard"));
         assert!(refuse("/dev/video0?colour=red").contains("unknown parameter 'colour'"));
         assert!(refuse("/dev/video0?width=wide").contains("width takes a number of pixels"));
@@ -211,7 +215,9 @@ mod tests {
 
     #[test]
     fn a_file_is_a_file_even_when_it_is_not_there() {
-        assert_eq!(read("walk.y4m").0, Place::File("walk.y4m".into()));
+        for name in ["walk.y4m", "./walk:1.y4m", "a:walk.y4m"] {
+            assert_eq!(read(name).0, Place::File(name.into()));
+        }
         assert_eq!(read("file:///tmp/none/walk.avi").0, Place::File("/tmp/none/walk.avi".into()));
     }
 

@@ -73,7 +73,7 @@ pub struct Args {
     fault: Option<FaultSpec>,
     /// A built-in network, or a folder with model.toml and its graphs
     ///
-    /// Without it the one for what is watched: `street` for cameras and films, `pathfinder-hgru` for the built-in stream.
+    /// Without it the one for what is watched: `street` for cameras and films, `pathfinder-hgru` for the built-in stream; of a recording the one that watched then.
     #[arg(long, value_name = "NAME|DIR", help_heading = NETWORK)]
     model: Option<PathBuf>,
     /// When stepping stops: model (as calibrated), fixed:N, slow-fast:S,F, relative-l2:EPS, ...
@@ -137,6 +137,8 @@ pub struct Args {
     #[arg(long, value_name = "MIB", help_heading = REPORTS)]
     record_limit: Option<u64>,
     /// Record only around frames with detections: this many seconds before and after
+    ///
+    /// At most 3600; what comes before them is held in at most 256 MiB of memory.
     #[arg(long, value_name = "SECONDS", help_heading = REPORTS)]
     record_around: Option<u64>,
     /// Serve a page with live pictures, /stream, /events, /metrics and /healthz, for example on 8088

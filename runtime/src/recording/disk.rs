@@ -7,9 +7,11 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
+
+use crate::threads::{self, Fault, Guard};
 
 /// What an MCAP file begins and ends with.
 pub(super) const MAGIC: [u8; 8] = *b"\x89MCAP0\r\n";
@@ -25,6 +27,8 @@ pub(super) struct Written {
     pub full: AtomicBool,
     /// What was written could not be brought to the disk.
     unsynced: AtomicBool,
+    /// What ended the thread that brings it there.
+    pub fault: OnceLock<Fault>,
 }
 
 /// Where a recording is written to.
@@ -38,7 +42,7 @@ pub(super) struct Disk {
     /// A write failed: the file is as whole as it can be and stays as it is.
     broken: bool,
     /// Asks for what is in the file to be brought to the disk.
-    sync: Option<SyncSender<()>>,
+    sync: Option<(SyncSender<()>, Guard)>,
     written: Arc<Written>,
 }
 
@@ -92,7 +96,11 @@ impl Disk {
         if self.written.unsynced.load(Ordering::Relaxed) {
             return Err(io::Error::other("what was written cannot be brought to the disk"));
         }
-        if let Some(sync) = &self.sync {
+        if let Some((sync, guard)) = &self.sync {
+            if let Some(fault) = guard.fault() {
+                let _ = self.written.fault.set(fault.clone());
+                return Err(io::Error::other(fault));
+            }
             // One request waits at most: it covers everything up to the moment when it is taken.
             let _ = sync.try_send(());
         }
@@ -114,14 +122,15 @@ impl Disk {
 }
 
 /// Brings a file to the disk whenever asked, on a thread of its own: a slow card takes its time for that.
-fn syncing(file: File, written: Arc<Written>) -> io::Result<SyncSender<()>> {
+fn syncing(file: File, written: Arc<Written>) -> io::Result<(SyncSender<()>, Guard)> {
     let (ask, asked) = sync_channel(1);
-    std::thread::Builder::new().name("recording-sync".into()).spawn(move || {
+    let body = move || {
         for () in asked {
             if file.sync_data().is_err() {
                 written.unsynced.store(true, Ordering::Relaxed);
             }
         }
-    })?;
-    Ok(ask)
+    };
+    let guard = threads::spawn("recording-sync", body, |_| {})?;
+    Ok((ask, guard))
 }

@@ -178,6 +178,9 @@ impl Part {
 
 /// An error of the disk, in words.
 fn failure(path: &Path, written: &Written, error: &io::Error) -> RecordError {
+    if let Some(fault) = written.fault.get() {
+        return RecordError::Fault(fault.clone());
+    }
     let reason = if written.full.load(Ordering::Relaxed) {
         "the disk is full; what was written before is whole (bound a recording with a limit)".into()
     } else {

@@ -130,7 +130,11 @@ impl Recording {
 
     /// What ended its thread before its end, if anything did. Not a disk's failure: after that one, watching goes on.
     pub fn fault(&self) -> Option<Fault> {
-        self.guard.as_ref().and_then(Guard::fault)
+        // Both of its threads are meant: the one that writes tells of the one that brings what was written to the disk.
+        self.guard.as_ref().and_then(Guard::fault).or_else(|| match &*locked(&self.shared.result) {
+            Some(Err(RecordError::Fault(fault))) => Some(fault.clone()),
+            _ => None,
+        })
     }
 
     /// Takes a frame, what was decided for it, and its answer, if there is one. With `wait` every frame gets into the file; without it

@@ -25,7 +25,7 @@ pub fn take_away(pid: libc::pid_t, name: &str) -> bool {
     }
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(30) {
-        let found = threads(pid).into_iter().find(|(_, other)| other.starts_with(name));
+        let found = threads(pid).into_iter().find(|(_, other)| *other == name[..name.len().min(15)]);
         if let Some((tid, _)) = found
             && exit_in_place(tid)
         {
@@ -117,8 +117,20 @@ fn busy(folder: &std::path::Path, port: &str) -> Running {
 }
 
 /// The threads of such a run, beside its first.
-const EXPECTED: [&str; 11] =
-    ["capture", "engine-1", "link", "link-ear", "page", "recording", "report-json", "report-link", "report-page", "sensors", "signals"];
+const EXPECTED: [&str; 12] = [
+    "capture",
+    "engine-1",
+    "link",
+    "link-ear",
+    "page",
+    "recording",
+    "recording-sync",
+    "report-json",
+    "report-link",
+    "report-page",
+    "sensors",
+    "signals",
+];
 
 #[test]
 fn every_thread_that_is_taken_away_ends_the_run_cleanly() {
@@ -217,7 +229,7 @@ fn a_program_that_embeds_this_library_is_told_as_an_error() {
     if std::env::var_os("EMBEDDED").is_some() {
         return embedded::main();
     }
-    for name in ["capture", "page", "recording", "report-json", "report-page", "sensors"] {
+    for name in ["capture", "page", "recording", "recording-sync", "report-json", "report-page", "sensors"] {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["threads::a_program_that_embeds_this_library_is_told_as_an_error", "--exact", "--nocapture"]);
         let mut child = command.env("EMBEDDED", "1").stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

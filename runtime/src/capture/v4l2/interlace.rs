@@ -145,8 +145,10 @@ mod tests {
         let mut frame = jpeg_frame([&whole[..], &field(1, 32)[..]].concat());
         assert!(weave_jpegs(&mut decoder, &mut frame, 32));
         assert_eq!(frame.format, PixelFormat::Mjpeg);
-        let second = field(200, 16);
-        let mut cut = jpeg_frame([&field(40, 16)[..], &second[..second.len() - 12]].concat());
+        let mut second = Vec::new();
+        let noise: Vec<u8> = (0..32 * 16_u32).map(|at| (at * at % 251) as u8).collect();
+        JpegEncoder::new(&mut second).encode(&noise, 32, 16, image::ExtendedColorType::L8).unwrap();
+        let mut cut = jpeg_frame([&field(40, 16)[..], &second[..second.len() - 60]].concat());
         assert!(!weave_jpegs(&mut decoder, &mut cut, 32));
     }
 }
