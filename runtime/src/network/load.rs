@@ -255,7 +255,10 @@ impl Graph {
         let parsed = guard::caught(|| -> Result<(_, TypedModel), String> {
             let unreadable = |error: TractError| format!("is no ONNX graph this runtime can read ({error:#}); export it again");
             let proto = onnx::read(bytes, beside, size_of)?;
-            let model = tract_onnx::onnx().model_for_proto_model(&proto).and_then(|model| model.into_typed()).map_err(unreadable)?;
+            let model = tract_onnx::onnx()
+                .model_for_proto_model(&onnx::for_tract(&proto))
+                .and_then(|model| model.into_typed())
+                .map_err(unreadable)?;
             Ok((proto.graph.unwrap_or_default(), model))
         });
         let (proto, model) = parsed.unwrap_or_else(|| Err("is damaged; export it again".to_owned()))?;

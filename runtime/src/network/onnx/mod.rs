@@ -12,6 +12,7 @@
 
 mod external;
 mod floats;
+mod for_tract;
 mod functions;
 mod nodes;
 mod numbers;
@@ -26,6 +27,7 @@ use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto};
 
 pub use external::Beside;
+pub use for_tract::for_tract;
 use functions::Functions;
 use nodes::{Names, is_standard};
 pub use operators::table;
