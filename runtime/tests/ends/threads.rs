@@ -25,7 +25,10 @@ pub fn take_away(pid: libc::pid_t, name: &str) -> bool {
     }
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(30) {
-        let found = threads(pid).into_iter().find(|(_, other)| *other == name[..name.len().min(15)]);
+        // The kernel keeps fifteen letters of a name; the whole one is meant before one that only begins so.
+        let mut found = threads(pid).into_iter().filter(|(_, other)| other.starts_with(name)).collect::<Vec<_>>();
+        found.sort_by_key(|(_, other)| other.len());
+        let found = found.into_iter().next();
         if let Some((tid, _)) = found
             && exit_in_place(tid)
         {
