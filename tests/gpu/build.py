@@ -23,7 +23,7 @@ CUDA = ROOT / "runtime/src/engine/cuda"
 KERNELS = CUDA / "kernels"
 BUILT = CUDA / "built"
 TABLE = HERE / "resources.json"
-SOURCES = ["prelude.cu", "conv_mma.cu", "conv_scalar.cu", "conv_fft.cu", "stats.cu", "pointwise.cu", "spatial.cu", "frame.cu", "camera.cu"]
+SOURCES = ["prelude.cu", "conv_mma.cu", "conv_scalar.cu", "conv_fft.cu", "stats.cu", "pointwise.cu", "spatial.cu", "across.cu", "frame.cu", "camera.cu"]
 PLATFORMS = ["manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 # name: (NVRTC wheel, ptxas wheel)
 TOOLKITS = {
@@ -128,7 +128,7 @@ TYPICAL = {
     "conv_mma_4": (128, 32 * 1024), "conv_mma_8": (128, 47520), "conv_mma_10": (96, 50336), "conv_scalar": (128, 0), "conv_direct": (128, 0),
     "conv_fft_forward": (256, 37376), "conv_fft_multiply": (256, 14976), "conv_fft_back": (256, 37376),
     "conv_fft_forward16": (256, 37376), "conv_fft_multiply16": (256, 14976), "conv_fft_back16": (256, 37376),
-    "stats": (256, 0), "pointwise": (128, 16 * 1024), "spatial": (128, 0), "begin_steps": (32, 0),
+    "stats": (256, 0), "pointwise": (128, 16 * 1024), "spatial": (128, 0), "across": (128, 0), "begin_steps": (32, 0),
     "import_planes": (256, 0), "export_planes": (256, 0), "label_pixels": (256, 0), "fit_picture": (256, 560),
 }
 

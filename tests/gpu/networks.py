@@ -1,5 +1,5 @@
 """Writes the small networks of runtime/tests/gpu/networks: random weights, one for each family of recurrent
-cell, and two that give their input back.
+cell, one of everything that networks of natural video have, and two that give their input back.
 
     python3 tests/gpu/networks.py        (needs onnx and numpy)
 
@@ -223,6 +223,98 @@ def unet(size=(24, 36), c=5):
     })
 
 
+def sight(size=(24, 32), c=10):
+    """What networks of natural video are made of: borders on two sides, windows over each channel in strides, norms of each pixel, in groups
+    and over everything, blocks of pixels as channels and back, gates of the whole picture, choices by comparison, softmax."""
+    def whole(graph, values):
+        name = graph.weight(np.zeros(1))
+        graph.weights[-1] = numpy_helper.from_array(np.asarray(values, np.int64), name)
+        return name
+
+    def bounded(graph, x):
+        return graph.node("Clip", [x, graph.weight(0.0), graph.weight(6.0)])
+
+    def pixel_norm(graph, x):
+        squares = graph.node("ReduceMean", [graph.node("Mul", [x, x])], axes=[1])
+        return graph.node("Div", [x, graph.node("Sqrt", [graph.node("Add", [squares, graph.weight(1e-3)])])])
+
+    def grouped_norm(graph, x, channels, groups, shape):
+        flat = graph.node("Reshape", [x, whole(graph, [0, groups, -1])])
+        ones, zeros = graph.weight(np.ones(groups)), graph.weight(np.zeros(groups))
+        flat = graph.node("InstanceNormalization", [flat, ones, zeros], epsilon=1e-3)
+        return graph.node("Mul", [graph.node("Reshape", [flat, whole(graph, shape)]), graph.row(channels, 0.5, 1)])
+
+    def layer_norm(graph, x, channels):
+        x = graph.node("Transpose", [x], perm=[0, 2, 3, 1])
+        scale, bias = graph.weight(graph.random.uniform(0.5, 1, channels)), graph.weight(graph.random.normal(size=channels) * 0.1)
+        x = graph.node("LayerNormalization", [x, scale, bias], axis=-1, epsilon=1e-3)
+        x = graph.node("MatMul", [x, graph.weight(graph.random.normal(size=(channels, channels)) / np.sqrt(channels))])
+        return graph.node("Transpose", [x], perm=[0, 3, 1, 2])
+
+    quarter = [size[0] // 4, size[1] // 4]
+    g = Graph(19)
+    x = g.node("Pad", ["frame", whole(g, [0, 0, 0, 0, 0, 0, 1, 1]), g.weight(0.0)])
+    x = bounded(g, g.node("Conv", [x, g.weight(g.random.normal(size=(c, 3, 3, 3)) / 5)], kernel_shape=[3, 3], strides=[2, 2]))
+    x = g.conv(x, c, c, 3, stride=2, groups=c)
+    gelu = g.node("Add", [g.node("Erf", [g.node("Div", [x, g.weight(np.sqrt(2))])]), g.weight(1.0)])
+    x = g.node("Mul", [g.node("Mul", [x, gelu]), g.weight(0.5)])
+    x = g.node("Pad", [x, whole(g, [0, 0, 1, 2, 0, 0, 1, 0])], mode="reflect")
+    x = g.node("Slice", [x, whole(g, [1, 1]), whole(g, [-1, 2**31 - 1]), whole(g, [2, 3])])
+    x = g.node("Slice", [x, whole(g, [0]), whole(g, [quarter[1]]), whole(g, [3])])
+    x = g.node("LeakyRelu", [grouped_norm(g, x, c, 2, [1, c, *quarter])], alpha=0.2)
+    g.node("Add", [layer_norm(g, x, c), pixel_norm(g, x)], ["drive"])
+    shape = [1, c, *quarter]
+
+    step = Graph(20)
+    small = step.node("SpaceToDepth", [step.node("Slice", ["hidden", whole(step, [0]), whole(step, [c // 2]), whole(step, [1])])], blocksize=2)
+    small = step.node("DepthToSpace", [step.conv(small, 2 * c, 2 * c, 3)], blocksize=2)
+    peak = step.node("ReduceMax", ["hidden"], axes=[2, 3])
+    low = step.node("ReduceMin", ["hidden"], axes=[1, 2, 3])
+    gate = step.node("Sigmoid", [step.node("Sub", [step.conv(peak, c, c, 1), low])])
+    both = step.node("Concat", [small, step.node("Mul", [step.node("Tanh", ["hidden"]), gate])], axis=1)
+    both = pixel_norm(step, step.conv(both, c, c // 2 + c, 3))
+    z = step.node("HardSigmoid", [step.conv("drive", c, c, 1)])
+    step.node("Add", [step.node("Mul", [step.node("Sub", [step.weight(1.0), z]), "hidden"]),
+                      step.node("Mul", [z, step.node("Tanh", [step.node("Add", ["drive", both])])])], ["hidden_next"])
+
+    out = Graph(21)
+    share = out.node("Softmax", [out.conv("hidden", 4, c, 1)], axis=1)
+    bright = out.node("Less", [out.weight(0.3), share])
+    x = out.node("Where", [bright, share, out.weight(-0.1)])
+    x = out.node("DepthToSpace", [out.conv(x, 8, 4, 1)], blocksize=2, mode="CRD")
+    shares = out.node("ReduceSum", [share, whole(out, [2, 3])])
+    out.node("Add", [x, out.conv(shares, 2, 4, 1)], ["logits"])
+    write("tiny-sight", size, 3, {"hidden": shape}, {
+        "encoder": (g, {"frame": [1, 3, *size]}, {"drive": shape}), "step": (step, {"drive": shape, "hidden": shape}, {"hidden_next": shape}),
+        "readout": (out, {"hidden": shape}, {"logits": [1, 2, size[0] // 2, size[1] // 2]}),
+    }, halting("relative-l2", 0.05, 0.02, 0.5))
+
+
+def features(size=(16, 24), c=6):
+    """Format 2: an encoder with a feature beside its drive, a readout with a second answer."""
+    half = [size[0] // 2, size[1] // 2]
+    g = Graph(22)
+    fine = g.node("Relu", [g.conv("frame", 4, 1, 3)], ["fine"])
+    x = g.conv(fine, c, 4, 3, stride=2)
+    g.node("Mul", [x, x], ["drive"])
+    whole, shape = [1, 4, *size], [1, c, *half]
+    step = Graph(23)
+    x = step.node("AveragePool", ["fine"], kernel_shape=[2, 2], strides=[2, 2])
+    x = step.node("Tanh", [step.conv(step.node("Concat", ["hidden", "drive", x], axis=1), c, 2 * c + 4, 3)])
+    step.node("Add", ["drive", step.node("Mul", [x, step.row(c, 0.2, 0.5)])], ["hidden_next"])
+    out = Graph(24)
+    large = out.deconv("hidden", 4, c, 2, stride=2)
+    out.conv(out.node("Concat", [large, "fine"], axis=1), 2, 8, 1, name="logits")
+    out.node("Sigmoid", [out.conv("hidden", 1, c, 1)], ["near"])
+    write("tiny-features", size, 1, {"hidden": shape}, {
+        "encoder": (g, {"frame": [1, 1, *size]}, {"fine": whole, "drive": shape}),
+        "step": (step, {"drive": shape, "fine": whole, "hidden": shape}, {"hidden_next": shape}),
+        "readout": (out, {"hidden": shape, "fine": whole}, {"logits": [1, 2, *size], "near": [1, 1, *half]}),
+    }, halting("relative-l2", 0.05, 0.02, 0.5))
+    path = OUT / "tiny-features/model.toml"
+    path.write_text(path.read_text().replace("format = 1", "format = 2"))
+
+
 def cubic(size=(8, 10)):
     """What no GPU kernel does."""
     g = Graph(17)
@@ -257,6 +349,8 @@ if __name__ == "__main__":
     gru()
     lean()
     unet()
+    sight()
+    features()
     cubic()
     feed_forward()
     passthrough("passthrough-grey", 1, ["background", "contour"])

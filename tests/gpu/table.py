@@ -26,7 +26,7 @@ def why_not(part: dict) -> str:
 
 
 def agreement(part: dict, record: dict) -> tuple[str, bool]:
-    frames, pixels, limit = record["frames"], record["same_pixels"] / record["pixels"], LIMITS[part["about"]["precision"]]
+    frames, pixels, limit = record["frames"], record["same_pixels"] / record["pixels"] if record["pixels"] else 1, LIMITS[part["about"]["precision"]]
     logits = record["logits_relative"]
     good = (
         logits is not None and logits <= limit and record["same_steps"] >= SAME_STEPS * frames and pixels >= SAME_PIXELS

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::out::say;
+use crate::engine::graph::{self, cost, coverage, reach};
 use crate::network::Network;
 use crate::network::load::{DEFAULT, Graph};
 use crate::service::exit::Failure;
@@ -15,10 +16,17 @@ pub struct Args {
     /// A built-in network, or a folder with model.toml and its graphs
     #[arg(default_value = DEFAULT, value_name = "NAME|DIR")]
     model: PathBuf,
+
+    /// Print which ONNX operators are computed by which engine, and nothing else
+    #[arg(long, conflicts_with = "model")]
+    operators: bool,
 }
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
+    if args.operators {
+        return Ok(say!("{}", coverage::table().trim_end())?);
+    }
     let network = Network::load(&args.model)?;
     let manifest = &network.manifest;
     say!("{} {}  ({})", manifest.name, manifest.version, manifest.licence)?;
@@ -27,6 +35,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     say!("parameters  {}", network.parameters())?;
     for graph in [Some(&network.encoder), network.step.as_ref(), Some(&network.readout)].into_iter().flatten() {
         say!("{:<11} {}; {:.1} M multiply-accumulates", graph.file, signature(graph), graph.macs() as f64 / 1e6)?;
+    }
+    for graph in [Some(&network.encoder), network.step.as_ref(), Some(&network.readout)].into_iter().flatten() {
+        say!("{:<11} {}", "", nature(graph))?;
     }
     for state in &manifest.states {
         say!("state       {} {:?}", state.name, state.shape)?;
@@ -53,6 +64,33 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say!("quality     {figure} = {value}")?;
     }
     Ok(())
+}
+
+/// What an engine makes of a graph: what it moves, and how far a change of one pixel spreads.
+fn nature(graph: &Graph) -> String {
+    let read = match graph::read(graph) {
+        Ok(read) => read,
+        Err(reason) => return format!("{}: {reason}; that part runs on tract", graph.file),
+    };
+    let cost = cost::of_graph(&read);
+    let moved = (cost.read + cost.written) as f64 / 1e6;
+    let reaches = reach::of(&read);
+    let global = read.outputs.iter().find_map(|(_, id)| match &reaches[*id] {
+        reach::Reach::Global(node) => Some(node.clone()),
+        reach::Reach::Within { .. } => None,
+    });
+    let most = |id: &usize| match &reaches[*id] {
+        reach::Reach::Within { before, after, .. } => before.iter().chain(after).fold(0f64, |most, n| most.max(*n)),
+        reach::Reach::Global(_) => 0.0,
+    };
+    let spread = match global {
+        Some(node) => format!("every pixel depends on all, by {node}"),
+        None => {
+            let pixels = read.outputs.iter().map(|(_, id)| most(id)).fold(0f64, f64::max);
+            format!("a pixel depends on those up to {} away", pixels.ceil())
+        }
+    };
+    format!("{}: {} nodes, {moved:.1} MB moved; {spread}", graph.file, read.nodes.len())
 }
 
 fn signature(graph: &Graph) -> String {

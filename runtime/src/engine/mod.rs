@@ -2,6 +2,7 @@
 
 pub mod cpu;
 pub mod cuda;
+pub mod graph;
 pub mod resilient;
 
 use std::str::FromStr;

@@ -50,6 +50,8 @@ impl Network {
 pub(super) fn check(manifest: &Manifest, answers: &[Answer]) -> Result<(), String> {
     match (manifest.task.kind, &manifest.task.boxes) {
         (TaskKind::Boxes, Some(boxes)) => check_boxes(manifest, boxes, answers),
+        // In format 2 the first answer is the task's, and others may come with it.
+        _ if manifest.format > 1 => check_logits(manifest.task.classes.len(), &answers[..answers.len().min(1)]),
         _ => check_logits(manifest.task.classes.len(), answers),
     }
 }
@@ -80,7 +82,10 @@ fn check_boxes(manifest: &Manifest, boxes: &BoxesSection, answers: &[Answer]) ->
             .map(|answer| &answer.shape)
             .ok_or_else(|| format!("has no output '{name}', which [task.boxes] of model.toml needs; it gives {}", names()))
     };
-    if let Some(stray) = answers.iter().find(|answer| !outputs.iter().any(|(scores, of)| *scores == answer.name || *of == answer.name)) {
+    let strays = manifest.format == 1;
+    if let Some(stray) =
+        answers.iter().find(|answer| strays && !outputs.iter().any(|(scores, of)| *scores == answer.name || *of == answer.name))
+    {
         return Err(format!("output '{}' is read by nothing in [task.boxes] of model.toml", stray.name));
     }
     for (at, (scores, of)) in outputs.iter().enumerate() {

@@ -27,6 +27,8 @@ pub struct Graph {
     pub file: &'static str,
     /// As the file states it, in the form of [`onnx::read`].
     pub proto: Arc<tract_onnx::pb::GraphProto>,
+    /// The version of the operator set that its nodes mean.
+    pub opset: i64,
     /// Typed, with every shape known.
     pub model: TypedModel,
     /// Input names in the graph's order.
@@ -44,12 +46,23 @@ pub struct Network {
     pub place: String,
     /// CRC-32 over model.toml and the graphs, one after the other; not over what a graph keeps in files beside it.
     pub checksum: u32,
-    /// `frame [1, C, H, W]` to `drive`.
+    /// `frame [1, C, H, W]` to `drive`, and in format 2 to any number of named features.
     pub encoder: Graph,
-    /// `drive` and every state to every `NAME_next`; absent for a feed-forward network.
+    /// `drive`, features and every state to every `NAME_next`; absent for a feed-forward network.
     pub step: Option<Graph>,
     /// States to the answer: `logits [1, classes, h, w]`, or the `scores` and `boxes` that model.toml describes.
     pub readout: Graph,
+}
+
+/// A tensor that the encoder hands on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Its number among the encoder's outputs.
+    pub output: usize,
+    /// What step and readout call it.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
 }
 
 /// Why a network was refused.
@@ -161,10 +174,10 @@ impl Network {
         };
         // The frame is an encoder's only input, whatever it is called.
         let encoder = graph(ENCODER, &|_, inputs| (inputs == 1).then(|| manifest.input.shape().to_vec()))?;
-        let drive = (encoder.outputs.len() == 1).then(|| encoder.output_shape(0));
+        let encoded = encoded(manifest.format, &encoder);
         let arriving = |name: &str, _| match manifest.states.iter().find(|state| state.name == name) {
             Some(state) => Some(state.shape.clone()),
-            None => drive.clone().filter(|_| name == "drive"),
+            None => encoded.iter().find(|encoded| encoded.name == name).map(|encoded| encoded.shape.clone()),
         };
         let step = if manifest.states.is_empty() { None } else { Some(graph(STEP, &arriving)?) };
         let readout = graph(READOUT, &arriving)?;
@@ -177,25 +190,37 @@ impl Network {
         let refuse = |graph: &Graph, reason: String| Err(NetworkError::Graph { place: self.place.clone(), file: graph.file, reason });
         let wanted = self.manifest.input.shape();
         let encoder = &self.encoder;
-        if encoder.inputs.len() != 1 || encoder.outputs.len() != 1 {
-            return refuse(encoder, "one input (the frame) and one output (the drive) are needed".into());
+        let first = self.manifest.format == 1;
+        if encoder.inputs.len() != 1 || first && encoder.outputs.len() != 1 {
+            return refuse(
+                encoder,
+                "one input (the frame) and one output (the drive) are needed; format = 2 allows features beside it".into(),
+            );
         }
         if encoder.input_shape(0) != wanted {
             let shape = encoder.input_shape(0);
             return refuse(encoder, format!("input '{}' is {shape:?}, but [input] of model.toml says {wanted:?}", encoder.inputs[0]));
         }
-        let drive = encoder.output_shape(0);
-        let states = &self.manifest.states;
+        let (encoded, states) = (self.encoded(), &self.manifest.states);
+        if encoded.first().is_none_or(|encoded| encoded.name != "drive") {
+            return refuse(encoder, format!("gives {}, but none of them is called 'drive'", encoder.outputs.join(", ")));
+        }
+        if let Some(both) = encoded.iter().find(|encoded| states.iter().any(|state| state.name == encoded.name)) {
+            return refuse(encoder, format!("output '{}' is called as a [[state]] of model.toml", both.name));
+        }
+        let known = encoded.iter().map(|encoded| format!("'{}'", encoded.name)).collect::<Vec<_>>().join(", ");
         if let Some(step) = &self.step {
-            let names: BTreeSet<&str> = states.iter().map(|state| state.name.as_str()).chain(["drive"]).collect();
+            let arrives = encoded.iter().map(|encoded| encoded.name.as_str());
+            let names: BTreeSet<&str> = states.iter().map(|state| state.name.as_str()).chain(arrives).collect();
             if let Some(stray) = step.inputs.iter().find(|name| !names.contains(name.as_str())) {
-                return refuse(step, format!("input '{stray}' is neither 'drive' nor a [[state]] of model.toml"));
+                return refuse(step, format!("input '{stray}' is neither {known} nor a [[state]] of model.toml"));
             }
-            if let Some(at) = step.inputs.iter().position(|name| name == "drive")
-                && step.input_shape(at) != drive
-            {
-                let shape = step.input_shape(at);
-                return refuse(step, format!("input 'drive' is {shape:?}, but encoder.onnx gives {drive:?}"));
+            for (at, name) in step.inputs.iter().enumerate() {
+                let given = encoded.iter().find(|encoded| encoded.name == *name);
+                if let Some(given) = given.filter(|given| given.shape != step.input_shape(at)) {
+                    let shape = step.input_shape(at);
+                    return refuse(step, format!("input '{name}' is {shape:?}, but encoder.onnx gives {:?}", given.shape));
+                }
             }
             for state in states {
                 let (name, next) = (&state.name, format!("{}_next", state.name));
@@ -216,8 +241,10 @@ impl Network {
         for (at, name) in readout.inputs.iter().enumerate() {
             let shape = match states.iter().find(|state| state.name == *name) {
                 Some(state) => state.shape.clone(),
-                None if name == "drive" => drive.clone(),
-                None => return refuse(readout, format!("input '{name}' is neither 'drive' nor a [[state]] of model.toml")),
+                None => match encoded.iter().find(|encoded| encoded.name == *name) {
+                    Some(encoded) => encoded.shape.clone(),
+                    None => return refuse(readout, format!("input '{name}' is neither {known} nor a [[state]] of model.toml")),
+                },
             };
             if readout.input_shape(at) != shape {
                 return refuse(readout, format!("input '{name}' is {:?}, but {shape:?} arrives there", readout.input_shape(at)));
@@ -229,9 +256,9 @@ impl Network {
         }
     }
 
-    /// Shape of the drive.
-    pub fn drive_shape(&self) -> Vec<usize> {
-        self.encoder.output_shape(0)
+    /// What the encoder hands on, the drive first.
+    pub fn encoded(&self) -> Vec<Encoded> {
+        encoded(self.manifest.format, &self.encoder)
     }
 
     /// What model.toml says, without the graphs: all that is needed once an engine has taken them over.
@@ -245,6 +272,17 @@ impl Network {
     }
 }
 
+/// What an encoder hands on, the drive first: in format 1 its only output, whatever it is called.
+fn encoded(format: u32, encoder: &Graph) -> Vec<Encoded> {
+    let output = |(output, name): (usize, &String)| Encoded { output, name: name.clone(), shape: encoder.output_shape(output) };
+    let mut all: Vec<Encoded> = encoder.outputs.iter().enumerate().map(output).collect();
+    match &mut all[..] {
+        [drive] if format == 1 => drive.name = "drive".into(),
+        _ => all.sort_by_key(|encoded| encoded.name != "drive"),
+    }
+    all
+}
+
 impl Graph {
     fn read(
         file: &'static str,
@@ -252,16 +290,17 @@ impl Graph {
         beside: Beside,
         size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>,
     ) -> Result<Graph, String> {
-        let parsed = guard::caught(|| -> Result<(_, TypedModel), String> {
+        let parsed = guard::caught(|| -> Result<(_, i64, TypedModel), String> {
             let unreadable = |error: TractError| format!("is no ONNX graph this runtime can read ({error:#}); export it again");
             let proto = onnx::read(bytes, beside, size_of)?;
             let model = tract_onnx::onnx()
                 .model_for_proto_model(&onnx::for_tract(&proto))
                 .and_then(|model| model.into_typed())
                 .map_err(unreadable)?;
-            Ok((proto.graph.unwrap_or_default(), model))
+            let opset = proto.opset_import.iter().find(|import| import.domain.is_empty()).map_or(0, |import| import.version);
+            Ok((proto.graph.unwrap_or_default(), opset, model))
         });
-        let (proto, model) = parsed.unwrap_or_else(|| Err("is damaged; export it again".to_owned()))?;
+        let (proto, opset, model) = parsed.unwrap_or_else(|| Err("is damaged; export it again".to_owned()))?;
         // By the file's own names: tract gives a value that is only handed on one of its names.
         let names = |values: &[ValueInfoProto]| values.iter().map(|value| value.name.clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (names(&proto.input), names(&proto.output));
@@ -272,7 +311,7 @@ impl Graph {
         if inputs.is_empty() || outputs.is_empty() {
             return Err("has no inputs or no outputs; it may be truncated".into());
         }
-        let graph = Graph { file, inputs, outputs, proto: Arc::new(proto), model };
+        let graph = Graph { file, inputs, outputs, proto: Arc::new(proto), opset, model };
         graph.check_facts()?;
         Ok(graph)
     }

@@ -14,7 +14,7 @@ pub use task::{BoxFormat, BoxesSection, Distance, ScoreForm, TaskKind, TaskSecti
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this file's schema; 1.
+    /// Version of this file's schema: 1, or 2 where the encoder gives features beside the drive or the readout several answers.
     pub format: u32,
     /// Name of the network.
     pub name: String,
@@ -152,8 +152,8 @@ impl Manifest {
 
     fn check(&self) -> Result<(), ManifestError> {
         let value = |section, key, reason: String| Err(ManifestError::Value { section, key, reason });
-        if self.format != 1 {
-            return value("top", "format", format!("this runtime reads format 1, not {}", self.format));
+        if !matches!(self.format, 1 | 2) {
+            return value("top", "format", format!("this runtime reads formats 1 and 2, not {}", self.format));
         }
         let input = &self.input;
         if !(8..=4096).contains(&input.width) || !(8..=4096).contains(&input.height) {
@@ -371,7 +371,7 @@ zero = 0.001
     #[test]
     fn every_mistake_is_named_where_it_stands() {
         for (from, to, words) in [
-            ("format = 1", "format = 2", "format 1"),
+            ("format = 1", "format = 3", "formats 1 and 2"),
             ("width = 16", "width = 0", "[input] width"),
             ("channels = 1", "channels = 2", "1 for luma or 3 for RGB"),
             ("mean = [0.0]", "mean = []", "[input] mean"),

@@ -32,6 +32,8 @@ pub struct Scene {
 /// Turns a readout's answer into a mask or boxes and into detections; keeps its buffers from frame to frame.
 pub struct Task {
     kind: TaskKind,
+    /// Numbers of the first output, which is the task's where others come with it.
+    logits: usize,
     mask: Mask,
     regions: Regions,
     boxes: Option<Boxes>,
@@ -53,7 +55,16 @@ impl Task {
             _ => Mask::default(),
         };
         let tracks = Tracks::new(if boxes.is_some() { tracks::BOXES } else { tracks::BLOBS });
-        Task { kind: section.kind, mask, regions: Regions::default(), boxes, unsure: Vec::new(), tracks, detections: Detections::new() }
+        Task {
+            kind: section.kind,
+            logits: answers[0].len(),
+            mask,
+            regions: Regions::default(),
+            boxes,
+            unsure: Vec::new(),
+            tracks,
+            detections: Detections::new(),
+        }
     }
 
     /// Reads one frame's answer, as [`Engine::readout`](crate::network::engine::Engine::readout) gives it.
@@ -74,7 +85,7 @@ impl Task {
                 &self.detections
             }
             None => {
-                self.mask.read(answer);
+                self.mask.read(&answer[..self.logits]);
                 self.detect(scene)
             }
         }

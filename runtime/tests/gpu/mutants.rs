@@ -28,9 +28,10 @@ const SPECTRA: &str = "conv_fft.cu";
 const CAMERA: &str = "camera.cu";
 const POINT: &str = "pointwise.cu";
 const SPATIAL: &str = "spatial.cu";
+const ACROSS: &str = "across.cu";
 const FRAME: &str = "frame.cu";
 
-const MUTANTS: [Mutant; 51] = [
+const MUTANTS: [Mutant; 62] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -104,9 +105,25 @@ const MUTANTS: [Mutant; 51] = [
     mutant(
         "rows and columns of a group of pixels exchanged",
         SPATIAL,
-        "(oy % p.stride_y * p.stride_x + ox % p.stride_x)",
-        "(ox % p.stride_x * p.stride_x + oy % p.stride_y)",
+        "(y % p.stride_y * p.stride_x + x % p.stride_x)",
+        "(x % p.stride_x * p.stride_x + y % p.stride_y)",
     ),
+    mutant("channels of a block in the other order", SPATIAL, "* p.kh + channel * p.kw", "* p.kw + channel * p.kh"),
+    mutant("pixels of a block in the other order", SPATIAL, "place / p.stride_x, x =", "place % p.stride_x, x ="),
+    mutant("what a transposed convolution cuts off not cut", SPATIAL, "oy + p.pad_y, x = ox + p.pad_x", "oy, x = ox"),
+    mutant("channels beyond the first warp's forgotten", ACROSS, "c < p.in.c; c += 32", "c < p.in.c && c < 8; c += 32"),
+    mutant("half a warp reduced", ACROSS, "for (int o = 16; o; o >>= 1)", "for (int o = 8; o > 1; o >>= 1)"),
+    mutant(
+        "the greatest taken for the least",
+        ACROSS,
+        "value = p.kind == ACROSS_GREATEST ? fmaxf(value, other)",
+        "value = p.kind == ACROSS_LEAST ? fmaxf(value, other)",
+    ),
+    mutant("the sum of squares a sum", ACROSS, "value += x * x;", "value += x;"),
+    mutant("a mean not divided", ACROSS, "value * p.scale", "value"),
+    outside("pixels beyond the last reduced", ACROSS, "    if (pixel >= (long)p.in.h * p.in.w) return;\n", ""),
+    mutant("a choice turned round", POINT, "x > 0.0f ? y : 0.0f", "x > 0.0f ? 0.0f : y"),
+    mutant("a comparison turned round", POINT, "x < y ? 1.0f : 0.0f", "x > y ? 1.0f : 0.0f"),
     mutant("the second sample of a row forgotten", SPATIAL, "column.second_weight * b", "column.second_weight * a"),
     outside("values beyond the last pixel written", SPATIAL, "    if (at >= (long)p.oh * p.ow * p.out_cs) return;\n", ""),
     mutant("a pixel below the threshold shown", FRAME, "probability > ((const", "probability < ((const"),

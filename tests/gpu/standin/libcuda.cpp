@@ -15,6 +15,7 @@
 #include "stats.cu"
 #include "pointwise.cu"
 #include "spatial.cu"
+#include "across.cu"
 #include "frame.cu"
 #include "camera.cu"
 
@@ -45,7 +46,7 @@ static std::map<std::string, Kernel>& kernels() {
         {"conv_fft_forward16", make(conv_fft_forward16)}, {"conv_fft_multiply16", make(conv_fft_multiply16)}, {"conv_fft_back16", make(conv_fft_back16)},
         {"stats", make(stats)}, {"pointwise", make(pointwise)},
         {"begin_steps", make(begin_steps)}, {"import_planes", make(import_planes)}, {"export_planes", make(export_planes)},
-        {"spatial", make(spatial)}, {"label_pixels", make(label_pixels)}, {"fit_picture", make(fit_picture)}};
+        {"spatial", make(spatial)}, {"across", make(across)}, {"label_pixels", make(label_pixels)}, {"fit_picture", make(fit_picture)}};
     return all;
 }
 

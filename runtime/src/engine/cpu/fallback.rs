@@ -1,4 +1,4 @@
-//! A graph with a node the lowering does not know runs whole on tract.
+//! A graph whose ends the lowering does not know runs whole on tract, and every graph of the plain engine.
 
 use tract_onnx::prelude::*;
 
@@ -20,11 +20,6 @@ impl Fallback {
         let unsupported = |trouble: Trouble| EngineError::Unsupported { graph: graph.file.to_owned(), reason: trouble.to_string() };
         let run = guard::tract(|| graph.model.clone().into_optimized()?.into_runnable()).map_err(unsupported)?;
         Ok(Fallback { file: graph.file, run })
-    }
-
-    /// The graph's file.
-    pub fn file(&self) -> &'static str {
-        self.file
     }
 
     /// Reads the inputs from their buffers, runs, and writes the outputs to theirs, both in the graph's order.

@@ -6,8 +6,7 @@ use super::pool::Pool;
 use super::simd::Isa;
 use super::tiles::{Locality, Part, Reach};
 
-/// A row or column that lies outside of the input.
-pub const OUTSIDE: usize = usize::MAX;
+pub use crate::engine::graph::OUTSIDE;
 
 /// How the columns of an output row lie in the input row.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,8 +6,7 @@ use super::pool::Pool;
 use super::simd::Isa;
 use super::tiles::{Locality, Part, Reach};
 
-/// The two neighbours of an output row or column, and how much the second counts.
-pub type Between = (usize, usize, f32);
+pub use crate::engine::graph::Between;
 
 /// Each output pixel is a mean of four.
 #[derive(Clone, Debug)]

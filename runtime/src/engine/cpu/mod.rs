@@ -2,8 +2,8 @@
 //!
 //! A graph is lowered to a few [`machine::Operation`]s over one block of memory: large kernels by tiled Fourier transforms
 //! ([`conv_fft`]), the others in their direct form ([`conv_direct`]), transposed ones as ordinary ones and a shuffle ([`conv_transposed`]), element-wise chains fused into one pass ([`pointwise`]), each kernel compiled
-//! for every instruction set of [`simd`] and spread over a fixed [`pool`] of threads. A graph with a node that is not covered
-//! runs on tract instead, whole, and the log says which node it was. What all this costs and what was tried is in `README.md` beside this file.
+//! for every instruction set of [`simd`] and spread over a fixed [`pool`] of threads. Nodes that are not covered run on tract, as a part
+//! of the graph (`foreign.rs`), and the log says which they are. What all this costs and what was tried is in `README.md` beside this file.
 
 pub mod across;
 #[cfg(test)]
@@ -16,6 +16,7 @@ pub mod conv_winograd;
 mod depthwise;
 mod fallback;
 pub mod fft;
+mod foreign;
 pub mod gather;
 pub mod interpolate;
 mod lay_out;
@@ -23,7 +24,6 @@ mod lower;
 pub mod machine;
 #[cfg(test)]
 mod noise;
-mod onnx;
 mod placement;
 pub mod planes;
 pub mod pointwise;
@@ -38,6 +38,7 @@ pub mod vmath;
 use std::time::Duration;
 
 use crate::clock;
+use crate::engine::graph::{self, Value};
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, Order};
 use crate::network::halting::{Metric, Moments, Path};
@@ -77,6 +78,9 @@ enum Runner {
 
 /// A graph and the buffers it stands between.
 struct Stage {
+    file: &'static str,
+    /// Whether nodes of a lowered graph run on tract.
+    parts: bool,
     runner: Runner,
     inputs: Vec<Bound>,
     outputs: Vec<Bound>,
@@ -97,8 +101,9 @@ pub struct CpuEngine {
     encoder: Stage,
     step: Option<Stage>,
     readout: Stage,
-    /// The drive of the last frame that was stepped in `now`, this frame's in `next` until it is stepped; without a step, all are taken.
-    drive: State,
+    /// The drive, and features beside it: of the last frame that was stepped in `now`, this frame's in `next` until it is stepped; without
+    /// a step, all are taken.
+    handed: Vec<State>,
     driven: bool,
     states: Vec<State>,
     /// The readout's outputs, with how many numbers each holds.
@@ -126,30 +131,36 @@ impl CpuEngine {
     /// Prepares the three graphs.
     pub fn with(network: &Network, options: Options) -> Result<CpuEngine, EngineError> {
         let mut layout = Layout::default();
-        let mut lasting = |shape: &[usize]| match *shape {
-            [1, channels, h, w] => layout.lasting(channels, h * w),
-            _ => layout.lasting(1, shape.iter().product()),
+        let mut lasting = |shape: &[usize]| match Value::of_shape(shape) {
+            Some(value) => layout.lasting(value.size.channels, value.size.pixels()),
+            None => layout.lasting(1, shape.iter().product()),
         };
-        let (frame_shape, drive_shape) = (network.encoder.input_shape(0), network.drive_shape());
+        let (frame_shape, encoded) = (network.encoder.input_shape(0), network.encoded());
         let frame = lasting(&frame_shape);
-        let drive = State { now: lasting(&drive_shape), next: lasting(&drive_shape) };
+        let handed: Vec<State> =
+            encoded.iter().map(|encoded| State { now: lasting(&encoded.shape), next: lasting(&encoded.shape) }).collect();
+        let drive = handed[0];
         let states: Vec<State> =
             network.manifest.states.iter().map(|state| State { now: lasting(&state.shape), next: lasting(&state.shape) }).collect();
         let answers: Vec<(Buffer, usize)> = network.answers().iter().map(|answer| (lasting(&answer.shape), answer.len())).collect();
         let bound =
             |name: &str, buffer, shape: &[usize], moved_from| Bound { name: name.to_owned(), buffer, shape: shape.to_vec(), moved_from };
-        // What a graph's input is, by name: a state, or else the drive.
+        // What a graph's input is, by name: a state, or else what the encoder hands on.
         let arriving = |graph: &Graph| -> Vec<Bound> {
             let arrives = |name: &String| match network.manifest.states.iter().position(|state| state.name == *name) {
                 Some(at) => bound(name, states[at].now, &network.manifest.states[at].shape, None),
-                None => bound(name, drive.now, &drive_shape, None),
+                None => {
+                    let at = encoded.iter().position(|encoded| encoded.name == *name).expect("a network's inputs were checked");
+                    bound(name, handed[at].now, &encoded[at].shape, None)
+                }
             };
             graph.inputs.iter().map(arrives).collect()
         };
-        let encoder_ends = (
-            vec![bound(&network.encoder.inputs[0], frame, &frame_shape, None)],
-            vec![bound(&network.encoder.outputs[0], drive.next, &drive_shape, Some(drive.now))],
-        );
+        // How far the encoded frame moved is measured on the drive alone.
+        let leaves = encoded.iter().zip(&handed).enumerate().map(|(at, (encoded, handed))| {
+            bound(&network.encoder.outputs[encoded.output], handed.next, &encoded.shape, (at == 0).then_some(handed.now))
+        });
+        let encoder_ends = (vec![bound(&network.encoder.inputs[0], frame, &frame_shape, None)], leaves.collect());
         let step_ends = network.step.as_ref().map(|graph| {
             let leaves = |(i, name): (usize, &String)| {
                 let known = &network.manifest.states;
@@ -166,10 +177,14 @@ impl CpuEngine {
         let readout_ends = (arriving(&network.readout), read.collect());
 
         let mut stage = |graph: &Graph, inputs: Vec<Bound>, outputs: Vec<Bound>| -> Result<Stage, EngineError> {
+            let mut parts = false;
             let lowered = if options.plain {
                 Err("the plain engine was asked for".to_owned())
             } else {
-                lower::lower(&graph.proto, options.isa, &mut layout, &inputs, &outputs)
+                graph::read_in_parts(graph).and_then(|read| {
+                    parts = read.nodes.iter().any(|node| matches!(node.kind, graph::Kind::Foreign { .. }));
+                    lower::lower(&read, options.isa, &mut layout, &inputs, &outputs)
+                })
             };
             let runner = match lowered {
                 Ok(operations) => Runner::Lowered(operations),
@@ -178,7 +193,7 @@ impl CpuEngine {
                     Runner::Tract(Fallback::new(graph)?)
                 }
             };
-            Ok(Stage { runner, inputs, outputs })
+            Ok(Stage { file: graph.file, parts, runner, inputs, outputs })
         };
         let encoder = stage(&network.encoder, encoder_ends.0, encoder_ends.1)?;
         let mut step = match (&network.step, step_ends) {
@@ -188,8 +203,13 @@ impl CpuEngine {
         let readout = stage(&network.readout, readout_ends.0, readout_ends.1)?;
 
         let lower_again = |layout: &mut Layout| -> Result<Tiled, String> {
+            if handed.len() > 1 {
+                return Err("the encoder gives features beside its drive".into());
+            }
             let mut operations = |stage: &Stage, graph: &Graph| match stage.runner {
-                Runner::Lowered(_) => lower::lower(&graph.proto, options.isa, layout, &stage.inputs, &stage.outputs),
+                Runner::Lowered(_) => {
+                    graph::read(graph).and_then(|read| lower::lower(&read, options.isa, layout, &stage.inputs, &stage.outputs))
+                }
                 Runner::Tract(_) => Err(format!("{} runs on tract", graph.file)),
             };
             let stepped = match (&step, &network.step) {
@@ -205,7 +225,7 @@ impl CpuEngine {
             let known = states.iter().zip(&network.manifest.states);
             let ends = tiles::Ends {
                 frame: (frame, size(&frame_shape)?.1),
-                drive: between(&drive, &drive_shape)?,
+                drive: between(&drive, &encoded[0].shape)?,
                 states: known.map(|(state, named)| between(state, &named.shape)).collect::<Result<_, _>>()?,
             };
             let levels: Vec<f32> = network.manifest.input.std.iter().map(|std| 255.0 * std).collect();
@@ -243,7 +263,7 @@ impl CpuEngine {
             encoder,
             step,
             readout,
-            drive,
+            handed,
             driven: false,
             states,
             answer: vec![0.0; answers.iter().map(|(_, numbers)| numbers).sum()],
@@ -274,9 +294,9 @@ impl CpuEngine {
         values
     }
 
-    /// The drive and the hidden states as they are, NCHW.
+    /// What the encoder handed on, the drive first, and the hidden states as they are, NCHW.
     pub fn tensors(&self) -> Vec<Vec<f32>> {
-        let all = std::iter::once(&self.drive).chain(&self.states);
+        let all = self.handed.iter().chain(&self.states);
         all.map(|state| {
             let mut values = vec![0.0; self.machine.numbers(state.now)];
             self.machine.read(state.now, &mut values);
@@ -285,12 +305,10 @@ impl CpuEngine {
         .collect()
     }
 
-    /// Files of the graphs that run on tract, because they hold a node that is not covered.
+    /// Files of the graphs that run on tract, whole or in part, because they hold a node that is not covered.
     pub fn on_tract(&self) -> impl Iterator<Item = &'static str> {
-        [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten().filter_map(|stage| match &stage.runner {
-            Runner::Lowered(_) => None,
-            Runner::Tract(fallback) => Some(fallback.file()),
-        })
+        let stages = [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten();
+        stages.filter(|stage| stage.parts || matches!(stage.runner, Runner::Tract(_))).map(|stage| stage.file)
     }
 
     /// One step: the new states and how far they moved.
@@ -325,7 +343,13 @@ impl Stage {
 
     fn run(&self, machine: &mut Machine) -> Result<Moments, EngineError> {
         match &self.runner {
-            Runner::Lowered(operations) => Ok(machine.run(operations)),
+            Runner::Lowered(operations) => {
+                let moments = machine.run(operations);
+                match self.parts.then(|| operations.iter().find_map(Operation::trouble)).flatten() {
+                    Some(reason) => Err(EngineError::Run { graph: self.file.to_owned(), reason }),
+                    None => Ok(moments),
+                }
+            }
             Runner::Tract(fallback) => {
                 fallback.run(machine, &self.inputs, &self.outputs)?;
                 let mut moments = Moments::default();
@@ -365,7 +389,7 @@ impl Engine for CpuEngine {
         let moments = self.encoder.run(&mut self.machine)?;
         if self.step.is_none() {
             self.read = false;
-            self.machine.swap(self.drive.now, self.drive.next);
+            self.handed.iter().for_each(|handed| self.machine.swap(handed.now, handed.next));
         }
         self.drive_distance = if self.driven { moments.distance(Metric::RelativeL2) } else { f32::INFINITY };
         self.driven = true;
@@ -395,7 +419,7 @@ impl Engine for CpuEngine {
         }
         self.read = false;
         if tiled.is_none() {
-            self.machine.swap(self.drive.now, self.drive.next);
+            self.handed.iter().for_each(|handed| self.machine.swap(handed.now, handed.next));
         }
         loop {
             let began = clock::now();

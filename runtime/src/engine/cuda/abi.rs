@@ -163,6 +163,18 @@ plain! {
         pub skip: u64,
     }
 
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct AcrossArgs {
+        pub input: View,
+        pub out32: u64,
+        pub out16: u64,
+        pub out_cs: i32,
+        pub kind: i32,
+        pub scale: f32,
+        pub pad: u32,
+        pub skip: u64,
+    }
+
     /// Two samples of one axis, and what they weigh.
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub struct Taps {

@@ -1,7 +1,7 @@
 //! The graphs on an NVIDIA GPU, through the driver alone: no CUDA toolkit is needed where this runs.
 //!
 //! ```text
-//! typed graphs -> lower -> Program (kernels over named tensors) -> session (memory, recorded graphs) -> advance (frames)
+//! engine/graph -> lower -> Program (kernels over named tensors) -> session (memory, recorded graphs) -> advance (frames)
 //! ```
 //! Tensors are `[y][x][c]`, channels padded to even; hidden state and drive are fp32, what passes between kernels fp16 where there are
 //! tensor cores. Whether stepping goes on is decided on the device: when it stops, a flag makes the kernels of further steps return at

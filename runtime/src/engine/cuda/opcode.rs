@@ -1,4 +1,6 @@
 //! Operations of the element-wise interpreter, in the order of the enum in `kernels/pointwise.cu`.
+//!
+//! `Less` gives 1 or 0; `Keep` of x and y gives y where x is positive, else 0.
 
 /// One operation. Loads and stores name a buffer, the rest work on registers.
 #[allow(missing_docs)]
@@ -24,13 +26,14 @@ pub enum Opcode {
     Div,
     Max,
     Min,
+    Less,
+    Keep,
     Neg,
     Abs,
     Sqrt,
     Rsqrt,
-    Recip,
     Exp,
-    Ln,
+    Erf,
     Sigmoid,
     Tanh,
     Softplus,
@@ -38,57 +41,28 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    /// The operation on one number that tract calls `name`.
-    pub fn unary(name: &str) -> Option<Opcode> {
-        Some(match name {
-            "Neg" => Opcode::Neg,
-            "Abs" => Opcode::Abs,
-            "Sqrt" => Opcode::Sqrt,
-            "Rsqrt" => Opcode::Rsqrt,
-            "Recip" => Opcode::Recip,
-            "Exp" => Opcode::Exp,
-            "Ln" => Opcode::Ln,
-            "Sigmoid" => Opcode::Sigmoid,
-            "Tanh" => Opcode::Tanh,
-            "Square" => Opcode::Square,
-            _ => return None,
-        })
-    }
-
-    /// The operation on two numbers that tract calls `name`.
-    pub fn binary(name: &str) -> Option<Opcode> {
-        Some(match name {
-            "Add" => Opcode::Add,
-            "Sub" => Opcode::Sub,
-            "Mul" => Opcode::Mul,
-            "Div" => Opcode::Div,
-            "Max" => Opcode::Max,
-            "Min" => Opcode::Min,
-            _ => return None,
-        })
-    }
-
-    /// Its value on the host, for folding constants.
-    pub fn fold(self, x: f32, y: f32) -> f32 {
-        match self {
+    /// Its value on the host, for folding constants; None where the standard library has none.
+    pub fn fold(self, x: f32, y: f32) -> Option<f32> {
+        Some(match self {
             Opcode::Add => x + y,
             Opcode::Sub => x - y,
             Opcode::Mul => x * y,
             Opcode::Div => x / y,
             Opcode::Max => x.max(y),
             Opcode::Min => x.min(y),
+            Opcode::Less => f32::from(u8::from(x < y)),
+            Opcode::Keep if x > 0.0 => y,
+            Opcode::Keep => 0.0,
             Opcode::Neg => -x,
             Opcode::Abs => x.abs(),
             Opcode::Sqrt => x.sqrt(),
             Opcode::Rsqrt => 1.0 / x.sqrt(),
-            Opcode::Recip => 1.0 / x,
             Opcode::Exp => x.exp(),
-            Opcode::Ln => x.ln(),
             Opcode::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Opcode::Tanh => x.tanh(),
             Opcode::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
             Opcode::Square => x * x,
-            _ => f32::NAN,
-        }
+            _ => return None,
+        })
     }
 }

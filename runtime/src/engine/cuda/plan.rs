@@ -90,6 +90,12 @@ fn planned(program: &Program, phase: &'static str, op: &Op) -> Vec<PlannedKernel
             vec![PlannedKernel { kernel: "stats".into(), warps: 8, read_bytes: read(tensor, false), ..nothing }]
         }
         Op::Pointwise(pointwise) => vec![chain(program, pointwise, nothing)],
+        Op::Across(across) => {
+            let (input, output) = (&program.tensors[across.input], &program.tensors[across.output]);
+            let blocks = (input.shape.h * input.shape.w).div_ceil(4);
+            let (read_bytes, written_bytes) = (read(input, false), written(output));
+            vec![PlannedKernel { kernel: "across".into(), blocks, warps: 4, read_bytes, written_bytes, ..nothing }]
+        }
         Op::Spatial(spatial) => {
             let (input, output) = (&program.tensors[spatial.input], &program.tensors[spatial.output]);
             let blocks = output.len().div_ceil(128);

@@ -2,6 +2,7 @@
 
 use super::abi::Taps;
 use super::opcode::Opcode;
+use crate::engine::graph::Fold;
 
 /// Index into [`Program::tensors`].
 pub type TensorId = usize;
@@ -67,8 +68,23 @@ pub enum Op {
     },
     /// A chain of element-wise operations.
     Pointwise(Box<Pointwise>),
-    /// Pixels gathered, channels left alone.
+    /// Pixels gathered, channels left alone or laid out as pixels.
     Spatial(Box<Spatial>),
+    /// One number from all channels of a pixel.
+    Across(Across),
+}
+
+/// A reduction over the channels of each pixel.
+#[derive(Clone, Copy, Debug)]
+pub struct Across {
+    /// What is reduced.
+    pub input: TensorId,
+    /// A tensor of one channel.
+    pub output: TensorId,
+    /// What the numbers become.
+    pub fold: Fold,
+    /// Multiplies it.
+    pub scale: f32,
 }
 
 /// Gathers pixels of `input` into `output`, channel by channel.
@@ -96,8 +112,22 @@ pub enum Gather {
         /// Of each column.
         columns: Vec<Taps>,
     },
-    /// Groups of channels laid out as `[rows, columns]` of pixels.
-    Interleave([usize; 2]),
+    /// Channels laid out as pixels.
+    Interleave {
+        /// Rows and columns of pixels that one pixel of the input becomes.
+        block: [usize; 2],
+        /// Channels from one position in the block to the next, and from one output channel to the next.
+        apart: [usize; 2],
+        /// Rows and columns cut off above and left.
+        begin: [usize; 2],
+    },
+    /// Pixels taken for channels.
+    Collect {
+        /// Rows and columns of pixels that become one.
+        block: usize,
+        /// Channels from one position in the block to the next, and from one input channel to the next.
+        apart: [usize; 2],
+    },
 }
 
 impl Gather {
@@ -107,7 +137,8 @@ impl Gather {
             Gather::Largest(_) => 0,
             Gather::Mean(..) => 1,
             Gather::Resize { .. } => 2,
-            Gather::Interleave(_) => 3,
+            Gather::Interleave { .. } => 3,
+            Gather::Collect { .. } => 4,
         }
     }
 }
@@ -227,7 +258,7 @@ pub enum Operand {
     Tensor(TensorId),
     /// Channels of a wider tensor, from this one on.
     Channels(TensorId, usize),
-    /// A tensor of one channel, spread over all.
+    /// A tensor of one channel, spread over all; of one number, over all pixels too.
     Map(TensorId),
     /// A tensor of one pixel, spread over the picture.
     Single(TensorId),

@@ -15,6 +15,7 @@ use super::lower::{Bound, lower};
 use super::machine::{Layout, Machine};
 use super::noise::noise;
 use super::simd::Isa;
+use crate::engine::graph;
 
 /// A graph of one node, or of a few before it.
 #[derive(Clone, Debug)]
@@ -145,8 +146,9 @@ impl One {
             };
             let inputs: Vec<_> = self.inputs.iter().enumerate().map(|(at, shape)| bound(format!("in{at}"), shape)).collect();
             let outputs: Vec<_> = self.node.output.iter().zip(&wanted).map(|(name, tensor)| bound(name.clone(), tensor.shape())).collect();
-            let graph = model.graph.as_ref().unwrap();
-            let operations = lower(graph, isa, &mut layout, &inputs, &outputs).unwrap_or_else(|reason| panic!("{self:?}: {reason}"));
+            let shapes: Vec<_> = inputs.iter().map(|input| (input.name.clone(), input.shape.clone())).collect();
+            let graph = graph::of_records(model.graph.as_ref().unwrap(), &shapes).unwrap_or_else(|reason| panic!("{self:?}: {reason}"));
+            let operations = lower(&graph, isa, &mut layout, &inputs, &outputs).unwrap_or_else(|reason| panic!("{self:?}: {reason}"));
             layout.floats = layout.place(layout.floats, &operations);
             let mut machine = Machine::new(isa, 2, layout, operations.iter());
             inputs.iter().zip(&values).for_each(|(input, values)| machine.write(input.buffer, values));

@@ -8,16 +8,15 @@
 //! `M` output channels by `N` vectors of pixels are kept in registers over all input channels and taps.
 
 mod block;
-mod geometry;
 mod tiled;
 
 use super::lay_out::LayOut;
 use super::planes::Shared;
 use super::pool::Pool;
 use super::simd::{Isa, Kernel, MAX_LANES, Simd};
+pub use crate::engine::graph::Geometry;
 use block::Block;
 pub(super) use block::MOST;
-pub use geometry::Geometry;
 
 /// Flat pixels a work item computes, about; whole vectors of every register block.
 const ITEM: usize = 768;

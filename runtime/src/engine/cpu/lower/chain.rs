@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::{Id, Lowering, Size, Source, whole};
+use super::{Id, Lowering, Source, whole};
 use crate::engine::cpu::machine::{Buffer, Operation, Plane, Table, View};
 use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program, Target};
+use crate::engine::graph::Size;
 
 impl Lowering<'_> {
     /// Puts an expression's values into memory (a given buffer, if any) and answers where they are.
@@ -24,7 +25,7 @@ impl Lowering<'_> {
         }
         let buffer = into.unwrap_or_else(|| self.layout.buffer(size.channels, size.pixels()));
         let to = whole(buffer, size.channels);
-        let reads: Vec<View> = uses(&self.sources, id).keys().filter_map(|&id| self.view(id)).collect();
+        let reads: Vec<View> = uses(&self.sources, id).keys().filter_map(|&id| self.known(id)).collect();
         self.chain(size, &reads, |chain, sources| {
             let plane = chain.plane(&to);
             Writer { uses: uses(sources, id), sources, chain, done: HashMap::new() }.write(id, Target::Plane(plane_number(plane)));
@@ -45,7 +46,7 @@ impl Lowering<'_> {
         });
     }
 
-    fn view(&self, id: Id) -> Option<View> {
+    fn known(&self, id: Id) -> Option<View> {
         match &self.sources[id] {
             Source::View(view) => Some(view.clone()),
             _ => None,

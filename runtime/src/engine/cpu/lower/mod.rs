@@ -1,45 +1,23 @@
-//! Lowers an ONNX graph to the engine's operations, or says which node it does not know.
+//! Lowers a graph to the engine's operations.
 //!
 //! Element-wise nodes become expressions that are only evaluated where something needs their values in memory: a convolution, a
 //! norm's statistics, or an output of the graph. So a whole chain, up to the new hidden state and how far it moved, is one pass.
 
-mod activations;
 mod chain;
-mod channels;
 mod convolution;
 mod elementwise;
 mod fuse;
-mod norm;
-mod pooling;
 mod reduce;
 mod spatial;
 
-use std::collections::HashMap;
-
-use tract_onnx::pb::{GraphProto, NodeProto};
-
-use super::machine::{Buffer, Layout, Operation, Plane, Table, View};
-use super::onnx::{Attributes, Constant, constant};
+use super::foreign::Foreign;
+use super::machine::{Buffer, Layout, Operation, Plane, PlaneWork, Table, View};
 use super::pointwise::Op;
 use super::simd::Isa;
-use reduce::Reduction;
+use crate::engine::graph::{self, Graph, Kind};
 
 /// An expression's number.
 type Id = usize;
-
-/// Channels, height and width of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Size {
-    channels: usize,
-    rows: usize,
-    columns: usize,
-}
-
-impl Size {
-    fn pixels(self) -> usize {
-        self.rows * self.columns
-    }
-}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -53,16 +31,6 @@ enum Source {
     Apply(Op, Vec<Id>),
 }
 
-#[derive(Clone, Debug)]
-enum Value {
-    /// An expression and its size.
-    Tensor(Id, Size),
-    /// An expression, its size, and zeros above, left, below and right of it: what a convolution takes as it is.
-    Padded(Id, Size, [usize; 4]),
-    /// Known when the graph is loaded.
-    Constant(Constant),
-}
-
 /// A buffer that a graph reads or writes, by the name the graph knows it by.
 #[derive(Clone, Debug)]
 pub struct Bound {
@@ -70,54 +38,49 @@ pub struct Bound {
     pub name: String,
     /// The buffer.
     pub buffer: Buffer,
-    /// `[1, C, H, W]`
+    /// Its ONNX shape.
     pub shape: Vec<usize>,
     /// For outputs: measure the distance from this buffer of the same shape.
     pub moved_from: Option<Buffer>,
 }
 
 struct Lowering<'a> {
+    graph: &'a Graph,
     isa: Isa,
     layout: &'a mut Layout,
     operations: Vec<Operation>,
     sources: Vec<Source>,
-    values: HashMap<String, Value>,
-    outputs: &'a [Bound],
+    /// The expression of each value of the graph that was lowered.
+    made: Vec<Option<Id>>,
+    /// The graph's outputs, each with its value.
+    outputs: Vec<(&'a Bound, graph::Id)>,
 }
 
-/// Lowers a graph over the given buffers. On failure the reason names the node; the layout may have gained unused entries.
-pub fn lower(graph: &GraphProto, isa: Isa, layout: &mut Layout, inputs: &[Bound], outputs: &[Bound]) -> Result<Vec<Operation>, String> {
-    let mut lowering = Lowering { isa, layout, operations: Vec::new(), sources: Vec::new(), values: HashMap::new(), outputs };
-    for tensor in &graph.initializer {
-        lowering.values.insert(tensor.name.clone(), Value::Constant(constant(tensor)?));
+/// Lowers a graph over the given buffers. On failure the layout may have gained unused entries.
+pub fn lower(graph: &Graph, isa: Isa, layout: &mut Layout, inputs: &[Bound], outputs: &[Bound]) -> Result<Vec<Operation>, String> {
+    let computed = |bound: &'_ Bound| graph.outputs.iter().find(|(name, _)| *name == bound.name).map(|(_, id)| *id);
+    let ends = outputs.iter().map(|bound| Ok((bound, computed(bound).ok_or_else(|| format!("no node computes output '{}'", bound.name))?)));
+    let outputs = ends.collect::<Result<Vec<_>, String>>()?;
+    let made = vec![None; graph.values.len()];
+    let mut lowering = Lowering { graph, isa, layout, operations: Vec::new(), sources: Vec::new(), made, outputs };
+    for (name, id) in &graph.inputs {
+        let bound = inputs.iter().find(|bound| bound.name == *name).ok_or_else(|| format!("nothing is bound to input '{name}'"))?;
+        lowering.fits(bound, *id)?;
+        let source = lowering.source(Source::View(whole(bound.buffer, graph.size(*id).channels)));
+        lowering.made[*id] = Some(source);
     }
-    for input in inputs {
-        let size = size_of(&input.shape).ok_or_else(|| format!("input '{}' is {:?}, not [1, C, H, W]", input.name, input.shape))?;
-        let id = lowering.source(Source::View(whole(input.buffer, size.channels)));
-        lowering.values.insert(input.name.clone(), Value::Tensor(id, size));
+    for &(bound, id) in &lowering.outputs.clone() {
+        lowering.fits(bound, id)?;
     }
-    for output in outputs {
-        if lowering.values.contains_key(&output.name) {
-            return Err(format!("output '{}' is an input or a constant", output.name));
-        }
+    for node in &graph.nodes {
+        lowering.node(&node.kind, &node.outputs);
+        node.outputs.iter().for_each(|&id| lowering.finish(id));
     }
-    for node in &graph.node {
-        let what = || format!("node '{}' ({})", node.name, node.op_type);
-        let made = lowering.node(node).map_err(|reason| format!("{}: {reason}", what()))?;
-        for (name, value) in node.output.iter().zip(made) {
-            lowering.define(name, value).map_err(|reason| format!("{}: {reason}", what()))?;
-        }
-    }
-    if let Some(missing) = outputs.iter().find(|output| !lowering.values.contains_key(&output.name)) {
-        return Err(format!("no node computes output '{}'", missing.name));
-    }
-    Ok(fuse::fuse(lowering.operations))
-}
-
-fn size_of(shape: &[usize]) -> Option<Size> {
-    match *shape {
-        [1, channels, rows, columns] => Some(Size { channels, rows, columns }),
-        _ => None,
+    graph.inputs.iter().for_each(|(_, id)| lowering.finish(*id));
+    let operations = fuse::fuse(lowering.operations);
+    match operations.iter().find_map(Operation::trouble) {
+        Some(trouble) => Err(trouble),
+        None => Ok(operations),
     }
 }
 
@@ -131,113 +94,133 @@ impl Lowering<'_> {
         self.sources.len() - 1
     }
 
-    fn apply(&mut self, op: Op, operands: Vec<Id>, size: Size) -> Value {
-        Value::Tensor(self.source(Source::Apply(op, operands)), size)
-    }
-
     fn number(&mut self, x: f32) -> Id {
         self.source(Source::Number(x))
     }
 
-    /// Gives a value its name; an output of the graph goes to its buffer and is measured.
-    fn define(&mut self, name: &str, value: Value) -> Result<(), String> {
-        if let Some(bound) = self.outputs.iter().find(|bound| bound.name == name) {
-            let (id, size) = match value {
-                Value::Tensor(id, size) => (id, size),
-                Value::Padded(id, size, pads) => self.bordered(id, size, pads),
-                Value::Constant(_) => return Err("an output that is constant".into()),
-            };
-            if size_of(&bound.shape) != Some(size) {
-                return Err(format!("'{name}' is {size:?}, not {:?}", bound.shape));
-            }
-            self.evaluate(id, size, Some(bound.buffer));
+    fn apply(&mut self, op: Op, operands: &[Id]) -> Id {
+        self.source(Source::Apply(op, operands.to_vec()))
+    }
+
+    fn expression(&self, id: graph::Id) -> Id {
+        self.made[id].expect("a node comes after what it reads")
+    }
+
+    /// Where a value of the graph lies, computed if it does not lie anywhere yet.
+    fn view(&mut self, id: graph::Id) -> View {
+        self.evaluate(self.expression(id), self.graph.size(id), None)
+    }
+
+    fn fits(&self, bound: &Bound, id: graph::Id) -> Result<(), String> {
+        let size = self.graph.size(id);
+        let own = self.layout.buffers[bound.buffer.0];
+        if own == (size.channels, size.pixels()) { Ok(()) } else { Err(format!("'{}' is {size:?}, not {:?}", bound.name, bound.shape)) }
+    }
+
+    /// A value that is an output of the graph goes to its buffer and is measured.
+    fn finish(&mut self, id: graph::Id) {
+        for (bound, _) in self.outputs.clone().into_iter().filter(|(_, made)| *made == id) {
+            let size = self.graph.size(id);
+            self.evaluate(self.expression(id), size, Some(bound.buffer));
             if let Some(before) = bound.moved_from {
                 self.measure(before, bound.buffer, size);
             }
         }
-        self.values.insert(name.to_owned(), value);
-        Ok(())
     }
 
-    fn get(&self, node: &NodeProto, at: usize) -> Result<&Value, String> {
-        let name = node.input.get(at).ok_or_else(|| format!("input {at} is missing"))?;
-        self.values.get(name).ok_or_else(|| format!("'{name}' is not known"))
+    /// Where a node writes: the buffer of the graph's output that it makes, or a new one.
+    fn destination(&mut self, id: graph::Id) -> View {
+        let size = self.graph.size(id);
+        let bound = self.outputs.iter().find(|(_, made)| *made == id).map(|(bound, _)| bound.buffer);
+        let buffer = bound.unwrap_or_else(|| self.layout.buffer(size.channels, size.pixels()));
+        whole(buffer, size.channels)
     }
 
-    fn optional(&self, node: &NodeProto, at: usize) -> Option<&Value> {
-        node.input.get(at).filter(|name| !name.is_empty()).and_then(|name| self.values.get(name))
+    /// Work on whole planes.
+    fn planes(&mut self, work: Box<dyn PlaneWork>, input: View, output: graph::Id) -> Id {
+        let output = self.destination(output);
+        self.operations.push(Operation::Planes { work, input, output: output.clone() });
+        self.source(Source::View(output))
     }
 
-    /// An operand that is computed, without a border.
-    fn tensor(&mut self, node: &NodeProto, at: usize) -> Result<(Id, Size), String> {
-        self.in_memory(node, at)?;
-        match self.get(node, at)? {
-            Value::Tensor(id, size) => Ok((*id, *size)),
-            _ => Err(format!("input {at} is constant")),
+    fn node(&mut self, kind: &Kind, outputs: &[graph::Id]) {
+        if let Kind::Foreign { inputs, part } = kind {
+            return self.foreign(inputs, part, outputs);
         }
-    }
-
-    /// Lays an operand's border, if it has one that nobody has needed in memory yet.
-    fn in_memory(&mut self, node: &NodeProto, at: usize) -> Result<(), String> {
-        if let &Value::Padded(id, size, pads) = self.get(node, at)? {
-            let (id, size) = self.bordered(id, size, pads);
-            self.values.insert(node.input[at].clone(), Value::Tensor(id, size));
-        }
-        Ok(())
-    }
-
-    fn constants(&self, node: &NodeProto, at: usize) -> Result<&Constant, String> {
-        match self.get(node, at)? {
-            Value::Constant(constant) => Ok(constant),
-            _ => Err(format!("input {at} ('{}') is not constant", node.input[at])),
-        }
-    }
-
-    /// One output value for each output of the node that is used.
-    fn node(&mut self, node: &NodeProto) -> Result<Vec<Value>, String> {
-        let attributes = Attributes(node);
-        if !node.domain.is_empty() && node.domain != "ai.onnx" {
-            return Err(format!("operators of '{}' are not known", node.domain));
-        }
-        let one = |value: Result<Value, String>| value.map(|value| vec![value]);
-        match node.op_type.as_str() {
-            "Constant" => Ok(vec![Value::Constant(attributes.constant()?)]),
-            "Identity" | "Dropout" => Ok(vec![self.get(node, 0)?.clone()]),
-            "Conv" => one(self.convolution(node)),
-            "ConvTranspose" => one(self.transposed(node)),
-            "InstanceNormalization" => one(self.instance_norm(node)),
-            "BatchNormalization" => one(self.batch_norm(node)),
-            "Concat" => one(self.concat(node)),
-            "Split" => self.split(node),
-            "Slice" => one(self.slice(node)),
-            "Resize" => one(self.resize(node)),
-            "Pad" => one(self.pad(node)),
-            "DepthToSpace" => one(self.depth_to_space(node)),
-            "SpaceToDepth" => {
-                let (id, size) = self.tensor(node, 0)?;
-                one(self.space_to_depth(node, id, size, attributes.int("blocksize", 0), false))
+        let output = outputs[0];
+        let source = match kind {
+            Kind::Convolution { input, geometry, weights, bias } => self.convolution(*input, *geometry, weights, bias, output),
+            Kind::Pool { input, geometry, pool } => self.pool(*input, *geometry, *pool, output),
+            Kind::Gather { input, rows, columns, fill } => self.gather(*input, rows, columns, *fill, output),
+            Kind::Interpolate { input, rows, columns } => self.interpolate(*input, rows, columns, output),
+            Kind::Shuffle { input, block, order, begin } => self.shuffle(*input, *block, *order, *begin, output),
+            Kind::Unshuffle { input, block, order } => self.unshuffle(*input, *block, *order, output),
+            Kind::Reduce { input, fold, pixels, channels, mean } => self.reduce(*input, *fold, [*pixels, *channels], *mean),
+            Kind::Softmax { input } => self.softmax(*input),
+            Kind::InstanceNorm { input, epsilon, gain, bias } => self.instance_norm(*input, *epsilon, gain, bias),
+            Kind::Map { op, operands } => self.element_wise(*op, operands, self.graph.size(output)),
+            Kind::Concat { inputs } => {
+                let view = inputs.iter().flat_map(|&input| self.view(input)).collect();
+                self.source(Source::View(view))
             }
-            "MaxPool" => one(self.pooled(node, true)),
-            "AveragePool" => one(self.pooled(node, false)),
-            "Softmax" => one(self.softmax(node)),
-            "Add" => one(self.binary(node, Op::Add)),
-            "Sub" => one(self.binary(node, Op::Sub)),
-            "Mul" => one(self.binary(node, Op::Mul)),
-            "Div" => one(self.binary(node, Op::Div)),
-            "Min" if node.input.len() == 2 => one(self.binary(node, Op::Min)),
-            "Max" if node.input.len() == 2 => one(self.binary(node, Op::Max)),
-            "Min" => one(self.several(node, Op::Min)),
-            "Max" => one(self.several(node, Op::Max)),
-            "Sum" | "Mean" => one(self.several(node, Op::Add)),
-            "Pow" => one(self.pow(node)),
-            "PRelu" => one(self.prelu(node)),
-            "Less" | "LessOrEqual" | "Greater" | "GreaterOrEqual" | "Equal" => one(self.compare(node)),
-            "Where" => one(self.select(node)),
-            "Clip" => one(self.clip(node)),
-            operator => match Reduction::of(operator) {
-                Some(reduction) => one(self.reduce(node, reduction)),
-                None => one(self.unary(node)?.ok_or_else(|| "is not covered".to_owned())),
-            },
+            Kind::Channels { input, channels } => {
+                let view = self.view(*input);
+                self.source(Source::View(channels.iter().map(|&channel| view[channel]).collect()))
+            }
+            Kind::Rename { input } => self.expression(*input),
+            Kind::Foreign { .. } => unreachable!("it has several outputs"),
+        };
+        self.made[output] = Some(source);
+    }
+
+    /// A part that tract runs.
+    fn foreign(&mut self, inputs: &[graph::Id], part: &graph::foreign::Part, outputs: &[graph::Id]) {
+        let view = inputs.iter().flat_map(|&input| self.view(input)).collect();
+        let parts: Vec<View> = outputs.iter().map(|&output| self.destination(output)).collect();
+        let work = Foreign::new(part);
+        if let Ok(took) = work.trial() {
+            let count = part.nodes.len();
+            log::info!("{count} nodes run on tract, {:.2} ms a run: {} ({})", took.as_secs_f64() * 1e3, work.what(), part.reason);
+        }
+        let work = Box::new(work);
+        self.operations.push(Operation::Planes { work, input: view, output: parts.concat() });
+        for (&output, part) in outputs.iter().zip(parts) {
+            self.made[output] = Some(self.source(Source::View(part)));
+        }
+    }
+
+    /// Statistics now, their application as an expression.
+    fn instance_norm(&mut self, input: graph::Id, epsilon: f32, gain: &[f32], bias: &[f32]) -> Id {
+        let (view, pixels) = (self.view(input), self.graph.size(input).pixels());
+        let zero = vec![0.0; gain.len()];
+        let (scale, shift) = (self.layout.table(&zero), self.layout.table(&zero));
+        self.operations.push(Operation::Normal { input: view, pixels, epsilon, gain: gain.to_vec(), bias: bias.to_vec(), scale, shift });
+        let (scale, shift) = (self.source(Source::Table(scale)), self.source(Source::Table(shift)));
+        self.apply(Op::MulAdd, &[self.expression(input), scale, shift])
+    }
+}
+
+/// As the graph has it, as chains have it.
+impl From<graph::Op> for Op {
+    fn from(op: graph::Op) -> Op {
+        match op {
+            graph::Op::Softplus => Op::Softplus,
+            graph::Op::Sigmoid => Op::Sigmoid,
+            graph::Op::Tanh => Op::Tanh,
+            graph::Op::Exp => Op::Exp,
+            graph::Op::Erf => Op::Erf,
+            graph::Op::Abs => Op::Abs,
+            graph::Op::Sqrt => Op::Sqrt,
+            graph::Op::Add => Op::Add,
+            graph::Op::Sub => Op::Sub,
+            graph::Op::Mul => Op::Mul,
+            graph::Op::Div => Op::Div,
+            graph::Op::Min => Op::Min,
+            graph::Op::Max => Op::Max,
+            graph::Op::Leak => Op::Leak,
+            graph::Op::Less => Op::Less,
+            graph::Op::MulAdd => Op::MulAdd,
+            graph::Op::Select => Op::Select,
         }
     }
 }

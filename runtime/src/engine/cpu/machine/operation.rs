@@ -55,6 +55,11 @@ pub trait PlaneWork: Send + Sync {
 
     /// What it is, for `bench`.
     fn describe(&self) -> String;
+
+    /// Why its last run failed, of work that can.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What a graph is lowered to.
@@ -237,6 +242,14 @@ impl Operation {
             | Operation::Shuffle { input, output, .. } => Box::new(input.iter_mut().chain(output)),
             Operation::Normal { input, .. } | Operation::Spread { input, .. } => Box::new(input.iter_mut()),
             Operation::Pointwise { planes, .. } => Box::new(planes.iter_mut()),
+        }
+    }
+
+    /// Why its last run failed, of work that can.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Operation::Planes { work, .. } => work.trouble(),
+            _ => None,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::engine::cpu::across::{Across, Fold};
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
-use crate::engine::cpu::conv_transposed::Transposed;
+use crate::engine::cpu::conv_transposed::Shuffle;
 use crate::engine::cpu::conv_winograd::ConvWinograd;
 use crate::engine::cpu::depthwise::{Depthwise, Window};
 use crate::engine::cpu::gather::{Gather, OUTSIDE};
@@ -15,6 +15,7 @@ use crate::engine::cpu::noise::noise;
 use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program as Chain, Target};
 use crate::engine::cpu::rates::Rates;
 use crate::engine::cpu::simd::Isa;
+use crate::engine::graph::Transposed;
 
 /// What one operation of a random graph is.
 #[derive(Clone, Debug)]
@@ -172,7 +173,9 @@ fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) ->
                 let parts = whole(parts, g.cout);
                 operations.push(Operation::Direct { conv: ConvDirect::new(g, isa, &weights, &[]), input: view, output: parts.clone() });
                 let output = put(layout, cout, transposed.output());
-                operations.push(Operation::Shuffle { shuffle: transposed.shuffle(), input: parts, output });
+                let shuffle =
+                    Shuffle { rests: transposed.stride, columns: g.output()[1], begin: transposed.begin, output: transposed.output() };
+                operations.push(Operation::Shuffle { shuffle, input: parts, output });
             }
             _ => {
                 let norm = put(layout, 1, input);

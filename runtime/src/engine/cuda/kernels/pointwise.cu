@@ -7,8 +7,8 @@
 enum {
     OP_LOAD32, OP_LOAD16, OP_LOAD_VIEW, OP_LOAD_MAP, OP_LOAD_VECTOR, OP_LOAD_CONSTANT, OP_LOAD_SLOT, OP_IMMEDIATE,
     OP_STORE32, OP_STORE16, OP_STORE_VIEW, OP_STORE_SLOT, OP_MOMENTS,
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN,
-    OP_NEG, OP_ABS, OP_SQRT, OP_RSQRT, OP_RECIP, OP_EXP, OP_LN, OP_SIGMOID, OP_TANH, OP_SOFTPLUS, OP_SQUARE
+    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN, OP_LESS, OP_KEEP,
+    OP_NEG, OP_ABS, OP_SQRT, OP_RSQRT, OP_EXP, OP_ERF, OP_SIGMOID, OP_TANH, OP_SOFTPLUS, OP_SQUARE
 };
 struct Instruction {
     u8 op, to, a, b;
@@ -161,13 +161,14 @@ KERNEL(128) pointwise(PointwiseArgs p) {
                     BINARY(OP_DIV, x / y)
                     BINARY(OP_MAX, fmaxf(x, y))
                     BINARY(OP_MIN, fminf(x, y))
+                    BINARY(OP_LESS, x < y ? 1.0f : 0.0f)
+                    BINARY(OP_KEEP, x > 0.0f ? y : 0.0f)
                     UNARY(OP_NEG, -x)
                     UNARY(OP_ABS, fabsf(x))
                     UNARY(OP_SQRT, sqrtf(x))
                     UNARY(OP_RSQRT, 1.0f / sqrtf(x))
-                    UNARY(OP_RECIP, 1.0f / x)
                     UNARY(OP_EXP, expf(x))
-                    UNARY(OP_LN, logf(x))
+                    UNARY(OP_ERF, erff(x))
                     UNARY(OP_SIGMOID, sigmoid(x))
                     UNARY(OP_TANH, tanhf(x))
                     UNARY(OP_SOFTPLUS, softplus(x))

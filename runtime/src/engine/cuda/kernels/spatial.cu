@@ -1,4 +1,4 @@
-// What gathers pixels and leaves channels alone: pooling, resizing, and the interleaving that ends a transposed convolution.
+// What gathers pixels: pooling, resizing, pads and crops, and channels laid out as pixels or taken from them.
 //
 // One thread an output value, channels first: neighbouring threads read neighbouring values.
 struct SpatialArgs {
@@ -6,7 +6,9 @@ struct SpatialArgs {
     u64 out32, out16;      // either may be 0
     int out_cs, out_c, oh, ow;
     int kind;              // as below
-    int kh, kw, stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x;  // of the window; INTERLEAVE: the stride alone
+    // Of the window. INTERLEAVE and COLLECT: the block in stride; channels from one position of a block to the next in kh, from one
+    // channel to the next in kw; INTERLEAVE: what is cut off in pad.
+    int kh, kw, stride_y, stride_x, dilation_y, dilation_x, pad_y, pad_x;
     int divisor;           // MEAN: number the sum is divided by; 0: the taps that lie in the picture
     u64 rows, columns;     // RESIZE: Taps of each output row and column
     u64 skip;
@@ -20,6 +22,7 @@ struct Taps {
 #define MEAN 1
 #define RESIZE 2
 #define INTERLEAVE 3
+#define COLLECT 4
 
 KERNEL(128) spatial(SpatialArgs p) {
     if (*(const int*)p.skip) return;
@@ -29,9 +32,13 @@ KERNEL(128) spatial(SpatialArgs p) {
     float value = 0.0f;
     if (channel < p.out_c) {
         if (p.kind == INTERLEAVE) {
-            // Channels of the input: [row of the group][column of the group][output channel].
-            const int from = (oy % p.stride_y * p.stride_x + ox % p.stride_x) * p.out_c + channel;
-            value = load_value(p.in, ((long)(oy / p.stride_y) * p.in.w + ox / p.stride_x) * p.in.cs + from);
+            const int y = oy + p.pad_y, x = ox + p.pad_x;
+            const int from = (y % p.stride_y * p.stride_x + x % p.stride_x) * p.kh + channel * p.kw;
+            value = load_value(p.in, ((long)(y / p.stride_y) * p.in.w + x / p.stride_x) * p.in.cs + from);
+        } else if (p.kind == COLLECT) {
+            const int place = channel / p.kh % (p.stride_y * p.stride_x), from = channel / p.kw % p.in.c;
+            const int y = oy * p.stride_y + place / p.stride_x, x = ox * p.stride_x + place % p.stride_x;
+            value = load_value(p.in, ((long)y * p.in.w + x) * p.in.cs + from);
         } else if (p.kind == RESIZE) {
             const Taps row = ((const Taps*)p.rows)[oy], column = ((const Taps*)p.columns)[ox];
             const long top = (long)row.first * p.in.w, bottom = (long)row.second * p.in.w;

@@ -70,33 +70,22 @@ impl Arena {
 
     /// `op` of `x`; a number if `x` is one.
     pub fn unary(&mut self, op: Opcode, x: ExprId) -> ExprId {
-        match self.as_number(x) {
-            Some(value) => self.number(op.fold(value, value)),
+        match self.as_number(x).and_then(|value| op.fold(value, value)) {
+            Some(folded) => self.number(folded),
             None => self.add(Kind::Unary(op, x), self.shape(x)),
         }
     }
 
-    /// `op` of `x` and `y`, broadcast; `None` when the shapes do not fit, or when one computed number would be spread over channels.
+    /// `op` of `x` and `y`, broadcast; `None` when the shapes do not fit.
     pub fn binary(&mut self, op: Opcode, x: ExprId, y: ExprId) -> Option<ExprId> {
-        if let (Some(x), Some(y)) = (self.as_number(x), self.as_number(y)) {
-            return Some(self.number(op.fold(x, y)));
+        if let (Some(x), Some(y)) = (self.as_number(x), self.as_number(y))
+            && let Some(folded) = op.fold(x, y)
+        {
+            return Some(self.number(folded));
         }
         let (a, b) = (self.shape(x), self.shape(y));
-        let join = |a: usize, b: usize| {
-            if a == b || b == 1 {
-                Some(a)
-            } else if a == 1 {
-                Some(b)
-            } else {
-                None
-            }
-        };
+        let join = |a: usize, b: usize| if a == b || b == 1 { Some(a) } else { (a == 1).then_some(b) };
         let shape = Shape { c: join(a.c, b.c)?, h: join(a.h, b.h)?, w: join(a.w, b.w)? };
-        // Vectors are loaded by channel: one computed number cannot be spread over channels.
-        let alone = |x: ExprId, of: Shape| of.is_vector() && of.c == 1 && shape.c > 1 && self.as_number(x).is_none();
-        if alone(x, a) || alone(y, b) {
-            return None;
-        }
         Some(self.add(Kind::Binary(op, x, y), shape))
     }
 
@@ -140,6 +129,16 @@ impl Arena {
             }
         }
         reads
+    }
+
+    /// Whether `x` reads something by its channel: such a value of one channel cannot be spread over others.
+    pub fn is_by_channel(&self, x: ExprId) -> bool {
+        match self.kind(x) {
+            Kind::Channels(..) | Kind::Vector(_) | Kind::Constant(_) => true,
+            Kind::Unary(_, a) => self.is_by_channel(a),
+            Kind::Binary(_, a, b) => self.is_by_channel(a) || self.is_by_channel(b),
+            Kind::Tensor(_) | Kind::Immediate(_) => false,
+        }
     }
 
     /// The most costly part of `x` that is worth a tensor of its own.
@@ -285,8 +284,8 @@ impl<'a> Section<'a> {
         }
         let shape = self.arena.shape(x);
         let value = match self.arena.kind(x) {
-            Kind::Tensor(tensor) if shape.is_vector() && !self.domain.is_vector() => Value::Leaf(Operand::Single(tensor)),
             Kind::Tensor(tensor) if shape.c == 1 && self.domain.c > 1 => Value::Leaf(Operand::Map(tensor)),
+            Kind::Tensor(tensor) if shape.is_vector() && !self.domain.is_vector() => Value::Leaf(Operand::Single(tensor)),
             Kind::Tensor(tensor) => Value::Leaf(Operand::Tensor(tensor)),
             Kind::Channels(tensor, from) => Value::Leaf(Operand::Channels(tensor, from)),
             Kind::Vector(vector) => Value::Leaf(Operand::Vector(vector)),

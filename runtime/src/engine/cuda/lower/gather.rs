@@ -1,110 +1,109 @@
-//! Pooling and resizing.
-
-use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::cnn::{MaxPool, PaddingSpec, PoolSpec, SumPool};
-use tract_onnx::tract_core::ops::nn::DataFormat;
-use tract_onnx::tract_core::ops::nn::resize::{AxisPlan, NearestUpsample, Resize};
+//! Convolutions, pooling, resizing, pads, and channels laid out as pixels.
 
 use super::super::abi::Taps;
-use super::super::program::{Gather, Geometry, Op, Spatial};
-use super::expr::{ExprId, Kind};
-use super::{GraphLowering, floats, shape_of};
+use super::super::opcode::Opcode;
+use super::super::program::{Gather, Geometry, Method, Op, Shape, Spatial};
+use super::expr::{ExprId, Kind as Expr};
+use super::{GraphLowering, conv};
+use crate::engine::graph::{self, Between, Id, OUTSIDE, Order, Pool};
 
 impl GraphLowering<'_> {
-    /// The largest value of each window.
-    pub(super) fn max_pool(&mut self, node: &TypedNode, op: &MaxPool, shape: &[usize]) -> Result<ExprId, String> {
-        if op.with_index_outputs.is_some() {
-            return Err("the places of the largest values have no kernel".into());
+    pub(super) fn convolution(
+        &mut self,
+        input: Id,
+        geometry: &graph::Geometry,
+        weights: &[f32],
+        bias: &[f32],
+        to: Shape,
+    ) -> Result<ExprId, String> {
+        let (from, input) = (self.shape(input), self.stored(input)?);
+        let output = self.all.passing(to);
+        let zeros = vec![0.0; to.c];
+        let bias = if bias.is_empty() { &zeros } else { bias };
+        let weights = conv::Weights { values: weights, out: to.c, group_in: from.c / geometry.groups };
+        let conv = conv::plan(&self.all.target, (input, from), (output, to), Geometry::from(geometry), &weights, bias);
+        if matches!(conv.method, Method::Mma(_)) {
+            self.all.tensors[input].half = true;
         }
-        let window = self.window(node, &op.pool_spec)?;
-        self.gather(node, Gather::Largest(window), shape)
+        self.ops.push(Op::Conv(Box::new(conv)));
+        Ok(self.arena.add(Expr::Tensor(output), to))
     }
 
-    /// The sum or the mean of each window.
-    pub(super) fn sum_pool(&mut self, node: &TypedNode, op: &SumPool, shape: &[usize]) -> Result<ExprId, String> {
-        let window = self.window(node, &op.pool_spec)?;
-        if op.count_include_pad && matches!(op.pool_spec.padding, PaddingSpec::ExplicitOnnxPool(_, _, true)) {
-            return Err("means that count padding, rounded up to whole windows, have no kernel".into());
+    pub(super) fn pool(&mut self, input: Id, geometry: &graph::Geometry, pool: Pool, to: Shape) -> Result<ExprId, String> {
+        let window = Geometry { groups: 1, ..Geometry::from(geometry) };
+        let gather = match pool {
+            Pool::Greatest => Gather::Largest(window),
+            Pool::Mean(counted) => Gather::Mean(window, counted.then_some(window.kernel[0] * window.kernel[1])),
+        };
+        self.gather(self.expression(input), gather, to)
+    }
+
+    /// Pixels by their numbers.
+    pub(super) fn picked(&mut self, input: Id, rows: &[usize], columns: &[usize], fill: f32, to: Shape) -> Result<ExprId, String> {
+        let gather = Gather::Resize { rows: whole(rows), columns: whole(columns) };
+        let x = self.expression(input);
+        if fill == 0.0 {
+            return self.gather(x, gather, to);
         }
-        let divisor = match (op.normalize, op.count_include_pad) {
-            (false, _) => Some(1),
-            (true, true) => Some(window.kernel[0] * window.kernel[1]),
-            (true, false) => None,
-        };
-        self.gather(node, Gather::Mean(window, divisor), shape)
-    }
-
-    /// Another size, by one or two samples in each direction.
-    pub(super) fn resize(&mut self, node: &TypedNode, op: &Resize, shape: &[usize]) -> Result<ExprId, String> {
-        let x = self.expr(node.inputs[0])?;
-        let (from, to) = (self.arena.shape(x), shape_of(shape)?);
-        let scales = match op.optional_scales_input.and_then(|at| node.inputs.get(at)) {
-            Some(scales) => {
-                let scales = self.constant(*scales).map_err(|_| "its scales are computed, not constant")?;
-                floats(&scales)?.to_vec()
-            }
-            None => Vec::new(),
-        };
-        if from.c != to.c || scales.first().is_some_and(|scale| *scale != 1.0) {
-            return Err("only rows and columns are resized".into());
+        if !fill.is_finite() {
+            return Err(format!("a border of {fill} has no kernel"));
         }
-        let axis = |axis: usize, from: usize, to: usize| {
-            let scale = scales.get(axis).copied().unwrap_or(to as f32 / from as f32);
-            taps(&op.plan_axis(scale, from, to))
+        // What lies outside is zero: taken from a value that is less by the fill.
+        let number = self.arena.number(fill);
+        let less = self.binary(Opcode::Sub, x, number)?;
+        let taken = self.gather(less, gather, to)?;
+        self.binary(Opcode::Add, taken, number)
+    }
+
+    pub(super) fn between(&mut self, input: Id, rows: &[Between], columns: &[Between], to: Shape) -> Result<ExprId, String> {
+        let taps = |between: &[Between]| between.iter().map(|&(first, second, share)| tap(first, second, 1.0 - share, share)).collect();
+        self.gather(self.expression(input), Gather::Resize { rows: taps(rows), columns: taps(columns) }, to)
+    }
+
+    /// One row or one column, as often as a larger size has it.
+    pub(super) fn repeated(&mut self, input: Id, to: Shape) -> Result<ExprId, String> {
+        let own = self.shape(input);
+        let times = |own: usize, all: usize| whole(&(0..all).map(|at| if own == 1 { 0 } else { at }).collect::<Vec<_>>());
+        let gather = Gather::Resize { rows: times(own.h, to.h), columns: times(own.w, to.w) };
+        self.gather(self.expression(input), gather, to)
+    }
+
+    pub(super) fn shuffle(&mut self, input: Id, block: [usize; 2], order: Order, begin: [usize; 2], to: Shape) -> Result<ExprId, String> {
+        let apart = match order {
+            Order::BlockFirst => [to.c, 1],
+            Order::ChannelFirst => [1, block[0] * block[1]],
         };
-        let (rows, columns) = (axis(2, from.h, to.h)?, axis(3, from.w, to.w)?);
-        self.gather(node, Gather::Resize { rows, columns }, shape)
+        self.gather(self.expression(input), Gather::Interleave { block, apart, begin }, to)
     }
 
-    /// Every pixel repeated.
-    pub(super) fn upsample(&mut self, node: &TypedNode, op: &NearestUpsample, shape: &[usize]) -> Result<ExprId, String> {
-        let [1, 1, rows, columns] = op.scales[..] else { return Err("only rows and columns are repeated".into()) };
-        let to = shape_of(shape)?;
-        let repeated = |count: usize, scale: usize| {
-            let tap = |at: usize| Taps { first: (at / scale) as i32, second: (at / scale) as i32, first_weight: 1.0, second_weight: 0.0 };
-            (0..count).map(tap).collect()
+    pub(super) fn unshuffle(&mut self, input: Id, block: usize, order: Order, to: Shape) -> Result<ExprId, String> {
+        let apart = match order {
+            Order::BlockFirst => [self.shape(input).c, 1],
+            Order::ChannelFirst => [1, block * block],
         };
-        let gather = Gather::Resize { rows: repeated(to.h, rows), columns: repeated(to.w, columns) };
-        self.gather(node, gather, shape)
+        self.gather(self.expression(input), Gather::Collect { block, apart }, to)
     }
 
-    fn window(&mut self, node: &TypedNode, spec: &PoolSpec) -> Result<Geometry, String> {
-        if spec.data_format != DataFormat::NCHW || spec.rank() != 2 {
-            return Err("only two-dimensional NCHW pooling has a kernel".into());
-        }
-        let x = self.expr(node.inputs[0])?;
-        let from = self.arena.shape(x);
-        let padding = spec.computed_padding(&[from.h, from.w]);
-        let pair = |value: &dyn Fn(usize) -> usize| [value(0), value(1)];
-        Ok(Geometry {
-            kernel: pair(&|axis| spec.kernel_shape[axis]),
-            stride: pair(&|axis| spec.stride(axis)),
-            dilation: pair(&|axis| spec.dilation(axis)),
-            pad: pair(&|axis| padding[axis].pad_before),
-            groups: 1,
-        })
-    }
-
-    fn gather(&mut self, node: &TypedNode, gather: Gather, shape: &[usize]) -> Result<ExprId, String> {
-        let x = self.expr(node.inputs[0])?;
-        let (input, to) = (self.materialise(x)?, shape_of(shape)?);
+    pub(super) fn gather(&mut self, x: ExprId, gather: Gather, to: Shape) -> Result<ExprId, String> {
+        let input = self.materialise(x)?;
         let output = self.all.passing(to);
         self.ops.push(Op::Spatial(Box::new(Spatial { input, output, gather })));
-        Ok(self.arena.add(Kind::Tensor(output), to))
+        Ok(self.arena.add(Expr::Tensor(output), to))
     }
 }
 
-/// tract's plan of an axis, where it takes no more than two samples of the picture for one.
-fn taps(plan: &AxisPlan) -> Result<Vec<Taps>, String> {
-    if plan.window != 2 || plan.extrapolated.contains(&true) {
-        return Err("only nearest and linear resizing without antialiasing has a kernel".into());
+fn tap(first: usize, second: usize, first_weight: f32, second_weight: f32) -> Taps {
+    Taps { first: first as i32, second: second as i32, first_weight, second_weight }
+}
+
+/// One sample each; nothing where it lies outside.
+fn whole(numbers: &[usize]) -> Vec<Taps> {
+    numbers.iter().map(|&at| if at == OUTSIDE { tap(0, 0, 0.0, 0.0) } else { tap(at, at, 1.0, 0.0) }).collect()
+}
+
+impl From<&graph::Geometry> for Geometry {
+    fn from(geometry: &graph::Geometry) -> Geometry {
+        let graph::Geometry { kernel, stride, dilation, begin, groups, .. } = *geometry;
+        Geometry { kernel, stride, dilation, pad: begin, groups }
     }
-    let pairs = plan.indices.chunks_exact(2).zip(plan.weights.chunks_exact(2));
-    let tap = |(at, weight): (&[usize], &[f32])| Taps {
-        first: at[0] as i32,
-        second: at[1] as i32,
-        first_weight: weight[0],
-        second_weight: weight[1],
-    };
-    Ok(pairs.map(tap).collect())
 }

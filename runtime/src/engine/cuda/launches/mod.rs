@@ -1,16 +1,14 @@
 //! The kernels of a [`Program`] as launches: their parameters, their blocks and what they need in memory besides tensors.
 
+mod pixels;
+
 use std::sync::Arc;
 
-use super::abi::{
-    BUFFERS, BeginArgs, Control, ConvArgs, FftArgs, Instruction, LabelArgs, Plain, PlaneArgs, PointwiseArgs, SpatialArgs, StatsArgs, Taps,
-};
+use super::abi::{BUFFERS, BeginArgs, Control, ConvArgs, FftArgs, Instruction, LabelArgs, Plain, PlaneArgs, PointwiseArgs, StatsArgs};
 use super::camera::Input;
 use super::driver::{Buffer, Context, CudaError, Launch, Module, Result, Stream};
 use super::opcode::Opcode;
-use super::program::{
-    Conv, Decide, FFT, FREQUENCIES, Gather, Method, Op, Operand, Pointwise, Shape, Spatial, Spectral, Step, TensorId, VectorId,
-};
+use super::program::{Conv, Decide, FFT, FREQUENCIES, Method, Op, Operand, Pointwise, Shape, Spectral, Step, TensorId, VectorId};
 use super::tensor::Tensor;
 
 /// Makes launches.
@@ -121,6 +119,7 @@ impl<'a> Builder<'a> {
                 Op::Stats { input, mean, variance } => launches.push(self.stats(*input, *mean, *variance, skip)?),
                 Op::Pointwise(program) => launches.push(self.pointwise(program, skip)?),
                 Op::Spatial(spatial) => launches.push(self.spatial(spatial, skip)?),
+                Op::Across(across) => launches.push(self.across(across, skip)?),
             }
         }
         Ok(launches)
@@ -236,45 +235,6 @@ impl<'a> Builder<'a> {
         args.weights = self.upload(&words)?;
         args.bias = self.upload(&float_bytes(&conv.bias))?;
         Ok(Launch { function: self.module.function(&name, shared)?, grid, threads, shared: shared as u32, args: args.bytes() })
-    }
-
-    fn spatial(&mut self, spatial: &Spatial, skip: u64) -> Result<Launch> {
-        let (input, output) = (&self.tensors[spatial.input], &self.tensors[spatial.output]);
-        let int = |value: usize| value as i32;
-        let Shape { c, h, w } = output.shape;
-        let cs = output.shape.cs();
-        let mut args = SpatialArgs {
-            input: input.view(false),
-            out32: Tensor::address(&output.full),
-            out16: Tensor::address(&output.half),
-            out_cs: int(cs),
-            out_c: int(c),
-            oh: int(h),
-            ow: int(w),
-            kind: spatial.gather.kind(),
-            skip,
-            ..SpatialArgs::default()
-        };
-        match &spatial.gather {
-            Gather::Largest(window) | Gather::Mean(window, _) => {
-                let pair = |pair: [usize; 2]| (int(pair[0]), int(pair[1]));
-                (args.kh, args.kw) = pair(window.kernel);
-                (args.stride_y, args.stride_x) = pair(window.stride);
-                (args.dilation_y, args.dilation_x) = pair(window.dilation);
-                (args.pad_y, args.pad_x) = pair(window.pad);
-                if let Gather::Mean(_, divisor) = spatial.gather {
-                    args.divisor = int(divisor.unwrap_or(0));
-                }
-            }
-            Gather::Resize { rows, columns } => {
-                let bytes = |taps: &[Taps]| taps.iter().flat_map(Plain::bytes).collect::<Vec<u8>>();
-                args.rows = self.upload(&bytes(rows))?;
-                args.columns = self.upload(&bytes(columns))?;
-            }
-            Gather::Interleave(stride) => (args.stride_y, args.stride_x) = (int(stride[0]), int(stride[1])),
-        }
-        let blocks = (h * w * cs).div_ceil(128) as u32;
-        Ok(Launch { function: self.module.function("spatial", 0)?, grid: [blocks, 1, 1], threads: 128, shared: 0, args: args.bytes() })
     }
 
     /// Class and score of every pixel of `logits`, to `labels` in host memory.
@@ -412,8 +372,10 @@ impl<'a> Builder<'a> {
                 code.push(Instruction { a: view.half as u8, b: place(view.data), word: wide(from, &self.tensors[tensor]), ..plain });
             }
             Operand::Map(tensor) => {
-                let view = self.tensors[tensor].view(false);
-                code.push(Instruction { a: view.half as u8, b: place(view.data), word: wide(0, &self.tensors[tensor]), ..plain });
+                let (view, shape) = (self.tensors[tensor].view(false), self.tensors[tensor].shape);
+                // One number is every pixel's.
+                let word = if shape.is_vector() { 0 } else { wide(0, &self.tensors[tensor]) };
+                code.push(Instruction { a: view.half as u8, b: place(view.data), word, ..plain });
             }
             Operand::Single(tensor) => code.push(Instruction { b: place(Tensor::address(&self.tensors[tensor].full)), ..plain }),
             Operand::Vector(vector) => code.push(Instruction { b: place(self.vectors[vector].address), ..plain }),

@@ -3,39 +3,7 @@
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
 
-/// Numbers known when a graph is loaded; whole numbers are held as floats, which is exact for any size or axis.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Constant {
-    /// Its shape; none for a scalar.
-    pub shape: Vec<usize>,
-    /// Row-major.
-    pub values: Vec<f32>,
-}
-
-impl Constant {
-    /// The number, if there is only one.
-    pub fn number(&self) -> Option<f32> {
-        if self.values.len() == 1 { Some(self.values[0]) } else { None }
-    }
-
-    /// Each number through `f`.
-    pub fn map(&self, f: impl Fn(f32) -> f32) -> Constant {
-        Constant { shape: self.shape.clone(), values: self.values.iter().map(|&x| f(x)).collect() }
-    }
-
-    /// Pairs of numbers through `f`; the shapes are equal or one of the two is a single number.
-    pub fn zip(&self, other: &Constant, f: impl Fn(f32, f32) -> f32) -> Result<Constant, String> {
-        match (self.number(), other.number()) {
-            (_, Some(b)) if self.shape.len() >= other.shape.len() => Ok(self.map(|a| f(a, b))),
-            (Some(a), _) => Ok(other.map(|b| f(a, b))),
-            _ if self.shape == other.shape => {
-                let values = self.values.iter().zip(&other.values).map(|(&a, &b)| f(a, b)).collect();
-                Ok(Constant { shape: self.shape.clone(), values })
-            }
-            _ => Err(format!("constants of {:?} and {:?} are not combined", self.shape, other.shape)),
-        }
-    }
-}
+use crate::engine::graph::Constant;
 
 /// Reads a tensor of an ONNX file.
 pub fn constant(tensor: &TensorProto) -> Result<Constant, String> {
@@ -46,6 +14,10 @@ pub fn constant(tensor: &TensorProto) -> Result<Constant, String> {
         Ok(DataType::Float) => raw.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
         Ok(DataType::Int64) if raw.is_empty() => tensor.int64_data.iter().map(|&n| n as f32).collect(),
         Ok(DataType::Int64) => raw.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f32).collect(),
+        Ok(DataType::Int32) if raw.is_empty() => tensor.int32_data.iter().map(|&n| n as f32).collect(),
+        Ok(DataType::Int32) => raw.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes) as f32).collect(),
+        Ok(DataType::Bool) if raw.is_empty() => tensor.int32_data.iter().map(|&n| n as f32).collect(),
+        Ok(DataType::Bool) => raw.iter().map(|&byte| f32::from(byte)).collect(),
         other => return Err(format!("'{}' holds {other:?}, not 32-bit floats", tensor.name)),
     };
     if values.len() != shape.iter().product::<usize>() || tensor.data_location.unwrap_or(0) != 0 {

@@ -40,7 +40,7 @@ impl Geometry {
     }
 
     /// A matrix product over pixels.
-    pub(in crate::engine::cpu) fn plain(&self) -> bool {
+    pub fn plain(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.begin == [0, 0] && self.end == [0, 0]
     }
 }

@@ -1,0 +1,73 @@
+//! Element-wise operators.
+
+/// An operator of one to three operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// `ln(1 + e^a)`
+    Softplus,
+    /// `1 / (1 + e^-a)`
+    Sigmoid,
+    /// `tanh a`
+    Tanh,
+    /// `e^a`
+    Exp,
+    /// The error function.
+    Erf,
+    /// `|a|`
+    Abs,
+    /// The square root.
+    Sqrt,
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`
+    Div,
+    /// The lesser.
+    Min,
+    /// The greater.
+    Max,
+    /// `a` where it is positive, else `a * b`.
+    Leak,
+    /// 1 where `a < b`, else 0.
+    Less,
+    /// `a * b + c`
+    MulAdd,
+    /// `b` where `a` is positive, else `c`.
+    Select,
+}
+
+impl Op {
+    /// Operands it takes.
+    pub fn arity(self) -> usize {
+        match self {
+            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt => 1,
+            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less => 2,
+            Op::MulAdd | Op::Select => 3,
+        }
+    }
+
+    /// Its value on numbers known at load, by the standard library; None where that has none. `b` is left alone where there is one operand.
+    pub fn fold(self, a: f32, b: f32) -> Option<f32> {
+        Some(match self {
+            Op::Add => a + b,
+            Op::Sub => a - b,
+            Op::Mul => a * b,
+            Op::Div => a / b,
+            Op::Min => a.min(b),
+            Op::Max => a.max(b),
+            Op::Softplus => a.max(0.0) + (-a.abs()).exp().ln_1p(),
+            Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
+            Op::Tanh => a.tanh(),
+            Op::Exp => a.exp(),
+            Op::Abs => a.abs(),
+            Op::Sqrt => a.sqrt(),
+            Op::Leak if a < 0.0 => a * b,
+            Op::Leak => a,
+            Op::Less => f32::from(u8::from(a < b)),
+            Op::Erf | Op::MulAdd | Op::Select => return None,
+        })
+    }
+}
