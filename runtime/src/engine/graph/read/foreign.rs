@@ -72,16 +72,11 @@ impl<'a> Whole<'a> {
 }
 
 /// Every name that a node reads, in its subgraphs too.
-fn read<'a>(node: &'a NodeProto, f: &mut impl FnMut(&'a str)) {
+fn read<'a>(node: &'a NodeProto, f: &mut dyn FnMut(&'a str)) {
     node.input.iter().filter(|name| !name.is_empty()).for_each(|name| f(name));
     for graph in node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs)) {
         graph.output.iter().for_each(|output| f(&output.name));
-        for node in &graph.node {
-            // A call by trait object would need one; a list does as well.
-            let mut inner = Vec::new();
-            read(node, &mut |name| inner.push(name));
-            inner.into_iter().for_each(&mut *f);
-        }
+        graph.node.iter().for_each(|node| read(node, f));
     }
 }
 
