@@ -4,7 +4,7 @@ use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, Order};
 use recslowfast::network::halting::HaltingRule;
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{ModelProto, TensorProto};
 
 use crate::write::{Folder, PIXELS, TWO, With, close, float, floats, ints, meaning, model, node, picture, through};
 
@@ -12,6 +12,11 @@ const STATE: &str = "[[state]]\nname = \"hidden\"\nshape = [1, 2, 8, 8]\n";
 
 fn on_tract(folder: &Folder) -> Vec<&'static str> {
     CpuEngine::load(&Network::load(folder.path()).unwrap()).unwrap().on_tract().collect()
+}
+
+/// One whole number, without a shape.
+fn one(name: &str, number: i64) -> TensorProto {
+    TensorProto { dims: Vec::new(), ..ints(name, &[number]) }
 }
 
 /// A step with a running sum, which no engine computes, between two convolutions.
@@ -25,7 +30,7 @@ fn step_with_a_running_sum() -> ModelProto {
         node("Tanh", "c", "d"),
         node("Add", "d drive", "hidden_next"),
     ];
-    let lists = vec![floats("w", &[2, 2, 3, 3], &weights), ints("axis", &[3])];
+    let lists = vec![floats("w", &[2, 2, 3, 3], &weights), one("axis", 3)];
     model(17, nodes, vec![float("drive", &[1, 1, 8, 8]), float("hidden", &shape)], vec![float("hidden_next", &shape)], lists)
 }
 
@@ -56,7 +61,7 @@ fn numbers_in_another_order_are_moved_by_tract() {
     assert!(close(&meaning(17, vec![node("Transpose", "x", "y").ints("perm", &[0, 1, 3, 2])], vec![]).unwrap(), &turned));
     // Something is computed on it before: that is a part of it, and what follows is not.
     let nodes = vec![node("Transpose", "x", "t").ints("perm", &[0, 1, 3, 2]), node("CumSum", "t axis", "s"), node("Neg", "s", "y")];
-    let sums = meaning(17, nodes, vec![ints("axis", &[3])]).unwrap();
+    let sums = meaning(17, nodes, vec![one("axis", 3)]).unwrap();
     let wanted: Vec<f32> = (0..PIXELS).map(|at| -(0..=at % 8).map(|x| turned[at / 8 * 8 + x]).sum::<f32>()).collect();
     assert!(close(&sums, &wanted), "{sums:?}");
 }

@@ -156,9 +156,10 @@ impl CpuEngine {
             };
             graph.inputs.iter().map(arrives).collect()
         };
-        // How far the encoded frame moved is measured on the drive alone.
-        let leaves = encoded.iter().zip(&handed).enumerate().map(|(at, (encoded, handed))| {
-            bound(&network.encoder.outputs[encoded.output], handed.next, &encoded.shape, (at == 0).then_some(handed.now))
+        // In the graph's order; how far the frame moved is measured on the drive alone.
+        let leaves = network.encoder.outputs.iter().enumerate().map(|(output, name)| {
+            let at = encoded.iter().position(|encoded| encoded.output == output).expect("every output is handed on");
+            bound(name, handed[at].next, &encoded[at].shape, (at == 0).then_some(handed[at].now))
         });
         let encoder_ends = (vec![bound(&network.encoder.inputs[0], frame, &frame_shape, None)], leaves.collect());
         let step_ends = network.step.as_ref().map(|graph| {
