@@ -68,10 +68,15 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// What an engine makes of a graph: what it moves, and how far a change of one pixel spreads.
 fn nature(graph: &Graph) -> String {
-    let read = match graph::read(graph) {
+    let read = match graph::read_in_parts(graph) {
         Ok(read) => read,
-        Err(reason) => return format!("{}: {reason}; that part runs on tract", graph.file),
+        Err(reason) => return format!("{}: runs on tract: {reason}", graph.file),
     };
+    let foreign = read.nodes.iter().filter_map(|node| match &node.kind {
+        graph::Kind::Foreign { part, .. } => Some(format!("; on tract, on the CPU alone: {} ({})", part.nodes.join(", "), part.reason)),
+        _ => None,
+    });
+    let foreign: String = foreign.collect();
     let cost = cost::of_graph(&read);
     let moved = (cost.read + cost.written) as f64 / 1e6;
     let reaches = reach::of(&read);
@@ -90,7 +95,7 @@ fn nature(graph: &Graph) -> String {
             format!("a pixel depends on those up to {} away", pixels.ceil())
         }
     };
-    format!("{}: {} nodes, {moved:.1} MB moved; {spread}", graph.file, read.nodes.len())
+    format!("{}: {} nodes, {moved:.1} MB moved; {spread}{foreign}", graph.file, read.nodes.len())
 }
 
 fn signature(graph: &Graph) -> String {
