@@ -15,6 +15,7 @@ use super::{Entry, Reader};
 use crate::engine::graph::foreign::Part;
 use crate::engine::graph::{Id, Kind, Node, Value, coverage};
 use crate::network::guard;
+use crate::network::onnx::for_tract;
 
 /// Why a part cannot be cut out.
 pub(super) enum Uncut {
@@ -182,7 +183,7 @@ impl Reader {
         };
         let opset_import = vec![OperatorSetIdProto { version: whole.opset, ..OperatorSetIdProto::default() }];
         let model = ModelProto { ir_version: 8, opset_import, graph: Some(graph), ..ModelProto::default() };
-        guard::tract(|| tract_onnx::onnx().model_for_proto_model(&model)?.into_typed()).map_err(|trouble| trouble.to_string())
+        guard::tract(|| tract_onnx::onnx().model_for_proto_model(&for_tract(&model))?.into_typed()).map_err(|trouble| trouble.to_string())
     }
 }
 
