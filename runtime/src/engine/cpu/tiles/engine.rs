@@ -14,8 +14,8 @@ use crate::network::halting::{HaltingRule, Metric, Moments};
 pub struct Settings {
     /// What of the input is accepted.
     pub acceptance: acceptance::Settings,
-    /// What a pixel between the encoder's convolutions, or of the drive, has to move by to be handed on: its channels' Euclidean norm, in parts of the
-    /// tensor's root mean square. With 0 the answer is the dense one on the accepted input, bit for bit.
+    /// What a pixel between the convolutions of encoder and step, or of the drive, has to move by to be handed on: its channels' Euclidean norm, in
+    /// parts of the tensor's root mean square. With 0 the answer is the dense one on the accepted input, bit for bit.
     pub epsilon: f32,
     /// Run a frame densely where that is cheaper.
     pub switches: bool,
@@ -35,7 +35,7 @@ impl Settings {
 }
 
 /// See [`Settings::epsilon`].
-const EPSILON: f32 = 0.02;
+const EPSILON: f32 = 0.1;
 
 /// What the graphs stand between.
 pub struct Ends {
@@ -97,7 +97,7 @@ impl Tiled {
         let (encoder, step, readout) = graphs;
         let encoder =
             Program::new(encoder, layout, &mut sizes, settings.epsilon, &bound).map_err(|reason| named("encoder.onnx", reason))?;
-        let step = step.map(|step| Program::new(step, layout, &mut sizes, 0.0, &bound)).transpose();
+        let step = step.map(|step| Program::new(step, layout, &mut sizes, settings.epsilon, &bound)).transpose();
         let step = step.map_err(|reason| named("step.onnx", reason))?;
         let readout = Program::new(readout, layout, &mut sizes, 0.0, &bound).map_err(|reason| named("readout.onnx", reason))?;
         let regions: Vec<Region> =

@@ -27,13 +27,17 @@ pub struct Gate {
     pub moved: Region,
     /// What a pixel moved without being reported.
     pub unsaid: Vec<f32>,
+    /// Times it was passed through.
+    pub passes: u32,
 }
 
 impl Gate {
     /// A gate of this size that lets everything through.
     pub fn new(from: Buffer, to: Buffer, channels: usize, size: [usize; 2], threshold: f32, commits: bool) -> Gate {
         let unsaid = if commits { vec![0.0; size[0] * size[1]] } else { Vec::new() };
-        Gate { from, to, channels, threshold, commits, energy: 0.0, sum: 0.0, moved: Region::new(size), unsaid }
+        // They start apart, so that no two of a network are measured in the same frame again and again.
+        let passes = 7 * to.0 as u32;
+        Gate { from, to, channels, threshold, commits, energy: 0.0, sum: 0.0, moved: Region::new(size), unsaid, passes }
     }
 
     /// What the channels of a pixel have to move by.

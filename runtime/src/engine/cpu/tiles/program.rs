@@ -5,6 +5,7 @@ use super::gate::{Gate, Sums};
 use super::lists::Lists;
 use super::reach::Reach;
 use super::region::Region;
+use crate::engine::cpu::conv_fft::Shape;
 use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation, Plane};
 use crate::engine::cpu::pointwise::Operand;
 
@@ -36,7 +37,7 @@ pub type Sizes = Vec<Option<[usize; 2]>>;
 
 impl Program {
     /// From operations that write no buffer more than one frame needs; `sizes` knows those of the graph's inputs and learns all others.
-    /// With `epsilon` above 0, convolutions that do not widen their tensors get a gate.
+    /// With `epsilon` above 0, convolutions that do not widen their tensors get a gate, and what is reached by rounding alone is not.
     ///
     /// # Errors
     /// The operation that needs all pixels of its input for each of its outputs.
@@ -75,7 +76,7 @@ impl Program {
             }
             let known = from.iter().find_map(|&buffer| sizes[buffer]);
             let pixels = |buffers: &[usize]| buffers.first().map_or(0, |&buffer| layout.buffers[buffer].1);
-            let reach = reach(&operation, known, pixels(&from))
+            let reach = reach(&operation, known, pixels(&from), epsilon > 0.0)
                 .ok_or_else(|| format!("{operation} need all pixels of a tensor for each of their own"))?;
             let same = from.iter().all(|&buffer| sizes[buffer] == Some(reach.input()));
             if !same || pixels(&to) != reach.output()[0] * reach.output()[1] || to.is_empty() {
@@ -194,11 +195,14 @@ fn reads(operation: &Operation) -> Vec<usize> {
     }
 }
 
-/// How far an input pixel of an operation reaches, where it is not everywhere. `known` is the size of an input of `pixels`.
-fn reach(operation: &Operation, known: Option<[usize; 2]>, pixels: usize) -> Option<Reach> {
+/// How far an input pixel of an operation reaches, where it is not everywhere. `known` is the size of an input of `pixels`; `tight` leaves out
+/// what is reached by rounding alone.
+fn reach(operation: &Operation, known: Option<[usize; 2]>, pixels: usize, tight: bool) -> Option<Reach> {
     match operation {
         Operation::Direct { conv, .. } => Some(Reach::window(conv.geometry())),
         Operation::Depthwise { conv, .. } => Some(Reach::window(conv.geometry())),
+        Operation::Winograd { conv, .. } if tight => Some(Reach::window(conv.geometry())),
+        Operation::Fourier { conv, .. } if tight => Some(window(conv.shape())),
         // Outputs of a tile share their arithmetic: all of them see all of its inputs, if only in the last bit.
         Operation::Winograd { conv, .. } => {
             let (g, (_, valid)) = (conv.geometry(), conv.grid());
@@ -216,6 +220,17 @@ fn reach(operation: &Operation, known: Option<[usize; 2]>, pixels: usize) -> Opt
         Operation::Pointwise { .. } => known.map(Reach::same),
         Operation::Expanded { .. } | Operation::Spread { .. } | Operation::Normal { .. } => None,
     }
+}
+
+/// The reach of a convolution without stride.
+fn window(shape: &Shape) -> Reach {
+    let sees = |d: usize| {
+        move |at: usize| {
+            let first = at as isize - shape.begin[d] as isize;
+            first..first + shape.kernel[d] as isize
+        }
+    };
+    Reach::new(shape.input, shape.output(), sees(0), sees(1))
 }
 
 /// The reach of an operation that works in tiles of `valid` outputs, each of which sees `sees` inputs.

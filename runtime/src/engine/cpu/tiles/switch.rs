@@ -3,7 +3,7 @@
 //! Decided by shares alone, never by a clock: a replay does what the live run did.
 
 /// Share of the encoder's work above which a dense frame is cheaper.
-const HIGH: f64 = 0.75;
+const HIGH: f64 = 0.85;
 /// Share of the picture below which tiles may be worth it again.
 const LOW: f32 = 0.35;
 /// Frames of it in a row before tiles are tried; doubled each time they turn out dear, up to so many.
