@@ -35,7 +35,7 @@ impl Settings {
 }
 
 /// How fast a tile's noise rises from frame to frame while more than it is seen.
-const RISE: f32 = 1.01;
+const RISE: f32 = 1.02;
 
 /// The accepted input of one network, and the noise of each tile.
 pub struct Acceptance {
@@ -58,6 +58,10 @@ pub struct Acceptance {
     empty: bool,
     /// There is no last frame.
     first: bool,
+    /// Nothing is known of the noise.
+    learning: bool,
+    /// Working space: what the tiles flickered by, to be sorted.
+    sorted: Vec<f32>,
 }
 
 impl Acceptance {
@@ -78,6 +82,8 @@ impl Acceptance {
             columns: [vec![0.0; wide], vec![0.0; wide]],
             empty: true,
             first: true,
+            learning: true,
+            sorted: Vec::with_capacity(tiles),
         }
     }
 
@@ -116,6 +122,9 @@ impl Acceptance {
             count += self.changed[row * across..][..across].iter().filter(|&&changed| changed).count();
         }
         let share = count as f32 / self.changed.len() as f32;
+        if self.learning && !self.first {
+            self.learn();
+        }
         self.first = false;
         if std::mem::take(&mut self.empty) || share > self.settings.most {
             self.accept_all(frame);
@@ -129,6 +138,18 @@ impl Acceptance {
             }
         }
         share
+    }
+
+    /// Of two frames nobody can tell a tile's noise from what moved in it: it is taken for no more than that of the middle tile.
+    fn learn(&mut self) {
+        self.sorted.clear();
+        self.sorted.extend(self.noise.iter().filter(|noise| noise.is_finite()));
+        if !self.sorted.is_empty() {
+            let middle = self.sorted.len() / 2;
+            let (_, &mut middle, _) = self.sorted.select_nth_unstable_by(middle, f32::total_cmp);
+            self.noise.iter_mut().for_each(|noise| *noise = noise.min(middle));
+            self.learning = false;
+        }
     }
 
     /// Accepts the frame as it is.
@@ -191,11 +212,12 @@ impl Acceptance {
             };
             let (change, flicker) = (mean(change, high), mean(flicker, half));
             let noise = &mut self.noise[row * across + tile];
-            if !self.first && half > 0 {
-                *noise = if noise.is_nan() { flicker } else { flicker.min(*noise * RISE + 1e-3) };
-            }
+            let known = !noise.is_nan();
             let floor = self.settings.floor * self.settings.floor;
-            let limit = if noise.is_nan() { floor } else { floor.max(self.settings.gain * *noise) };
+            let limit = if known { floor.max(self.settings.gain * flicker.min(*noise * RISE + 1e-3)) } else { floor };
+            if !self.first && half > 0 {
+                *noise = if known { flicker.min(*noise * RISE + 1e-3) } else { flicker };
+            }
             // What is not a number has changed.
             self.changed[row * across + tile] = !(change <= limit);
         }

@@ -23,6 +23,8 @@ struct Part {
     dirty: Region,
     /// Stops what moved by little.
     gate: Option<Gate>,
+    /// Multiply-adds, and a few for each pixel it writes.
+    work: f64,
 }
 
 /// The operations of one graph over tensors that live on.
@@ -91,9 +93,10 @@ impl Program {
             });
             to.iter().for_each(|&buffer| sizes[buffer] = Some(reach.output()));
             let dirty = Region::new(reach.output());
-            parts.push(Part { operation, from, to, reach, dirty, gate });
+            let work = work(&operation, reach.output());
+            parts.push(Part { operation, from, to, reach, dirty, gate, work });
         }
-        let whole = parts.iter().map(Part::work).sum();
+        let whole = parts.iter().map(|part| part.work).sum();
         Ok(Program { parts, whole })
     }
 
@@ -130,7 +133,7 @@ impl Program {
             } else {
                 machine.part(&part.operation, &part.dirty, lists);
             }
-            done += part.work() * if share > WHOLE { 1.0 } else { share };
+            done += part.work * if share > WHOLE { 1.0 } else { share };
             let changed = match &mut part.gate {
                 Some(gate) if fresh => {
                     machine.open(gate);
@@ -148,13 +151,10 @@ impl Program {
     }
 }
 
-impl Part {
-    /// Multiply-adds, and a few for each pixel it writes.
-    fn work(&self) -> f64 {
-        const PASS: usize = 8;
-        let [high, wide] = self.reach.output();
-        (self.operation.macs() + PASS * high * wide * self.operation.writes().count()) as f64
-    }
+/// Multiply-adds of an operation, and a few for each pixel it writes.
+fn work(operation: &Operation, [high, wide]: [usize; 2]) -> f64 {
+    const PASS: usize = 8;
+    (operation.macs() + PASS * high * wide * operation.writes().count()) as f64
 }
 
 /// Hands `dirty` pixels on through a gate of its own, outside of a program.
