@@ -219,7 +219,7 @@ impl Acceptance {
                 *noise = if known { flicker.min(*noise * RISE + 1e-3) } else { flicker };
             }
             // What is not a number has changed.
-            self.changed[row * across + tile] = !(change <= limit);
+            self.changed[row * across + tile] = change > limit || change.is_nan();
         }
     }
 }

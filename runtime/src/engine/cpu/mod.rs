@@ -379,7 +379,7 @@ impl Engine for CpuEngine {
             Some(tiled) => {
                 if !tiled.accept(&mut self.machine, &self.input) {
                     let moved = tiled.encode(&mut self.machine);
-                    self.read &= !self.step.is_none() || moved == 0.0;
+                    self.read &= self.step.is_some() || moved == 0.0;
                     self.drive_distance = if self.driven { moved } else { f32::INFINITY };
                     self.driven = true;
                     return Ok(self.drive_distance);

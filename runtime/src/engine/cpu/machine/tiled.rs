@@ -126,13 +126,13 @@ impl Machine {
                     } else if gate.commits {
                         let unsaid = &mut gate.unsaid[y * wide + x];
                         *unsaid += score.sqrt();
-                        let moved = !(*unsaid <= limit);
+                        let moved = *unsaid > limit || unsaid.is_nan();
                         if moved {
                             *unsaid = 0.0;
                         }
                         moved
                     } else {
-                        !(score <= limit * limit)
+                        score > limit * limit || score.is_nan()
                     };
                     // Rectangles hold clean pixels too: what they moved by is what they were not let through with before.
                     if moved {

@@ -53,7 +53,7 @@ impl Lists {
         let [high, wide] = size;
         let rects = Region::most_rects(size);
         reserve(&mut self.rects, rects);
-        reserve(&mut self.runs, rects * high.div_ceil(1).min(8).max(1) + high);
+        reserve(&mut self.runs, rects * high.clamp(1, 8) + high);
         reserve(&mut self.quads, high * wide.div_ceil(QUAD));
         reserve(&mut self.tiles, high * wide);
         reserve(&mut self.line, wide.div_ceil(64));
