@@ -62,6 +62,8 @@ impl Terminal {
         self.sent.clear();
         if tty::take() {
             self.sent.push_str(tty::ENTER);
+        } else if !tty::is_taken() {
+            return Ok(());
         }
         let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);
         let (columns, rows) = size.map_or((80, 24), |size| (usize::from(size.ws_col), usize::from(size.ws_row)));

@@ -10,6 +10,8 @@ const NOBODY: u8 = 0;
 const DASHBOARD: u8 = 1;
 /// Somebody is giving it back, and may be held up by a terminal that takes its time.
 const LEAVING: u8 = 2;
+/// It was given back, and is not taken again: whoever still wants to draw comes too late.
+const GIVEN_BACK: u8 = 3;
 
 /// What the terminal did with keys before.
 static KEYS: OnceLock<libc::termios> = OnceLock::new();
@@ -17,9 +19,9 @@ static KEYS: OnceLock<libc::termios> = OnceLock::new();
 /// Another screen, no cursor.
 pub const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[2J";
 
-/// Marks the terminal as taken; true the first time.
+/// Takes the terminal, unless it is taken already or was given back; true if it was free.
 pub fn take() -> bool {
-    let first = HOLDER.swap(DASHBOARD, Ordering::SeqCst) == NOBODY;
+    let first = HOLDER.compare_exchange(NOBODY, DASHBOARD, Ordering::SeqCst, Ordering::SeqCst).is_ok();
     if first {
         take_keys();
     }
@@ -35,7 +37,7 @@ pub fn is_taken() -> bool {
 /// one is still at it does it all again, because the process may end before the other has finished.
 pub fn restore() {
     const BACK: &[u8] = b"\x1b[0m\x1b[?2026l\x1b[?1049l\x1b[?25h";
-    if HOLDER.load(Ordering::SeqCst) == NOBODY {
+    if !matches!(HOLDER.load(Ordering::SeqCst), DASHBOARD | LEAVING) {
         return;
     }
     HOLDER.store(LEAVING, Ordering::SeqCst);
@@ -45,7 +47,7 @@ pub fn restore() {
     }
     // SAFETY: `write` may be called from signal handlers, and reads nothing but the bytes. A terminal that is gone needs nothing.
     let _ = unsafe { libc::write(libc::STDOUT_FILENO, BACK.as_ptr().cast(), BACK.len()) };
-    HOLDER.store(NOBODY, Ordering::SeqCst);
+    HOLDER.store(GIVEN_BACK, Ordering::SeqCst);
 }
 
 /// Keys arrive one by one and are not shown; Ctrl-C stays what it is. Without a terminal to read from nothing changes.
@@ -76,7 +78,12 @@ pub fn keys() -> Vec<u8> {
     if !is_taken() || KEYS.get().is_none() || !is_in_foreground() {
         return Vec::new();
     }
-    // SAFETY: reads into `keys`, no more than it holds; VMIN and VTIME are 0, so it does not wait.
+    let mut waiting = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    // SAFETY: looks at one descriptor and does not wait. The terminal may be given back meanwhile, and a read would then wait for a whole line.
+    if unsafe { libc::poll(&mut waiting, 1, 0) } != 1 || waiting.revents & libc::POLLIN == 0 {
+        return Vec::new();
+    }
+    // SAFETY: reads into `keys`, no more than it holds.
     let read = unsafe { libc::read(libc::STDIN_FILENO, keys.as_mut_ptr().cast(), keys.len()) };
     keys[..usize::try_from(read).unwrap_or(0)].to_vec()
 }
