@@ -30,8 +30,8 @@ impl Reader {
                 let gate = self.alone(Op::Tanh, inner);
                 self.of(Op::Mul, x, gate)
             }
-            "Reciprocal" => self.from_number(Op::Div, 1.0, x),
-            "Not" => self.from_number(Op::Sub, 1.0, x),
+            "Reciprocal" => self.beside_number(Op::Div, 1.0, x),
+            "Not" => self.beside_number(Op::Sub, 1.0, x),
             _ => {
                 let size = self.alone(Op::Abs, x);
                 let below = self.with(Op::Add, size, 1.0);
@@ -57,7 +57,7 @@ impl Reader {
     }
 
     /// An operator of a number and a value.
-    fn from_number(&mut self, op: Op, number: f32, x: Id) -> Id {
+    fn beside_number(&mut self, op: Op, number: f32, x: Id) -> Id {
         self.map(op, vec![Operand::Number(number), Operand::Value(x)], self.shape(x))
     }
 
@@ -118,7 +118,7 @@ impl Reader {
             return Err(format!("an exponent of {exponent} is not covered"));
         };
         if exponent < 0.0 {
-            id = self.from_number(Op::Div, 1.0, id);
+            id = self.beside_number(Op::Div, 1.0, id);
         }
         Ok(Entry::Value(id))
     }
