@@ -38,8 +38,11 @@ fn whole(buffer: Buffer, channels: usize) -> View {
     (0..channels).map(|channel| Plane { buffer, channel }).collect()
 }
 
+/// A tensor of a graph: its buffer, its channels, its rows and columns.
+type Tensor = (Buffer, usize, [usize; 2]);
+
 /// A chain of operations, some of which also read what lies further back; its buffers live on. Answers them with channels and size.
-fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) -> (Vec<Operation>, Vec<(Buffer, usize, [usize; 2])>) {
+fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) -> (Vec<Operation>, Vec<Tensor>) {
     let mut made = vec![(layout.lasting(3, size[0] * size[1]), 3, size)];
     let mut operations = Vec::new();
     for choice in choices {
