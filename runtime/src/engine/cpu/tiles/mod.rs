@@ -3,7 +3,7 @@
 //! Every tensor of a network lives on from frame to frame. A [`Region`] says which of its pixels have changed since an operation last read
 //! them; [`Reach`] carries it through the operation; [`Lists`] turns it into what the kernels work on: rectangles, runs, quads, tiles. Pixels
 //! that are computed again without need come out as they were, bit for bit: a kernel's arithmetic for a pixel does not depend on its
-//! neighbours in the list. So the result is the dense one. [`gate`] is where small changes can be stopped, if that is asked for.
+//! neighbours in the list. So the result is the dense one. `gate` is where small changes can be stopped, if that is asked for.
 //!
 //! An operation whose pixels depend on all of its inputs has no reach, and a graph with one runs densely ([`Program::new`] names it).
 
