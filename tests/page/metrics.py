@@ -37,6 +37,6 @@ with Service(sys.argv[1]) as service:
     assert buckets == sorted(buckets) and buckets[-1] == frames
     assert value("recslowfast_camera_state", state="streaming") == 1 and value("recslowfast_healthy") == 1
     seen = sum(len(record["detections"]) for record in service.records[: int(frames)])
-    assert value("recslowfast_detections_total") == seen, (value("recslowfast_detections_total"), seen)
+    assert value("recslowfast_class_detections_total") == seen, (value("recslowfast_class_detections_total"), seen)
     assert value("process_resident_memory_bytes") > 1e6 and value("process_cpu_seconds_total") > 0
     print(f"{len(families)} families, {sum(len(family.samples) for family in families.values())} samples, accepted and true")

@@ -54,7 +54,7 @@ pub fn text(figures: &Figures, now: Instant) -> String {
     );
     let names: Vec<String> = figures.heading.classes.iter().map(|name| escaped(name)).collect();
     let by_class = names.iter().map(String::as_str).zip(figures.detections.iter());
-    text.each("detections_total", "counter", "Detections in all frames, by class.", "class", by_class);
+    text.each("class_detections_total", "counter", "Detections in all frames, by class.", "class", by_class);
     text.one("deadline_misses_total", "counter", "Frames whose answer was older than the deadline.", figures.late);
     text.one(
         "camera_reconnects_total",
