@@ -5,19 +5,7 @@ use super::planes::{Shared, plane_items};
 use super::pool::Pool;
 use super::simd::{Isa, Kernel, MAX_LANES, Simd};
 use super::tiles::{Locality, Part};
-
-/// How numbers become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fold {
-    /// Their sum.
-    Sum,
-    /// The sum of their squares.
-    Squares,
-    /// The greatest.
-    Greatest,
-    /// The least.
-    Least,
-}
+use crate::engine::graph::Fold;
 
 impl Fold {
     fn start(self) -> f32 {

@@ -1,14 +1,14 @@
 //! Sums, means and extremes over channels, or over all pixels of a channel; softmax, which is spelled with them.
 
 use super::{Id, Lowering, Source, whole};
-use crate::engine::cpu::across::{Across, Fold, Whole};
+use crate::engine::cpu::across::{Across, Whole};
 use crate::engine::cpu::machine::{Operation, PlaneWork, View};
 use crate::engine::cpu::pointwise::Op;
+use crate::engine::graph::Fold;
 use crate::engine::graph::{self, Size};
 
 impl Lowering<'_> {
-    pub(super) fn reduce(&mut self, input: graph::Id, fold: graph::Fold, [pixels, channels]: [bool; 2], mean: bool) -> Id {
-        let fold = Fold::from(fold);
+    pub(super) fn reduce(&mut self, input: graph::Id, fold: Fold, [pixels, channels]: [bool; 2], mean: bool) -> Id {
         let size = self.graph.size(input);
         let mut view = self.view(input);
         let mut left = size;
@@ -53,16 +53,5 @@ impl Lowering<'_> {
         let share = self.apply(Op::Div, &[unit, sum]);
         let share = self.broadcast(share, one, size);
         self.apply(Op::Mul, &[power, share])
-    }
-}
-
-impl From<graph::Fold> for Fold {
-    fn from(fold: graph::Fold) -> Fold {
-        match fold {
-            graph::Fold::Sum => Fold::Sum,
-            graph::Fold::Squares => Fold::Squares,
-            graph::Fold::Greatest => Fold::Greatest,
-            graph::Fold::Least => Fold::Least,
-        }
     }
 }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::cpu::across::{Across, Fold};
+use crate::engine::cpu::across::Across;
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
@@ -15,6 +15,7 @@ use crate::engine::cpu::noise::noise;
 use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program as Chain, Target};
 use crate::engine::cpu::rates::Rates;
 use crate::engine::cpu::simd::Isa;
+use crate::engine::graph::Fold;
 use crate::engine::graph::Transposed;
 
 /// What one operation of a random graph is.
