@@ -102,7 +102,7 @@ class Stream(Port):
 
 
 class Datagrams(Port):
-    """UDP: whoever was heard last is spoken to."""
+    """UDP. Writes go to the address that the last datagram came from."""
 
     def __init__(self, port: int):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,38 +1,57 @@
-//! The recent frames' steps and ages.
+//! The recent results: their steps, limits and ages, for every screen that draws them.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::telemetry::Report;
 
-const KEPT: usize = 120;
+/// One result.
+#[derive(Clone, Copy)]
+struct Moment {
+    steps: u32,
+    limit: u32,
+    /// From capture to the answer.
+    age: Duration,
+    /// When its report came.
+    at: Instant,
+}
 
-/// The recent frames.
-#[derive(Default)]
-pub struct History {
-    frames: VecDeque<(u32, Duration, Instant)>,
+/// The last results, as many as it was made for.
+pub(super) struct History {
+    kept: usize,
+    moments: VecDeque<Moment>,
 }
 
 impl History {
-    pub fn add(&mut self, report: &Report, now: Instant) {
-        if self.frames.len() == KEPT {
-            self.frames.pop_front();
+    pub(super) fn new(kept: usize) -> History {
+        History { kept, moments: VecDeque::with_capacity(kept) }
+    }
+
+    /// Takes in one report that came at `now`; the oldest goes where there is no room.
+    pub(super) fn add(&mut self, report: &Report, now: Instant) {
+        if self.moments.len() == self.kept {
+            self.moments.pop_front();
         }
-        self.frames.push_back((report.trace.steps, report.age, now));
+        self.moments.push_back(Moment { steps: report.trace.steps, limit: report.trace.limit, age: report.age, at: now });
     }
 
-    /// Steps, the oldest first.
-    pub fn steps(&self) -> impl Iterator<Item = u32> {
-        self.frames.iter().map(|(steps, _, _)| *steps)
+    /// Steps taken, the oldest result first.
+    pub(super) fn steps(&self) -> impl Iterator<Item = u32> {
+        self.moments.iter().map(|moment| moment.steps)
     }
 
-    pub fn mean_steps(&self) -> f64 {
-        f64::from(self.steps().sum::<u32>()) / self.frames.len().max(1) as f64
+    /// Steps allowed, the oldest result first.
+    pub(super) fn limits(&self) -> impl Iterator<Item = u32> {
+        self.moments.iter().map(|moment| moment.limit)
     }
 
-    /// The ages that these shares of the frames do not exceed.
-    pub fn ages<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
-        let mut ages: Vec<Duration> = self.frames.iter().map(|(_, age, _)| *age).collect();
+    pub(super) fn mean_steps(&self) -> f64 {
+        f64::from(self.steps().sum::<u32>()) / self.moments.len().max(1) as f64
+    }
+
+    /// The ages that these shares of the results do not exceed.
+    pub(super) fn ages<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
+        let mut ages: Vec<Duration> = self.moments.iter().map(|moment| moment.age).collect();
         ages.sort_unstable();
         shares.map(|share| match ages.len() {
             0 => Duration::ZERO,
@@ -40,10 +59,10 @@ impl History {
         })
     }
 
-    /// Frames per second, over those that are kept.
-    pub fn rate(&self) -> f64 {
-        match (self.frames.front(), self.frames.back()) {
-            (Some((_, _, first)), Some((_, _, last))) if last > first => (self.frames.len() - 1) as f64 / (*last - *first).as_secs_f64(),
+    /// Results per second.
+    pub(super) fn rate(&self) -> f64 {
+        match (self.moments.front(), self.moments.back()) {
+            (Some(first), Some(last)) if last.at > first.at => (self.moments.len() - 1) as f64 / (last.at - first.at).as_secs_f64(),
             _ => 0.0,
         }
     }

@@ -3,6 +3,7 @@
 mod audience;
 mod colour;
 mod filter;
+mod history;
 mod json;
 mod link;
 mod mavlink;

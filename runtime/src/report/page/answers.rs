@@ -17,7 +17,7 @@ const SIGN_IN: &str = include_str!("sign-in.html");
 const TEXT: &str = "text/plain; charset=utf-8";
 const JPEG: &str = "image/jpeg";
 const BOUNDARY: &str = "frame";
-/// A picture that came so long ago is still the newest for whoever asks for one.
+/// A request for a picture is answered with one of at most this age.
 const FRESH: Duration = Duration::from_millis(500);
 /// How long a request for a picture waits for one.
 const WAIT: Duration = Duration::from_millis(1500);
@@ -143,7 +143,7 @@ impl Answers {
             "/page.css" => whole("200 OK", "text/css; charset=utf-8", STYLE.as_bytes(), keep),
             "/live" => {
                 self.audience.looked();
-                // Encoded without the lock: whoever brings results is not to wait for it.
+                // Encoded without the lock, so that the thread that adds results does not wait.
                 let pictured = self.figures().pictured.clone();
                 let picture = pictured.as_ref().and_then(|pictured| self.plain(pictured));
                 let body = live::body(&self.figures(), pictured.as_ref(), picture.as_deref().map_or(&[], |bytes| bytes), now);

@@ -72,7 +72,7 @@ impl Client {
         Client { stream, input, output, sent: 0, keep: true, moved: now, answered: 0, searched: 0, following: None }
     }
 
-    /// Who goes when there are too many: first whoever never finished a request, then whoever has been silent longest.
+    /// The order in which connections are closed when there are too many: those without a finished request first, then the longest idle.
     pub fn worth(&self) -> (bool, Instant) {
         (self.answered > 0, self.moved)
     }
@@ -86,7 +86,7 @@ impl Client {
     pub fn is_stuck(&self, now: Instant) -> bool {
         let silent = now.saturating_duration_since(self.moved);
         let resting = self.input.is_empty() && self.output.is_empty();
-        // Whoever follows rests as long as nothing happens.
+        // A client of a feed may be idle while nothing happens.
         if self.follows() && self.output.is_empty() { false } else { silent > if resting { REST } else { PATIENCE } }
     }
 

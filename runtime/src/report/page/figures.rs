@@ -1,6 +1,5 @@
 //! What has been seen so far, counted for the page and for Prometheus.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -8,6 +7,7 @@ use super::Heading;
 use crate::control::{Budget, Desk};
 use crate::latencies::Latencies;
 use crate::outcome::Stop;
+use crate::report::history::History;
 use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Report};
 
 /// Frames whose steps and ages are kept one by one.
@@ -42,19 +42,6 @@ pub fn name_of(camera: CameraState) -> &'static str {
     CAMERA.iter().find(|(state, _)| *state == camera).map_or("unknown", |(_, name)| name)
 }
 
-/// One frame, kept for the chart.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    /// Steps taken.
-    pub steps: u32,
-    /// Steps allowed.
-    pub limit: u32,
-    /// From capture to the answer.
-    pub age: Duration,
-    /// When its report came.
-    pub at: Instant,
-}
-
 /// A picture, what was seen in it, and the number of its result.
 #[derive(Clone)]
 pub struct Pictured {
@@ -77,7 +64,7 @@ pub struct Figures {
     pub age_sum: f64,
     pub latencies: Latencies,
     pub energy_j: f64,
-    pub recent: VecDeque<Moment>,
+    pub recent: History,
     pub last: Option<(Report, Instant)>,
     /// The newest picture; not every report brings one.
     pub pictured: Option<Pictured>,
@@ -124,7 +111,7 @@ impl Figures {
             age_sum: 0.0,
             latencies: Latencies::default(),
             energy_j: 0.0,
-            recent: VecDeque::with_capacity(RECENT),
+            recent: History::new(RECENT),
             last: None,
             pictured: None,
             clients: 0,
@@ -148,10 +135,7 @@ impl Figures {
         self.age_sum += age;
         self.latencies.record(report);
         self.energy_j += f64::from(report.energy_j.unwrap_or(0.0));
-        if self.recent.len() == RECENT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(Moment { steps: report.trace.steps, limit: report.trace.limit, age: report.age, at: now });
+        self.recent.add(report, now);
         for seen in &report.detections {
             if let Some(count) = self.detections.get_mut(usize::from(seen.class)) {
                 *count += 1;
@@ -189,23 +173,5 @@ impl Figures {
     /// What is kept to.
     pub fn budget(&self) -> Budget {
         self.desk.standing().budget
-    }
-
-    /// The age that `share` of the recent results do not exceed.
-    pub fn percentiles<const N: usize>(&self, shares: [f64; N]) -> [Duration; N] {
-        let mut ages: Vec<Duration> = self.recent.iter().map(|moment| moment.age).collect();
-        ages.sort_unstable();
-        shares.map(|share| match ages.len() {
-            0 => Duration::ZERO,
-            n => ages[((n as f64 * share).ceil() as usize).clamp(1, n) - 1],
-        })
-    }
-
-    /// Results per second, over the recent ones.
-    pub fn rate(&self) -> f64 {
-        match (self.recent.front(), self.recent.back()) {
-            (Some(first), Some(last)) if last.at > first.at => (self.recent.len() - 1) as f64 / (last.at - first.at).as_secs_f64(),
-            _ => 0.0,
-        }
     }
 }

@@ -73,8 +73,8 @@ pub fn body(figures: &Figures, pictured: Option<&Pictured>, jpeg: &[u8], now: In
         width: picture.map_or(0, |picture| picture.width),
         height: picture.map_or(0, |picture| picture.height),
         frames: figures.frames,
-        rate: figures.rate(),
-        ages_ms: figures.percentiles([0.5, 0.9, 0.99, 1.0]).map(ms),
+        rate: figures.recent.rate(),
+        ages_ms: figures.recent.ages([0.5, 0.9, 0.99, 1.0]).map(ms),
         stale,
         since_s: since.as_secs_f64(),
         camera: figures.camera(now),
@@ -87,8 +87,8 @@ pub fn body(figures: &Figures, pictured: Option<&Pictured>, jpeg: &[u8], now: In
         deadline_misses: figures.late,
         reconnects: figures.reconnects,
         power_budget_mw: budget.power.map(|power| power.mw),
-        steps: figures.recent.iter().map(|moment| moment.steps).collect(),
-        limits: figures.recent.iter().map(|moment| moment.limit).collect(),
+        steps: figures.recent.steps().collect(),
+        limits: figures.recent.limits().collect(),
         last: figures.last.as_ref().map(|(report, _)| Record::new(report, &heading.classes)),
     };
     let mut body = vec![0; 4];

@@ -1,7 +1,6 @@
 //! A live dashboard in the terminal: the picture with its boxes, steps, ages, engine, camera, log lines.
 
 mod grid;
-mod history;
 mod log_lines;
 mod tty;
 mod view;
@@ -11,18 +10,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grid::Depth;
-use history::History;
 pub use log_lines::take as take_log_line;
 pub use tty::restore;
 use view::View;
 
 use super::audience::Audience;
+use super::history::History;
 use super::{Sink, SinkError};
 use crate::control::Desk;
 use crate::telemetry::{Picture, Report};
 
 /// The dashboard is drawn at most so often, whatever the frame rate.
 const REDRAW: Duration = Duration::from_millis(66);
+/// Results whose steps and ages are shown.
+const HISTORY: usize = 120;
 /// How often keys, and the camera while no frame comes, are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -48,7 +49,7 @@ impl Terminal {
             classes,
             desk,
             depth: Depth::of_environment(),
-            history: History::default(),
+            history: History::new(HISTORY),
             last: None,
             picture: None,
             came: Instant::now(),

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::grid::{Colour, Grid, Style};
-use super::history::History;
 use crate::report::colour::{letters_on, overlay};
+use crate::report::history::History;
 use crate::telemetry::{CameraState, Detection, LimitReason, Picture, RecordingState, Region, Report};
 
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
