@@ -1,6 +1,6 @@
 //! What may be asked of a running service, and where it stands: the plain types between whoever listens to people or devices and the main loop.
 //!
-//! Askers put a [`Control`] on the [`Desk`]; the main loop takes it between two frames. The desk is bounded, and asking never waits.
+//! Askers put a [`Control`] on the [`ControlQueue`]; the main loop takes it between two frames. The queue is bounded, and asking never waits.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +58,7 @@ impl BudgetChange {
 
 /// How the service stands, as far as reports of single frames do not say it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct ServiceStatus {
     /// What is kept to.
     pub budget: Budget,
     /// Whether frames are left alone on request.
@@ -67,13 +67,13 @@ pub struct Standing {
     pub camera: CameraState,
 }
 
-/// The desk is full: the main loop has not come round to what was asked before.
+/// The queue is full: the main loop has not come round to what was asked before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 
-/// Where requests are put and taken; every clone is the same desk.
+/// Where requests are put and taken; every clone is the same queue.
 #[derive(Clone, Debug, Default)]
-pub struct Desk(Arc<Inner>);
+pub struct ControlQueue(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -81,13 +81,13 @@ struct Inner {
     /// How many requests there are, so that the main loop need not lock to see that there are none.
     waiting: AtomicUsize,
     asked: Condvar,
-    standing: Mutex<Standing>,
+    status: Mutex<ServiceStatus>,
 }
 
-impl Desk {
-    /// An empty desk.
-    pub fn new() -> Desk {
-        Desk::default()
+impl ControlQueue {
+    /// An empty queue.
+    pub fn new() -> ControlQueue {
+        ControlQueue::default()
     }
 
     fn requests(&self) -> MutexGuard<'_, VecDeque<Control>> {
@@ -126,13 +126,13 @@ impl Desk {
     }
 
     /// How the service stands.
-    pub fn standing(&self) -> Standing {
-        *self.0.standing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub fn status(&self) -> ServiceStatus {
+        *self.0.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Says how the service stands now.
-    pub fn stand(&self, standing: Standing) {
-        *self.0.standing.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = standing;
+    pub fn set_status(&self, status: ServiceStatus) {
+        *self.0.status.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = status;
     }
 }
 
@@ -155,14 +155,14 @@ mod tests {
 
     #[test]
     fn a_full_desk_says_so_and_keeps_the_order() {
-        let desk = Desk::new();
-        assert_eq!(desk.take(), None);
+        let control_queue = ControlQueue::new();
+        assert_eq!(control_queue.take(), None);
         for at in 0..CAPACITY {
-            assert_eq!(desk.ask(Control::Pause(at % 2 == 0)), Ok(()));
+            assert_eq!(control_queue.ask(Control::Pause(at % 2 == 0)), Ok(()));
         }
-        assert_eq!(desk.ask(Control::Reset), Err(Busy));
-        assert_eq!(desk.take(), Some(Control::Pause(true)));
-        assert_eq!(desk.ask(Control::Reset), Ok(()));
-        assert_eq!(std::iter::from_fn(|| desk.take()).last(), Some(Control::Reset));
+        assert_eq!(control_queue.ask(Control::Reset), Err(Busy));
+        assert_eq!(control_queue.take(), Some(Control::Pause(true)));
+        assert_eq!(control_queue.ask(Control::Reset), Ok(()));
+        assert_eq!(std::iter::from_fn(|| control_queue.take()).last(), Some(Control::Reset));
     }
 }

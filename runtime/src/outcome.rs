@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Why stepping ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stop {
+pub enum StopReason {
     /// The state stopped moving: the halting criterion was met.
     Halted,
     /// The step limit of the rule, the network or the governor was reached.
@@ -18,18 +18,18 @@ pub enum Stop {
     Deadline,
 }
 
-/// The most steps one frame can take, and so the most distances a [`Trace`] holds.
+/// The most steps one frame can take, and so the most distances a [`StepTrace`] holds.
 pub const MAX_STEPS: usize = 64;
 
 /// The steps of one frame: how many, why they ended, and how far the state moved in each.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trace {
+pub struct StepTrace {
     /// Steps taken.
     pub steps: u32,
     /// The most steps this frame was allowed.
     pub limit: u32,
     /// Why stepping ended.
-    pub stop: Stop,
+    pub stop: StopReason,
     /// Distance of the hidden state before and after each step, in the rule's metric; length `steps`.
     pub distances: heapless::Vec<f32, MAX_STEPS>,
     /// Relative L2 distance between this frame's drive and the last; infinite after a reset.
@@ -40,7 +40,7 @@ pub struct Trace {
     pub stepped: f32,
 }
 
-impl Trace {
+impl StepTrace {
     /// The steps of this frame as so many steps of the whole network.
     pub fn work(&self) -> f32 {
         self.steps as f32 * self.stepped

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::Trace;
+use crate::outcome::StepTrace;
 use crate::source_picture::SourcePicture;
 
 /// Which budget held the steps down.
@@ -134,7 +134,7 @@ pub struct Report {
     /// From capture to the answer.
     pub age: Duration,
     /// Steps, distances, and why they ended.
-    pub trace: Trace,
+    pub trace: StepTrace,
     /// Which budget held the steps down.
     pub limit_reason: LimitReason,
     /// Name of the engine that answered.
@@ -171,8 +171,8 @@ pub struct Report {
 impl Report {
     /// A report of nothing, for tests to change what they are about.
     pub(crate) fn for_tests(sequence: u64) -> Report {
-        let stop = crate::outcome::Stop::Halted;
-        let trace = Trace { steps: 1, limit: 6, stop, distances: Default::default(), drive_distance: 0.0, moved: 1.0, stepped: 1.0 };
+        let stop = crate::outcome::StopReason::Halted;
+        let trace = StepTrace { steps: 1, limit: 6, stop, distances: Default::default(), drive_distance: 0.0, moved: 1.0, stepped: 1.0 };
         Report {
             sequence,
             captured: Duration::ZERO,

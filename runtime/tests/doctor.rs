@@ -67,14 +67,14 @@ impl Board {
         (output.status.code(), serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}{}", String::from_utf8_lossy(&output.stderr))))
     }
 
-    /// Expects a problem in `area` whose words hold `found`, and whose mend holds `mend`.
+    /// Expects a problem in `area` whose words hold `found`, and whose fix holds `fix`.
     #[track_caller]
-    fn ails(&self, arguments: &[&str], area: &str, found: &str, mend: &str) {
+    fn ails(&self, arguments: &[&str], area: &str, found: &str, fix: &str) {
         let (code, findings) = self.run(arguments);
         let problem = findings.iter().find(|finding| finding["area"] == area && finding["state"] == "problem");
         let problem = problem.unwrap_or_else(|| panic!("no problem with {area}: {findings:#?}"));
         assert!(problem["found"].as_str().unwrap().contains(found), "{problem}");
-        assert!(problem["mend"].as_str().unwrap().contains(mend), "{problem}");
+        assert!(problem["mend"].as_str().unwrap().contains(fix), "{problem}");
         assert_eq!(code, Some(8));
     }
 }
@@ -154,7 +154,7 @@ fn a_bad_network_and_a_bad_configuration() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recslowfast"));
     let output = command.args(["doctor", "config", "--config"]).arg(&bad).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.starts_with("problem") && said.contains("bad.toml:1:2:") && said.contains("mend: correct the lines"), "{said}");
+    assert!(said.starts_with("problem") && said.contains("bad.toml:1:2:") && said.contains("fix: correct the lines"), "{said}");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_bare_machine_gets_a_line_for_everything_and_a_mend_where_one_is_needed() {
         let of_area: Vec<&Value> = findings.iter().filter(|finding| finding["area"] == area).collect();
         assert!(!of_area.is_empty(), "nothing is said about {area}");
         for finding in of_area {
-            assert!(finding["state"] == "ok" || finding["mend"].as_str().is_some_and(|mend| !mend.is_empty()), "{finding}");
+            assert!(finding["state"] == "ok" || finding["mend"].as_str().is_some_and(|fix| !fix.is_empty()), "{finding}");
         }
     }
     board.ails(&["camera"], "camera", "no /dev/video*", "plug one in");

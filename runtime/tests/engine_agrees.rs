@@ -3,9 +3,9 @@
 use recslowfast::engine::cpu::simd::Isa;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{HaltingRule, Metric};
-use recslowfast::outcome::Stop;
+use recslowfast::outcome::StopReason;
 
 /// Logits and distances of a few frames of moving bars.
 fn watch(network: &Network, options: Options) -> (Vec<f32>, Vec<f32>) {
@@ -18,7 +18,7 @@ fn watch(network: &Network, options: Options) -> (Vec<f32>, Vec<f32>) {
             *x = if (x_at + 2 * y + at) % 19 < 3 { 0.9 } else { 0.1 };
         }
         distances.push(engine.encode().unwrap().min(1e9));
-        let trace = engine.advance(&Order { rule: HaltingRule::fixed(3), limit: 64, deadline: None }).unwrap();
+        let trace = engine.advance(&StepRequest { rule: HaltingRule::fixed(3), limit: 64, deadline: None }).unwrap();
         distances.extend(trace.distances);
         logits.extend_from_slice(engine.readout().unwrap());
     }
@@ -86,8 +86,8 @@ fn what_creeps_is_stepped_in_the_end() {
             *x = if i % 19 < 3 { light } else { 0.1 };
         }
         let distance = engine.encode().unwrap();
-        let trace = engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap();
-        assert_eq!(trace.stop == Stop::Zero, distance < 0.1, "frame {at}: {trace:?}");
+        let trace = engine.advance(&StepRequest { rule, limit: 64, deadline: None }).unwrap();
+        assert_eq!(trace.stop == StopReason::Zero, distance < 0.1, "frame {at}: {trace:?}");
         if trace.steps > 0 {
             stepped.push(at);
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::{self, Choice};
 use recslowfast::network::Network;
-use recslowfast::network::engine::Order;
+use recslowfast::network::engine::StepRequest;
 use recslowfast::network::halting::HaltingRule;
 
 fn root() -> PathBuf {
@@ -72,7 +72,7 @@ fn the_cpu_engine_answers_as_onnx_runtime_does() {
                 *x = (f32::from(level) / 255.0 - input.mean[place / plane]) / input.std[place / plane];
             }
             engine.encode().unwrap();
-            let trace = engine.advance(&Order { rule: HaltingRule::fixed(count.into()), limit: 64, deadline: None }).unwrap();
+            let trace = engine.advance(&StepRequest { rule: HaltingRule::fixed(count.into()), limit: 64, deadline: None }).unwrap();
             moved.extend(trace.distances);
             let ours: Vec<f32> = engine.readout().unwrap().iter().copied().step_by(every).collect();
             let worst = furthest(&ours, &answers[at * answer..(at + 1) * answer]);

@@ -9,7 +9,7 @@ use recslowfast::capture::fit::Mode;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::frame::{Frame, PixelFormat};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::service::pipeline::Pipeline;
 
@@ -61,7 +61,7 @@ fn an_engine_hands_over_every_output_of_the_readout_in_its_order() {
         // All of it red.
         engine.input()[..48 * 64].fill(1.0);
         engine.encode().unwrap();
-        engine.advance(&Order { rule: HaltingRule::fixed(1), limit: 8, deadline: None }).unwrap();
+        engine.advance(&StepRequest { rule: HaltingRule::fixed(1), limit: 8, deadline: None }).unwrap();
         engine.readout().unwrap().to_vec()
     };
     let own = answer(false);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use recslowfast::engine::cpu::tiles::Settings;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 
 struct Counting;
@@ -36,7 +36,7 @@ fn frames_and_steps_allocate_nothing() {
     for folder in folders.filter(|path| path.is_dir()) {
         let network = Network::load(folder.to_str().unwrap()).unwrap();
         let mut engine = CpuEngine::with(&network, Options { threads: 2, ..Options::default() }).unwrap();
-        let order = Order { rule: HaltingRule::fixed(3), limit: 64, deadline: None };
+        let order = StepRequest { rule: HaltingRule::fixed(3), limit: 64, deadline: None };
         let steps = if network.step.is_some() { 3 } else { 0 };
         let frame = |engine: &mut CpuEngine, level: f32| {
             engine.input().fill(level);

@@ -4,7 +4,7 @@ use recslowfast::engine::cpu::simd::Isa;
 use recslowfast::engine::cpu::tiles::Settings;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 
 /// Frames of a film; more by TILES_FRAMES.
@@ -69,10 +69,10 @@ fn tiled(network: &Network, settings: Settings, threads: usize, isa: Isa) -> Cpu
     CpuEngine::with(network, Options { threads, isa, tiles: Some(settings), ..Options::default() }).unwrap()
 }
 
-fn frame(engine: &mut CpuEngine, tensor: &[f32], rule: HaltingRule) -> (recslowfast::outcome::Trace, Vec<f32>) {
+fn frame(engine: &mut CpuEngine, tensor: &[f32], rule: HaltingRule) -> (recslowfast::outcome::StepTrace, Vec<f32>) {
     engine.input().copy_from_slice(tensor);
     engine.encode().unwrap();
-    let trace = engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap();
+    let trace = engine.advance(&StepRequest { rule, limit: 64, deadline: None }).unwrap();
     (trace, engine.readout().unwrap().to_vec())
 }
 

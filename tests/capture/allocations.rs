@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use counting::{Counting, allocations};
 use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
-use recslowfast::capture::{self, CaptureError, Latest, Losses, Pull, Source, SourceInfo, Want};
+use recslowfast::capture::{self, CaptureError, CaptureRequest, Losses, NewestFrame, Pull, Source, SourceInfo};
 use recslowfast::frame::{Frame, PixelFormat};
 
 #[global_allocator]
@@ -56,7 +56,7 @@ fn a_steady_stream_allocates_nothing() {
         let mut tensor = vec![0.0; spec.values()];
         let mut fitter = Fitter::new(spec, Mode::Letterbox);
         let camera = Camera { info: SourceInfo { live: true, ..SourceInfo::default() }, next: 0 };
-        let mut latest = Latest::spawn(Box::new(camera)).unwrap();
+        let mut latest = NewestFrame::spawn(Box::new(camera)).unwrap();
         spend(&mut latest, &mut fitter, &mut tensor, &mut frame, 20);
         let before = allocations();
         spend(&mut latest, &mut fitter, &mut tensor, &mut frame, 200);
@@ -72,7 +72,7 @@ fn a_steady_stream_allocates_nothing() {
         file.write_all(&vec![number; 320 * 240 * 3 / 2]).unwrap();
     }
     drop(file);
-    let mut source = capture::open(film.to_str().unwrap(), &Want::default()).unwrap();
+    let mut source = capture::open(film.to_str().unwrap(), &CaptureRequest::default()).unwrap();
     let mut tensor = vec![0.0; 64 * 64];
     let mut fitter = Fitter::new(InputSpec::luma(64, 64), Mode::Crop);
     spend(source.as_mut(), &mut fitter, &mut tensor, &mut frame, 20);

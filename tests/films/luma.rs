@@ -7,7 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
-use recslowfast::capture::{self, Pull, Want};
+use recslowfast::capture::{self, CaptureRequest, Pull};
 use recslowfast::frame::Frame;
 
 fn main() {
@@ -19,7 +19,7 @@ fn main() {
 }
 
 fn write(uri: &str) -> anyhow::Result<()> {
-    let mut source = capture::open(uri, &Want::default())?;
+    let mut source = capture::open(uri, &CaptureRequest::default())?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut fitter: Option<(u32, u32, Fitter)> = None;
     let mut frame = Frame::default();

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 
 const STEPS: u32 = 2;
@@ -42,7 +42,7 @@ fn answer(folder: &Path) -> anyhow::Result<String> {
         for frame in frames.chunks_exact(engine.input().len()) {
             engine.input().copy_from_slice(frame);
             engine.encode()?;
-            engine.advance(&Order { rule: HaltingRule::fixed(STEPS), limit: STEPS, deadline: None })?;
+            engine.advance(&StepRequest { rule: HaltingRule::fixed(STEPS), limit: STEPS, deadline: None })?;
             bytes.extend(engine.readout()?.iter().flat_map(|logit| logit.to_le_bytes()));
         }
         std::fs::write(folder.join(format!("{name}.f32")), bytes)?;

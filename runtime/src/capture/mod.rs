@@ -8,7 +8,7 @@
 //! Looped, Realtime -> a film again and again, or at its own rate           also Sources
 //! Supervised -> reopens a live source that fails or falls silent           also a Source
 //! Faulty    -> faults on purpose around any source                         also a Source
-//! Latest    -> a live source on its own thread behind a newest-frame slot  also a Source
+//! NewestFrame -> a live source on its own thread behind a newest-frame slot  also a Source
 //! start(uri) = all of these in their order
 //! fit       -> frame bytes to the network's input tensor, one pass
 //! ```
@@ -18,7 +18,7 @@ mod faulty;
 pub mod file;
 pub mod fit;
 pub mod jpeg;
-mod latest;
+mod newest_frame;
 mod pathfinder;
 mod stream;
 mod supervise;
@@ -28,8 +28,8 @@ mod v4l2;
 use std::ffi::OsStr;
 
 pub use faulty::{FaultSpec, Faults};
-pub use latest::Latest;
-pub use supervise::{Change, Event, Machine, Opener, Patience, Step, Supervised};
+pub use newest_frame::NewestFrame;
+pub use supervise::{Change, Event, Machine, Opener, Step, Supervised, Timeouts};
 
 // A source is a plain type, in which rooms meet; it is opened here, and named from here too.
 pub use crate::source::{CaptureError, Losses, Pull, Source, SourceInfo, Times};
@@ -38,7 +38,7 @@ use crate::frame::PixelFormat;
 
 /// What is asked of a source; what is left open, the source chooses. Parameters in a URI overrule it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Want {
+pub struct CaptureRequest {
     /// Pixels across.
     pub width: Option<u32>,
     /// Pixels down.
@@ -61,9 +61,9 @@ pub struct Want {
     pub realtime: bool,
 }
 
-impl Default for Want {
+impl Default for CaptureRequest {
     fn default() -> Self {
-        Want {
+        CaptureRequest {
             width: None,
             height: None,
             fps: None,
@@ -96,7 +96,7 @@ pub enum Memory {
 /// - a `.y4m` or an MJPEG `.avi` file; any other video through an installed `ffmpeg`. `?loop` plays it again, `?realtime` at its rate.
 /// - `-`, `/dev/stdin`, `/dev/fd/N` or a FIFO: a film that comes through a pipe.
 /// - `rtsp://`, `http://`, `csi://N`, `gst:PIPELINE`: what an ffmpeg or GStreamer of the system receives.
-pub fn open(uri: impl AsRef<OsStr>, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+pub fn open(uri: impl AsRef<OsStr>, want: &CaptureRequest) -> Result<Box<dyn Source>, CaptureError> {
     let (place, want) = uri::parse(uri.as_ref(), want)?;
     let uri = &*uri.as_ref().to_string_lossy();
     if !want.again {
@@ -108,11 +108,11 @@ pub fn open(uri: impl AsRef<OsStr>, want: &Want) -> Result<Box<dyn Source>, Capt
 }
 
 /// At its own rate, where that is wanted.
-fn paced(source: Box<dyn Source>, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+fn paced(source: Box<dyn Source>, want: &CaptureRequest) -> Result<Box<dyn Source>, CaptureError> {
     if want.realtime && !source.info().live { Ok(Box::new(file::play::Realtime::new(source, want.fps)?)) } else { Ok(source) }
 }
 
-fn open_place(uri: &str, place: &uri::Place, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+fn open_place(uri: &str, place: &uri::Place, want: &CaptureRequest) -> Result<Box<dyn Source>, CaptureError> {
     match place {
         uri::Place::Device(path) => Ok(Box::new(v4l2::Camera::open(uri, path, want)?)),
         uri::Place::File(path) => file::open(uri, path),
@@ -125,7 +125,7 @@ fn open_place(uri: &str, place: &uri::Place, want: &Want) -> Result<Box<dyn Sour
 
 /// Whether `uri` can be meant at all, and where it leads. Opens nothing.
 pub fn check(uri: impl AsRef<OsStr>) -> Result<Kind, CaptureError> {
-    uri::parse(uri.as_ref(), &Want::default()).map(|(place, _)| match place {
+    uri::parse(uri.as_ref(), &CaptureRequest::default()).map(|(place, _)| match place {
         uri::Place::Device(_) => Kind::Camera,
         uri::Place::Stream(_) => Kind::Stream,
         uri::Place::File(_) | uri::Place::Folder(_) | uri::Place::Descriptor(_) | uri::Place::Pathfinder { .. } => Kind::Film,
@@ -144,12 +144,17 @@ pub enum Kind {
 }
 
 /// Opens what `uri` names and keeps it going, as [`start_by`] does.
-pub fn start(uri: impl AsRef<OsStr>, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
-    start_by(|uri, want| open(uri, want), uri.as_ref(), want, faults, patience)
+pub fn start(
+    uri: impl AsRef<OsStr>,
+    want: &CaptureRequest,
+    faults: Option<FaultSpec>,
+    timeouts: Timeouts,
+) -> Result<Box<dyn Source>, CaptureError> {
+    start_by(|uri, want| open(uri, want), uri.as_ref(), want, faults, timeouts)
 }
 
 /// What opens a source by its name.
-pub type Open = fn(&OsStr, &Want) -> Result<Box<dyn Source>, CaptureError>;
+pub type Open = fn(&OsStr, &CaptureRequest) -> Result<Box<dyn Source>, CaptureError>;
 
 /// Opens what `uri` names by `open` and keeps it going: a live source is supervised and runs on its own thread behind a newest-frame
 /// slot; a file is just opened. `faults` are put around it where asked for.
@@ -159,9 +164,9 @@ pub type Open = fn(&OsStr, &Want) -> Result<Box<dyn Source>, CaptureError>;
 pub fn start_by(
     open: Open,
     uri: &OsStr,
-    want: &Want,
+    want: &CaptureRequest,
     faults: Option<FaultSpec>,
-    patience: Patience,
+    timeouts: Timeouts,
 ) -> Result<Box<dyn Source>, CaptureError> {
     // What `open` knows and this room does not is no stream; what nobody knows is refused when it is opened.
     let parsed = uri::parse(uri, want).ok();
@@ -176,8 +181,8 @@ pub fn start_by(
     });
     let supervised = match stream {
         Some(info) => {
-            let longest_pause = patience.longest_pause.min(stream::LONGEST_PAUSE);
-            Supervised::searching(info, opener, Patience { longest_pause, ..patience })
+            let longest_pause = timeouts.longest_pause.min(stream::LONGEST_PAUSE);
+            Supervised::searching(info, opener, Timeouts { longest_pause, ..timeouts })
         }
         None => {
             let source = opener()?;
@@ -185,7 +190,7 @@ pub fn start_by(
                 false => return Ok(source),
                 // A film has an end, and nothing brings it back.
                 true if realtime => return latest(uri, source),
-                true => Supervised::around(source, opener, patience),
+                true => Supervised::around(source, opener, timeouts),
             }
         }
     };
@@ -193,7 +198,7 @@ pub fn start_by(
 }
 
 fn latest(uri: &str, source: Box<dyn Source>) -> Result<Box<dyn Source>, CaptureError> {
-    let latest = Latest::spawn(source)
+    let latest = NewestFrame::spawn(source)
         .map_err(|error| CaptureError::Open { path: uri.to_owned(), reason: format!("no capture thread: {error}") })?;
     Ok(Box::new(latest))
 }

@@ -15,7 +15,7 @@ use super::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::clock;
 use crate::frame::Frame;
 use crate::telemetry::CameraState;
-pub use machine::{Change, Event, Machine, Patience, Step};
+pub use machine::{Change, Event, Machine, Step, Timeouts};
 
 /// Opens a source; called again whenever it has to be opened anew.
 pub type Opener = Box<dyn FnMut() -> Result<Box<dyn Source>, CaptureError> + Send>;
@@ -39,20 +39,20 @@ pub struct Supervised {
 
 impl Supervised {
     /// Goes on supervising a source that `opener` has just opened.
-    pub fn around(source: Box<dyn Source>, opener: Opener, patience: Patience) -> Supervised {
+    pub fn around(source: Box<dyn Source>, opener: Opener, timeouts: Timeouts) -> Supervised {
         let info = source.info().clone();
-        let mut supervised = Supervised::searching(info, opener, patience);
+        let mut supervised = Supervised::searching(info, opener, timeouts);
         supervised.source = Some(source);
         supervised.note(Event::Opened, clock::now());
         supervised
     }
 
     /// Starts without a source and looks for one. `info`: what is known of it, at least its URI.
-    pub fn searching(info: SourceInfo, opener: Opener, patience: Patience) -> Supervised {
+    pub fn searching(info: SourceInfo, opener: Opener, timeouts: Timeouts) -> Supervised {
         Supervised {
             opener,
             source: None,
-            machine: Machine::new(patience, clock::now()),
+            machine: Machine::new(timeouts, clock::now()),
             info,
             before: Losses::default(),
             offset: 0,
@@ -72,7 +72,7 @@ impl Supervised {
                 log::info!("camera {}: {from} -> {to} after {seconds:.1} s: {}", self.info.uri, self.info.description)
             }
             CameraState::Stalled => {
-                log::warn!("camera {}: {from} -> {to}: no frame for {:?}", self.info.uri, self.machine.patience().stalled_after)
+                log::warn!("camera {}: {from} -> {to}: no frame for {:?}", self.info.uri, self.machine.timeouts().stalled_after)
             }
             CameraState::Lost => log::warn!("camera {}: {from} -> {to} after {seconds:.1} s{why}; looking for it", self.info.uri),
             _ => log::info!("camera {}: {from} -> {to} after {seconds:.1} s", self.info.uri),
@@ -274,8 +274,8 @@ mod tests {
             }
             Ok(Box::new(Flaky { info: theirs.clone(), left: 3, next: 1000 }) as Box<dyn Source>)
         });
-        let patience = Patience { first_pause: ms(1), longest_pause: ms(2), ..Patience::default() };
-        let mut source = Supervised::searching(info, opener, patience);
+        let timeouts = Timeouts { first_pause: ms(1), longest_pause: ms(2), ..Timeouts::default() };
+        let mut source = Supervised::searching(info, opener, timeouts);
         assert_eq!(source.state(), Searching);
         let mut frame = Frame::default();
         for expected in 0..9 {

@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::stream::{self, Spec};
-use super::{CaptureError, Want};
+use super::{CaptureError, CaptureRequest};
 
 /// A URI taken apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub(crate) enum Place {
 }
 
 /// Reads `uri`; its parameters overrule `want`. A name that is no UTF-8 is a file's or a folder's.
-pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureError> {
+pub(crate) fn parse(uri: &OsStr, want: &CaptureRequest) -> Result<(Place, CaptureRequest), CaptureError> {
     let Some(uri) = uri.to_str() else { return parse_bytes(uri, want) };
     let fail = |reason: String| CaptureError::Uri { uri: uri.to_owned(), reason };
     if uri.is_empty() {
@@ -126,7 +126,7 @@ pub(crate) fn parse(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureEr
 }
 
 /// What can be read once only cannot begin again.
-fn once(uri: &str, place: Place, want: Want) -> Result<(Place, Want), CaptureError> {
+fn once(uri: &str, place: Place, want: CaptureRequest) -> Result<(Place, CaptureRequest), CaptureError> {
     match want.again {
         true => Err(CaptureError::Uri { uri: uri.to_owned(), reason: "can be read once only; loop needs a file".into() }),
         false => Ok((place, want)),
@@ -142,7 +142,7 @@ fn switch(value: &str) -> Option<bool> {
 }
 
 /// A path that is no UTF-8: its parameters, which are, are read behind a name that everyone can read.
-fn parse_bytes(uri: &OsStr, want: &Want) -> Result<(Place, Want), CaptureError> {
+fn parse_bytes(uri: &OsStr, want: &CaptureRequest) -> Result<(Place, CaptureRequest), CaptureError> {
     let path = |bytes: &[u8]| place_of_path(PathBuf::from(OsString::from_vec(bytes.strip_prefix(b"file://").unwrap_or(bytes).to_vec())));
     let bytes = uri.as_bytes();
     let query = bytes.iter().rposition(|byte| *byte == b'?').filter(|_| !Path::new(uri).exists());
@@ -162,12 +162,12 @@ mod tests {
     use super::*;
     use crate::frame::PixelFormat;
 
-    fn read(uri: &str) -> (Place, Want) {
-        parse(OsStr::new(uri), &Want::default()).unwrap()
+    fn read(uri: &str) -> (Place, CaptureRequest) {
+        parse(OsStr::new(uri), &CaptureRequest::default()).unwrap()
     }
 
     fn refuse(uri: &str) -> String {
-        parse(OsStr::new(uri), &Want::default()).unwrap_err().to_string()
+        parse(OsStr::new(uri), &CaptureRequest::default()).unwrap_err().to_string()
     }
 
     #[test]
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_name_that_is_no_utf8_is_a_files_and_keeps_its_parameters() {
         let name = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-        let parsed = |bytes: &[u8]| parse(&name(bytes), &Want::default()).unwrap();
+        let parsed = |bytes: &[u8]| parse(&name(bytes), &CaptureRequest::default()).unwrap();
         assert_eq!(parsed(b"caf\xe9.avi").0, Place::File(name(b"caf\xe9.avi").into()));
         let (place, want) = parsed(b"file://caf\xe9.avi?fps=5");
         assert_eq!((place, want.fps), (Place::File(name(b"caf\xe9.avi").into()), Some(5.0)));

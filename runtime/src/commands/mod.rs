@@ -85,7 +85,7 @@ enum Verb {
     Inspect(inspect::Args),
     /// Read a configuration file and say everything that is wrong with it; touches no device
     Check(check::Args),
-    /// Look at board, cameras, GPU, sensors, ports, network and configuration, and say how to mend what is wrong
+    /// Look at board, cameras, GPU, sensors, ports, network and configuration, and say how to fix what is wrong
     Doctor(doctor::Args),
     /// Measure what each graph costs on this machine, beside ONNX Runtime or tract
     Bench(bench::Args),

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
-use crate::capture::{Patience, Want};
+use crate::capture::{CaptureRequest, Timeouts};
 use crate::clock;
 use crate::frame::Frame;
-use crate::recording::{Naming, RecordSpec, Recording};
+use crate::recording::{OutcomeFormat, RecordSpec, Recording};
 use crate::service::ends;
 use crate::service::exit::{Cause, Failure};
-use crate::service::life::Life;
+use crate::service::lifecycle::Lifecycle;
 use crate::service::{places, sources};
 use crate::source::Pull;
 
@@ -44,19 +44,19 @@ pub fn run(args: Args) -> Result<(), Failure> {
     {
         return Err(Failure::new(Cause::Usage, words));
     }
-    let life = Life::begin(false)?;
-    let mut source = sources::start(&args.source, &Want::default(), None, Patience::default())?;
+    let lifecycle = Lifecycle::begin(false)?;
+    let mut source = sources::start(&args.source, &CaptureRequest::default(), None, Timeouts::default())?;
     let limit = args.limit.map(|mib| mib.saturating_mul(1 << 20));
     let spec =
         RecordSpec { path: args.file, limit, events: None, timed: source.info().timed, watched_by: source.info().watched_by.clone() };
-    let mut recording = Recording::start(spec, Naming::default())?;
+    let mut recording = Recording::start(spec, OutcomeFormat::default())?;
     let wait = !source.info().live;
     let unfinished = ends::hold_recording(recording.path());
     log::info!("recording {}", source.info().description);
     let until = args.seconds.map(|seconds| clock::now().saturating_add(Duration::from_secs(seconds)));
     let mut frame = Frame::default();
     let mut left = args.frames.unwrap_or(u64::MAX);
-    while left > 0 && until.is_none_or(|until| clock::now() < until) && life.goes_on() {
+    while left > 0 && until.is_none_or(|until| clock::now() < until) && lifecycle.goes_on() {
         match source.pull(&mut frame, WAIT)? {
             Pull::Frame => {
                 let recorded = source.recorded();

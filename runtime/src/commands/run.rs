@@ -10,7 +10,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
-use crate::control::{Desk, Standing};
+use crate::control::{ControlQueue, ServiceStatus};
 use crate::engine::cpu::threads::Threads;
 use crate::engine::{self, Choice, Tiles};
 use crate::network::halting::RuleName;
@@ -18,24 +18,24 @@ use crate::network::load::default_for;
 use crate::network::manifest::{Manifest, TaskKind};
 use crate::pace::sensors::Board;
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
-use crate::recording::{Events, Naming, RecordSpec, Recording};
+use crate::recording::{Events, OutcomeFormat, RecordSpec, Recording};
 use crate::report::Record;
 use crate::report::{
-    self, About, Filtered, Heading, HeadingHandle, JsonLines, Link, Mavlink, Outlet, Overflow, Page, PlainLines, SerialLines, Sink,
-    SinkError, Snapshot, Terminal,
+    self, About, Filtered, Heading, HeadingHandle, JsonLines, Link, Mavlink, Overflow, Page, PlainLines, SerialLines, Sink, SinkError,
+    SinkWorker, Snapshot, Terminal,
 };
+use crate::service::budget_controller::{BudgetController, Sensing};
 use crate::service::closing;
 use crate::service::config::Key;
+use crate::service::control_handler::ControlHandler;
 use crate::service::decision::Decision;
 use crate::service::ends::{self, Hold};
 use crate::service::exit::{Cause, Failure};
-use crate::service::life::Life;
+use crate::service::lifecycle::Lifecycle;
 use crate::service::logging;
 use crate::service::notify::Notifier;
-use crate::service::pacing::{Pacing, Sensing};
 use crate::service::pipeline::Pipeline;
 use crate::service::run::Run;
-use crate::service::steering::Steering;
 use crate::source::{Times, WatchedBy};
 use crate::telemetry::CameraState;
 
@@ -43,7 +43,7 @@ use super::configured::{Configured, Reread};
 use super::console;
 use super::listen::Listen;
 use super::report_to::{Destination, ReportTo};
-use super::source::{self, Wanted};
+use super::source::{self, SourceRequest};
 use super::watching;
 
 /// What a first start may need to build kernels for the GPU.
@@ -235,7 +235,7 @@ impl Args {
         let around = self.record_around.map(Duration::from_secs).map(Events::around).transpose();
         let events = around.map_err(|reason| Failure::new(Cause::Output, format!("recording to {}: {reason}", path.display())))?;
         let spec = RecordSpec { path, limit, events, timed, watched_by: Some(watched_by) };
-        let naming = Naming { classes: Arc::clone(classes), outcome: Record::json };
+        let naming = OutcomeFormat { classes: Arc::clone(classes), outcome: Record::json };
         Ok(Some(Recording::start(spec, naming)?))
     }
 
@@ -270,22 +270,22 @@ impl Args {
 
 /// Runs the verb.
 pub fn run(mut configured: Configured) -> Result<(), Failure> {
-    let mut life = Life::begin(configured.file.is_some())?;
+    let mut lifecycle = Lifecycle::begin(configured.file.is_some())?;
     let args = &configured.args;
-    life.notifier().starting("loading the network", START);
-    let mut wanted = Wanted { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
-    let (natural, opened) = wanted.is_natural(life.is_service());
+    lifecycle.notifier().starting("loading the network", START);
+    let mut wanted = SourceRequest { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
+    let (natural, opened) = wanted.is_natural(lifecycle.is_service());
     let network = watching::network(args.model.as_deref(), args.source.as_deref(), natural)?;
     if let Some(words) = args.unknown_class(&network.manifest) {
         return Err(Failure::new(if configured.file.is_some() { Cause::Config } else { Cause::Usage }, words));
     }
     wanted.canvas = network.manifest.input.width;
     let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default(), args.tiles)?;
-    let desk = Desk::new();
-    desk.stand(Standing { camera: CameraState::Searching, ..Standing::default() });
+    let control_queue = ControlQueue::new();
+    control_queue.set_status(ServiceStatus { camera: CameraState::Searching, ..ServiceStatus::default() });
     // Before there is a camera, so that people can see that there is none.
-    let page = args.page.as_ref().map(|page| start_page(args, page, &network.manifest, &desk)).transpose()?;
-    let Some(mut source) = source::open(&wanted, opened, &mut life, engine.name())? else { return Ok(()) };
+    let page = args.page.as_ref().map(|page| start_page(args, page, &network.manifest, &control_queue)).transpose()?;
+    let Some(mut source) = source::open(&wanted, opened, &mut lifecycle, engine.name())? else { return Ok(()) };
     let info = source.info().clone();
     tell_what_is_seen(&network.manifest, natural);
     let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
@@ -296,49 +296,49 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let manifest = network.into_manifest();
     let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
     let about = about(args, &manifest, Arc::clone(&classes));
-    let mut outlets = outlets(args, &title, &about, &desk, info.live)?;
+    let mut workers = workers(args, &title, &about, &control_queue, info.live)?;
     let mut unfinished: Vec<Hold> =
-        outlets.iter().map(|outlet| ends::hold(format!("the output '{}'", outlet.name()), outlet.grace())).collect();
+        workers.iter().map(|worker| ends::hold(format!("the output '{}'", worker.name()), worker.grace())).collect();
     let mut recording = args.recording(info.timed, watched_by, &classes)?;
     if let Some(recording) = &recording {
         unfinished.push(ends::hold_recording(recording.path()));
     }
     if let Some((page, heading)) = page {
         heading.set_title(&title);
-        outlets.push(page);
+        workers.push(page);
     }
     let replayed = source.times() == Times::Replayed;
     let first = source.recorded().and_then(Decision::of);
-    let pacing = match if replayed { args.replayed_budget(first.as_ref()) } else { args.budget() } {
+    let budget_controller = match if replayed { args.replayed_budget(first.as_ref()) } else { args.budget() } {
         Some(budget) if replayed => {
             let kept = first.as_ref().is_some_and(|first| first.kept_to(Some(&budget)));
             log::info!("on the recorded run's clock, {}", if kept { "within its budget" } else { "within another budget than its own" });
-            Some(Pacing::replaying(&mut pipeline, budget, manifest.steps.max, first.as_ref())?)
+            Some(BudgetController::replaying(&mut pipeline, budget, manifest.steps.max, first.as_ref())?)
         }
         Some(budget) => {
             let sensing = Sensing { root: Path::new("/"), rail: args.power_rail.as_deref(), energy: args.energy_model };
-            Some(Pacing::begin(&mut pipeline, budget, manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
+            Some(BudgetController::begin(&mut pipeline, budget, manifest.steps.max, info.fps.filter(|_| info.live), &sensing)?)
         }
         None => None,
     };
-    let mut steering = Steering::new(desk, pacing);
+    let mut control_handler = ControlHandler::new(control_queue, budget_controller);
     let watching = format!("watching {}", info.description);
-    life.notifier().ready(pipeline.engine(), &watching);
+    lifecycle.notifier().ready(pipeline.engine(), &watching);
     let frames = args.frames;
     let mut notifier = Notifier::from_environment();
-    let mut reload = |pipeline: &mut Pipeline, pacing: Option<&mut Pacing>| {
+    let mut reload = |pipeline: &mut Pipeline, budget_controller: Option<&mut BudgetController>| {
         notifier.reloading();
-        reread(&mut configured, &manifest, pipeline, pacing);
+        reread(&mut configured, &manifest, pipeline, budget_controller);
         notifier.ready(pipeline.engine(), &watching);
     };
     let run = Run {
         source: &mut *source,
         pipeline: &mut pipeline,
-        steering: &mut steering,
-        outlets: &outlets,
+        control_handler: &mut control_handler,
+        workers: &workers,
         recording: recording.as_mut(),
         frames,
-        life: &mut life,
+        lifecycle: &mut lifecycle,
         reload: &mut reload,
     };
     let result = run.answer();
@@ -348,7 +348,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let recorded = recording.map(Recording::finish).transpose();
     // A film whose reader is slow is waited for; nobody who asked for the end is, and nothing that is broken.
     let broken = result.as_ref().is_err_and(|failure| failure.cause != Cause::Source);
-    let closed = closing::close(outlets, &|| broken || !life.goes_on());
+    let closed = closing::close(workers, &|| broken || !lifecycle.goes_on());
     drop(unfinished);
     if let (Err(_), Err(failure)) = (&result, &closed) {
         log::error!("{failure}");
@@ -380,13 +380,13 @@ fn tell_what_is_seen(manifest: &Manifest, natural: bool) {
 }
 
 /// Reads the configuration again, takes up what can be taken up while running, and says what cannot.
-fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipeline, pacing: Option<&mut Pacing>) {
+fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipeline, budget_controller: Option<&mut BudgetController>) {
     let names = |keys: &[&Key]| keys.iter().map(|key| format!("{}.{}", key.table, key.key)).collect::<Vec<_>>().join(", ");
     match configured.reread() {
         Ok(Reread { taken, left }) => {
             pipeline.set_rule(manifest.rule_named(configured.args.halt));
-            match (pacing, configured.args.budget()) {
-                (Some(pacing), budget) => pacing.set_budget(budget.unwrap_or_default()),
+            match (budget_controller, configured.args.budget()) {
+                (Some(budget_controller), budget) => budget_controller.set_budget(budget.unwrap_or_default()),
                 (None, Some(_)) => log::warn!("configuration read again: a budget where there was none needs a restart"),
                 (None, None) => {}
             }
@@ -418,17 +418,22 @@ fn about(args: &Args, manifest: &Manifest, classes: Arc<[String]>) -> About {
 }
 
 /// The page, and what its heading is changed by once there is a source.
-fn start_page(args: &Args, page: &Listen, manifest: &Manifest, desk: &Desk) -> Result<(Outlet, HeadingHandle), Failure> {
+fn start_page(
+    args: &Args,
+    page: &Listen,
+    manifest: &Manifest,
+    control_queue: &ControlQueue,
+) -> Result<(SinkWorker, HeadingHandle), Failure> {
     let output = |error: SinkError| Failure::new(Cause::Output, error);
     let address = page.address().map_err(|error| Failure::new(Cause::Output, error))?;
     let (title, board) = (format!("recslowfast: {}, looking for its camera", manifest.name), board());
     let classes = Arc::from(manifest.task.classes.as_slice());
     let sees = manifest.task.sees().collect::<Vec<_>>().join(", ");
     let heading = Heading { title, board, model: format!("{} {}", manifest.name, manifest.version), sees, classes };
-    let page = Page::start(address, args.page_token.as_deref(), heading, desk.clone()).map_err(output)?;
+    let page = Page::start(address, args.page_token.as_deref(), heading, control_queue.clone()).map_err(output)?;
     let handle = page.heading();
-    let outlet = Outlet::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?;
-    Ok((outlet, handle))
+    let worker = SinkWorker::start("page", Box::new(page), Overflow::DropOldest).map_err(|error| Failure::new(Cause::Internal, error))?;
+    Ok((worker, handle))
 }
 
 /// The board's name, or the kind of machine.
@@ -436,7 +441,7 @@ fn board() -> String {
     Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
-fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> Result<Vec<Outlet>, Failure> {
+fn workers(args: &Args, title: &str, about: &About, control_queue: &ControlQueue, live: bool) -> Result<Vec<SinkWorker>, Failure> {
     let overflow = if live { Overflow::DropOldest } else { Overflow::Wait };
     let mut wanted = args.report.clone();
     if wanted.is_empty() && std::env::var_os("NOTIFY_SOCKET").is_none() {
@@ -447,26 +452,26 @@ fn outlets(args: &Args, title: &str, about: &About, desk: &Desk, live: bool) -> 
         let internal = |error: std::io::Error| Failure::new(Cause::Internal, error);
         let (name, sink, overflow): (_, Box<dyn Sink>, _) = match to {
             Destination::Terminal if !console::draws() => ("terminal", Box::new(PlainLines::new(std::io::stdout(), classes)), overflow),
-            Destination::Terminal => ("terminal", Box::new(Terminal::new(title, classes, desk.clone())), overflow),
+            Destination::Terminal => ("terminal", Box::new(Terminal::new(title, classes, control_queue.clone())), overflow),
             Destination::Json => ("json", Box::new(JsonLines::new(std::io::stdout(), "standard output", classes)), overflow),
             Destination::Serial(port) => ("serial", Box::new(SerialLines::new(port, classes)), Overflow::DropOldest),
             Destination::Link(port) => {
-                let link = Link::start(port, about.clone(), desk.clone()).map_err(internal)?;
+                let link = Link::start(port, about.clone(), control_queue.clone()).map_err(internal)?;
                 let ear = link.log_ear();
                 logging::listen(move |level, words| ear.hear(level, words));
                 ("link", Box::new(link), Overflow::DropOldest)
             }
             Destination::Mavlink(spec) => {
-                let mavlink = Mavlink::new(spec, desk.clone(), classes);
-                let ear = mavlink.text_ear();
+                let mavlink = Mavlink::new(spec, control_queue.clone(), classes);
+                let ear = mavlink.text_sender();
                 // A full queue means that lines come faster than the port takes them.
                 logging::listen(move |level, words| drop(ear.try_send((level, words.to_owned()))));
                 ("mavlink", Box::new(mavlink), Overflow::DropOldest)
             }
-            Destination::Panel(spec) => ("panel", report::panel(&spec, about, desk.clone()), Overflow::DropOldest),
+            Destination::Panel(spec) => ("panel", report::panel(&spec, about, control_queue.clone()), Overflow::DropOldest),
             Destination::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path, classes)), overflow),
         };
-        Outlet::start(name, Filtered::over(sink, filter, Arc::clone(&about.classes)), overflow).map_err(internal)
+        SinkWorker::start(name, Filtered::over(sink, filter, Arc::clone(&about.classes)), overflow).map_err(internal)
     };
     wanted.into_iter().map(start).collect()
 }

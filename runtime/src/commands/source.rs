@@ -3,9 +3,9 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
-use crate::capture::{self, CaptureError, FaultSpec, Kind, Patience, Source, Want};
+use crate::capture::{self, CaptureError, CaptureRequest, FaultSpec, Kind, Source, Timeouts};
 use crate::service::exit::{Cause, Failure};
-use crate::service::life::Life;
+use crate::service::lifecycle::Lifecycle;
 use crate::service::sources;
 use crate::telemetry::CameraState;
 
@@ -16,7 +16,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const LOOK_AT_STREAM: Duration = Duration::from_millis(20);
 
 /// What was asked for.
-pub struct Wanted<'a> {
+pub struct SourceRequest<'a> {
     /// Where to look; None for the first camera that opens.
     pub uri: Option<&'a OsStr>,
     /// Faults to rehearse.
@@ -27,10 +27,10 @@ pub struct Wanted<'a> {
     pub canvas: u32,
 }
 
-impl Wanted<'_> {
+impl SourceRequest<'_> {
     fn start(&self, uri: impl AsRef<OsStr>) -> Result<Box<dyn Source>, CaptureError> {
-        let want = Want { canvas: self.canvas, ..Want::default() };
-        sources::start(uri.as_ref(), &want, self.fault.cloned(), Patience::default())
+        let want = CaptureRequest { canvas: self.canvas, ..CaptureRequest::default() };
+        sources::start(uri.as_ref(), &want, self.fault.cloned(), Timeouts::default())
     }
 
     fn is_camera(&self) -> bool {
@@ -89,9 +89,9 @@ pub fn is_natural(uri: impl AsRef<OsStr>) -> bool {
 /// Opens what is wanted, unless it is `opened` already. A service waits for its camera; a person without a camera gets the built-in stream.
 /// None when asked to end while waiting.
 pub fn open(
-    wanted: &Wanted,
+    wanted: &SourceRequest,
     opened: Option<Box<dyn Source>>,
-    life: &mut Life,
+    lifecycle: &mut Lifecycle,
     engine: &'static str,
 ) -> Result<Option<Box<dyn Source>>, Failure> {
     let (mut told, mut opened) = (false, opened.map(Ok));
@@ -100,16 +100,16 @@ pub fn open(
             Ok(source) => break source,
             Err(refusal) => refusal,
         };
-        if life.is_service() && wanted.is_camera() {
+        if lifecycle.is_service() && wanted.is_camera() {
             if !told {
                 log::warn!("{refusal}; waiting for the camera");
-                life.notifier().ready_without_camera(engine, &refusal.to_string());
+                lifecycle.notifier().ready_without_camera(engine, &refusal.to_string());
                 told = true;
             }
-            if !life.goes_on() {
+            if !lifecycle.goes_on() {
                 return Ok(None);
             }
-            life.waited(CameraState::Searching);
+            lifecycle.waited(CameraState::Searching);
             std::thread::sleep(LOOK_AGAIN);
         } else if wanted.uri.is_none() {
             wanted.refuse_to_make_up(&refusal)?;
@@ -119,7 +119,7 @@ pub fn open(
             return Err(refusal.into());
         }
     };
-    if wanted.is_stream() && !awaited(source.as_ref(), life, engine)? {
+    if wanted.is_stream() && !awaited(source.as_ref(), lifecycle, engine)? {
         return Ok(None);
     }
     for note in &source.info().notes {
@@ -129,17 +129,17 @@ pub fn open(
 }
 
 /// Waits for a stream's first picture, or for the reason why none comes: a service goes on without, a person is told. False when asked to end.
-fn awaited(source: &dyn Source, life: &mut Life, engine: &'static str) -> Result<bool, Failure> {
+fn awaited(source: &dyn Source, lifecycle: &mut Lifecycle, engine: &'static str) -> Result<bool, Failure> {
     while source.state() != CameraState::Streaming {
-        if !life.goes_on() {
+        if !lifecycle.goes_on() {
             return Ok(false);
         }
         if let Some(trouble) = source.trouble() {
-            if !life.is_service() {
+            if !lifecycle.is_service() {
                 return Err(Failure::new(Cause::Source, trouble));
             }
             log::warn!("{trouble}; waiting for the camera");
-            life.notifier().ready_without_camera(engine, &trouble);
+            lifecycle.notifier().ready_without_camera(engine, &trouble);
             break;
         }
         std::thread::sleep(LOOK_AT_STREAM);
@@ -163,7 +163,7 @@ mod tests {
     fn refused(takers: &[&str]) -> Option<Failure> {
         let takers = takers.iter().map(|&taker| taker.to_owned()).collect();
         let refusal = CaptureError::Open { path: "a camera".into(), reason: "there is none".into() };
-        Wanted { uri: None, fault: None, takers, canvas: 64 }.refuse_to_make_up(&refusal).err()
+        SourceRequest { uri: None, fault: None, takers, canvas: 64 }.refuse_to_make_up(&refusal).err()
     }
 
     #[test]

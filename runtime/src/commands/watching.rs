@@ -55,16 +55,16 @@ mod tests {
     use super::*;
     use crate::frame::Frame;
     use crate::network::load::DEFAULT;
-    use crate::recording::{Naming, RecordSpec, Recorder, Taken};
+    use crate::recording::{OutcomeFormat, RecordSpec, RecordedFrame, Recorder};
 
     /// A recording that names `network` as the one that watched.
     fn recording(folder: &Path, network: Option<&str>) -> std::path::PathBuf {
         let path = folder.join(format!("{}.mcap", network.unwrap_or("none")));
         let by = |network: &str| WatchedBy { network: network.into(), version: "7".into(), checksum: 7 };
         let spec = RecordSpec { path: path.clone(), limit: None, events: None, timed: true, watched_by: network.map(by) };
-        let mut recorder = Recorder::create(spec, Naming::default()).unwrap();
+        let mut recorder = Recorder::create(spec, OutcomeFormat::default()).unwrap();
         let frame = Frame { width: 4, height: 4, stride: 4, data: vec![1; 16].into(), ..Frame::default() };
-        recorder.take(Taken::plain(frame, std::time::Duration::from_secs(1_700_000_000))).unwrap();
+        recorder.take(RecordedFrame::plain(frame, std::time::Duration::from_secs(1_700_000_000))).unwrap();
         recorder.finish().unwrap();
         path
     }

@@ -10,8 +10,8 @@ use super::cuda::{CudaEngine, Precision};
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, Order};
-use crate::outcome::{Label, Trace};
+use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::outcome::{Label, StepTrace};
 use crate::sampling::Sampling;
 
 /// Waits before the GPU is tried again, doubled from one failed attempt to the next.
@@ -49,7 +49,7 @@ pub struct ResilientEngine {
     /// The frame's picture went to the GPU, and the CPU has not seen it.
     taken: bool,
     /// How far the last frame was to go.
-    order: Option<Order>,
+    order: Option<StepRequest>,
     /// Labels are asked for.
     label_threshold: Option<f32>,
 }
@@ -168,7 +168,7 @@ impl Engine for ResilientEngine {
         self.cpu.encode()
     }
 
-    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+    fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         self.order = Some(*order);
         if let Gpu::Ready(gpu) = &mut self.gpu {
             match gpu.advance(order) {
@@ -227,10 +227,10 @@ impl Engine for ResilientEngine {
         self.cpu.reset();
     }
 
-    fn doubt(&mut self) {
+    fn mark_stale(&mut self) {
         if let Gpu::Ready(gpu) = &mut self.gpu {
-            gpu.doubt();
+            gpu.mark_stale();
         }
-        self.cpu.doubt();
+        self.cpu.mark_stale();
     }
 }

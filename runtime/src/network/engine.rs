@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::halting::HaltingRule;
 use crate::frame::Frame;
-use crate::outcome::{Label, Trace};
+use crate::outcome::{Label, StepTrace};
 use crate::sampling::Sampling;
 
 /// How far one frame may go.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub struct StepRequest {
     /// When to stop by itself.
     pub rule: HaltingRule,
     /// The governor's step limit.
@@ -77,7 +77,7 @@ pub trait Engine: Send {
     fn encode(&mut self) -> Result<f32, EngineError>;
 
     /// Applies the recurrent cell until `order` says stop; once for each encoded frame.
-    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError>;
+    fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError>;
 
     /// Reads the answer out of the hidden state: the readout's outputs one behind the other, in the order and the shapes of
     /// [`Network::answers`](super::Network::answers), f32; for most tasks that is one, the logits.
@@ -96,5 +96,5 @@ pub trait Engine: Send {
     fn reset(&mut self);
 
     /// Keeps the hidden state but takes the slow path on the next frame (after a gap in the stream).
-    fn doubt(&mut self);
+    fn mark_stale(&mut self);
 }

@@ -7,27 +7,27 @@ use tract_onnx::prelude::TractResult;
 
 /// Why tract did not do what it was asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum GuardError {
     /// It said so.
     Refused(String),
     /// It panicked.
     Panicked,
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for GuardError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Trouble::Refused(reason) => out.write_str(reason),
-            Trouble::Panicked => out.write_str("the inference library gave up on it; export the graph again"),
+            GuardError::Refused(reason) => out.write_str(reason),
+            GuardError::Panicked => out.write_str("the inference library gave up on it; export the graph again"),
         }
     }
 }
 
 /// Calls tract. What `work` changed before a panic must not be used afterwards.
-pub fn tract<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Trouble> {
+pub fn tract<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, GuardError> {
     match caught(work) {
-        Some(result) => result.map_err(|error| Trouble::Refused(format!("{error:#}"))),
-        None => Err(Trouble::Panicked),
+        Some(result) => result.map_err(|error| GuardError::Refused(format!("{error:#}"))),
+        None => Err(GuardError::Panicked),
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn a_panic_is_a_refusal() {
         assert_eq!(tract(|| Ok(7)), Ok(7));
-        assert_eq!(tract::<()>(|| Err(anyhow::anyhow!("no such node"))), Err(Trouble::Refused("no such node".into())));
-        assert_eq!(tract::<()>(|| panic!("index out of bounds")), Err(Trouble::Panicked));
+        assert_eq!(tract::<()>(|| Err(anyhow::anyhow!("no such node"))), Err(GuardError::Refused("no such node".into())));
+        assert_eq!(tract::<()>(|| panic!("index out of bounds")), Err(GuardError::Panicked));
     }
 }

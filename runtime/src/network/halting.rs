@@ -14,7 +14,7 @@ mod named;
 pub use distance::{Metric, Moments};
 pub use named::{Base, Changes, RuleError, RuleName};
 
-use crate::outcome::{MAX_STEPS, Stop};
+use crate::outcome::{MAX_STEPS, StopReason};
 
 /// When to stop stepping on one frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,15 +118,15 @@ impl HaltingRule {
 
     /// Whether to stop after `steps` steps, the last of which moved the state by `distance`; `cap` as [`HaltingRule::cap`] gave it, `floor` as
     /// [`HaltingRule::floor_after_first`].
-    pub fn decide(&self, path: Path, cap: u32, steps: u32, distance: f32, floor: f32) -> Option<Stop> {
+    pub fn decide(&self, path: Path, cap: u32, steps: u32, distance: f32, floor: f32) -> Option<StopReason> {
         let still = match self.wake {
             Some(wake) if steps == 1 && path == Path::Fast => distance * distance <= wake * floor,
             _ => self.threshold.is_some_and(|threshold| distance < threshold),
         };
         if still && steps >= self.min {
-            Some(Stop::Halted)
+            Some(StopReason::Halted)
         } else if steps >= cap {
-            Some(if path == Path::Slow { Stop::Reset } else { Stop::Limit })
+            Some(if path == Path::Slow { StopReason::Reset } else { StopReason::Limit })
         } else {
             None
         }
@@ -141,9 +141,9 @@ mod tests {
     fn a_rule_halts_at_its_threshold_but_not_before_its_minimum() {
         let rule = HaltingRule { min: 2, ..HaltingRule::halting(Metric::RelativeL2, 0.1, 8) };
         assert_eq!(rule.decide(Path::Fast, 8, 1, 0.05, 1.0), None);
-        assert_eq!(rule.decide(Path::Fast, 8, 2, 0.05, 1.0), Some(Stop::Halted));
-        assert_eq!(rule.decide(Path::Fast, 8, 8, 0.5, 1.0), Some(Stop::Limit));
-        assert_eq!(rule.decide(Path::Slow, 8, 8, 0.5, 1.0), Some(Stop::Reset));
+        assert_eq!(rule.decide(Path::Fast, 8, 2, 0.05, 1.0), Some(StopReason::Halted));
+        assert_eq!(rule.decide(Path::Fast, 8, 8, 0.5, 1.0), Some(StopReason::Limit));
+        assert_eq!(rule.decide(Path::Slow, 8, 8, 0.5, 1.0), Some(StopReason::Reset));
     }
 
     #[test]
@@ -184,9 +184,9 @@ mod tests {
     fn movement_about_the_floor_costs_one_step_and_movement_above_it_is_seen_through() {
         let rule = HaltingRule::floor(Metric::RelativeL2, 0.05, 0.01, 0.02, 8);
         let carried = |steps, distance| rule.decide(Path::Fast, 8, steps, distance, 0.02);
-        assert_eq!(carried(1, 0.03), Some(Stop::Halted), "0.03 is no alarm where 0.02 is usual");
+        assert_eq!(carried(1, 0.03), Some(StopReason::Halted), "0.03 is no alarm where 0.02 is usual");
         assert_eq!(carried(1, 0.04), None, "0.04 is");
-        assert_eq!((carried(2, 0.03), carried(3, 0.009)), (None, Some(Stop::Halted)), "awake, it steps until it has settled");
+        assert_eq!((carried(2, 0.03), carried(3, 0.009)), (None, Some(StopReason::Halted)), "awake, it steps until it has settled");
         assert_eq!(rule.decide(Path::Slow, 6, 1, 0.03, 0.02), None, "after a cut there is no usual movement");
         assert_eq!(carried(1, f32::INFINITY), None);
     }
@@ -194,6 +194,6 @@ mod tests {
     #[test]
     fn a_state_that_does_not_move_at_all_never_wakes() {
         let rule = HaltingRule::floor(Metric::Cosine, 0.0, 0.0, 1e-3, 8);
-        assert_eq!(rule.decide(Path::Fast, 8, 1, 0.0, 1e-3), Some(Stop::Halted));
+        assert_eq!(rule.decide(Path::Fast, 8, 1, 0.0, 1e-3), Some(StopReason::Halted));
     }
 }

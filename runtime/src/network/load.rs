@@ -9,7 +9,7 @@ use tract_onnx::prelude::*;
 use super::answers;
 use super::guard;
 use super::manifest::{Manifest, ManifestError};
-use super::onnx::{self, Beside};
+use super::onnx::{self, ExternalData};
 
 /// File names inside a network's folder.
 pub const MANIFEST: &str = "model.toml";
@@ -147,7 +147,7 @@ impl Network {
         let folder = name.as_ref();
         let name = folder.display().to_string();
         if let Some((_, files)) = BUILT_IN.iter().find(|(known, _)| folder.as_os_str() == *known) {
-            return Network::read(&name, Beside::Nothing, |file| {
+            return Network::read(&name, ExternalData::Nothing, |file| {
                 Ok(match file {
                     MANIFEST => files.manifest.to_vec(),
                     ENCODER => files.encoder.to_vec(),
@@ -159,10 +159,14 @@ impl Network {
         if !folder.is_dir() {
             return Err(NetworkError::Unknown { name });
         }
-        Network::read(&name, Beside::Folder(folder), |file| std::fs::read(folder.join(file)))
+        Network::read(&name, ExternalData::Folder(folder), |file| std::fs::read(folder.join(file)))
     }
 
-    fn read(place: &str, beside: Beside, bytes_of: impl Fn(&'static str) -> std::io::Result<Vec<u8>>) -> Result<Network, NetworkError> {
+    fn read(
+        place: &str,
+        beside: ExternalData,
+        bytes_of: impl Fn(&'static str) -> std::io::Result<Vec<u8>>,
+    ) -> Result<Network, NetworkError> {
         let bytes = |file| bytes_of(file).map_err(|error| NetworkError::Read { place: place.to_owned(), file, reason: error.to_string() });
         let checksum = std::cell::RefCell::new(crc32fast::Hasher::new());
         let bytes = |file| bytes(file).inspect(|bytes| checksum.borrow_mut().update(bytes));
@@ -287,7 +291,7 @@ impl Graph {
     fn read(
         file: &'static str,
         bytes: &[u8],
-        beside: Beside,
+        beside: ExternalData,
         size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>,
     ) -> Result<Graph, String> {
         let parsed = guard::caught(|| -> Result<(_, i64, TypedModel), String> {

@@ -44,10 +44,10 @@ mod yuv;
 pub use names::family;
 pub use outline::Shapes;
 pub use reader::Frames;
-pub use recorder::{Recorder, Taken};
+pub use recorder::{RecordedFrame, Recorder};
 pub use replay::{Replay, is_recording, watched_by};
 pub use sink::{Recording, finish_all};
-pub use spec::{Events, Naming, RecordError, RecordSpec, RecordSummary};
+pub use spec::{Events, OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 
 /// Fills a frame from the bytes of one encoded picture; what is in them decides what they are.
 pub type Decode = fn(&[u8], &mut crate::frame::Frame) -> Result<(), String>;

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::container::Container;
 use super::disk::{Disk, Written};
-use super::recorder::Taken;
-use super::spec::{Naming, RecordError, RecordSpec};
+use super::recorder::RecordedFrame;
+use super::spec::{OutcomeFormat, RecordError, RecordSpec};
 use super::{ANNOTATIONS_TOPIC, FRAME_TOPIC, IMAGE_TOPIC, OUTCOME_TOPIC, annotations, proto, schema};
 use crate::frame::{Frame, PixelFormat, Range};
 use crate::source::WatchedBy;
@@ -112,9 +112,9 @@ impl Part {
     }
 
     /// Writes a frame and what was said of it.
-    pub fn put(&mut self, taken: &Taken, naming: &Naming) -> Result<(), RecordError> {
+    pub fn put(&mut self, taken: &RecordedFrame, naming: &OutcomeFormat) -> Result<(), RecordError> {
         self.since.get_or_insert_with(Instant::now);
-        let Taken { frame, wall, .. } = taken;
+        let RecordedFrame { frame, wall, .. } = taken;
         let channel = match self.image {
             Some((format, range, channel)) if (format, range) == (frame.format, frame.range) => channel,
             _ => self.image_channel(frame),

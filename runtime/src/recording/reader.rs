@@ -53,7 +53,7 @@ struct State {
     /// Topics with pictures that are not played, and why.
     left_out: BTreeMap<String, String>,
     /// What the next image's own record said.
-    said: Option<Said>,
+    said: Option<FrameRecord>,
     recorded: Recorded,
     frames: u64,
     unreadable: u64,
@@ -66,7 +66,7 @@ struct State {
 }
 
 #[derive(Default, serde::Deserialize)]
-struct Said {
+struct FrameRecord {
     sequence: u64,
     cut: bool,
     captured_ns: Option<u64>,
@@ -270,7 +270,7 @@ impl State {
             Some(Kind::Image { layout, format, range }) => (*layout, (*format, *range)),
             _ => return false,
         };
-        let said = self.said.take().unwrap_or(Said { sequence: self.frames + self.unreadable, ..Said::default() });
+        let said = self.said.take().unwrap_or(FrameRecord { sequence: self.frames + self.unreadable, ..FrameRecord::default() });
         if let Err(reason) = image::fill(frame, message.data, layout, known, self.decode) {
             self.refusal = Some(format!("frame {}: {reason}", said.sequence));
             self.unreadable += 1;

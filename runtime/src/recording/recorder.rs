@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::names::{self, Names};
 use super::outline::Shapes;
 use super::part::{Part, in_words};
-use super::spec::{Naming, RecordError, RecordSpec, RecordSummary};
+use super::spec::{OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 use super::yuv;
 use crate::clock;
 use crate::frame::Frame;
@@ -20,7 +20,7 @@ const PARTS: u64 = 4;
 
 /// A frame and everything that is known of it.
 #[derive(Clone, Debug, Default)]
-pub struct Taken {
+pub struct RecordedFrame {
     /// The picture.
     pub frame: Frame,
     /// When it was taken, since 1970 (UTC).
@@ -33,30 +33,30 @@ pub struct Taken {
     pub shapes: Option<Shapes>,
 }
 
-impl Taken {
+impl RecordedFrame {
     /// A frame of which nothing is said, taken at `wall`.
-    pub fn plain(frame: Frame, wall: Duration) -> Taken {
-        Taken { frame, wall, ..Taken::default() }
+    pub fn plain(frame: Frame, wall: Duration) -> RecordedFrame {
+        RecordedFrame { frame, wall, ..RecordedFrame::default() }
     }
 
     /// Bytes of memory it takes.
     fn bytes(&self) -> usize {
         let said = self.run.as_ref().map_or(0, String::capacity) + self.shapes.as_ref().map_or(0, |shapes| shapes.classes.len());
-        size_of::<Taken>() + self.frame.data.len() + said
+        size_of::<RecordedFrame>() + self.frame.data.len() + said
     }
 }
 
 /// Writes frames and what was said of them. However it ends, what it wrote is a whole file.
 pub struct Recorder {
     spec: RecordSpec,
-    naming: Naming,
+    naming: OutcomeFormat,
     names: Names,
     part: Option<Part>,
     number: u32,
     /// Parts that earlier starts left, oldest first.
     earlier: VecDeque<(PathBuf, u64)>,
     finished: VecDeque<(PathBuf, u64)>,
-    ring: VecDeque<Taken>,
+    ring: VecDeque<RecordedFrame>,
     held_bytes: usize,
     /// It has been said that the pre-roll is shorter than was asked for.
     told: bool,
@@ -68,7 +68,7 @@ pub struct Recorder {
 
 impl Recorder {
     /// Makes the first file, so that a path that cannot be written is known at once.
-    pub fn create(spec: RecordSpec, naming: Naming) -> Result<Recorder, RecordError> {
+    pub fn create(spec: RecordSpec, naming: OutcomeFormat) -> Result<Recorder, RecordError> {
         spec.check()?;
         let names = Names::new(&spec.path, clock::wall());
         let sized = |path: PathBuf| path.metadata().ok().map(|metadata| (path, metadata.len()));
@@ -99,7 +99,7 @@ impl Recorder {
     }
 
     /// Records a frame, or holds it in case an event comes. What is no longer needed comes back, for its memory.
-    pub fn take(&mut self, taken: Taken) -> Result<Option<Frame>, RecordError> {
+    pub fn take(&mut self, taken: RecordedFrame) -> Result<Option<Frame>, RecordError> {
         let Some(events) = self.spec.events else {
             self.write(&taken)?;
             return Ok(Some(taken.frame));
@@ -157,7 +157,7 @@ impl Recorder {
         }
     }
 
-    fn hold(&mut self, taken: Taken, before: Duration) -> Option<Frame> {
+    fn hold(&mut self, taken: RecordedFrame, before: Duration) -> Option<Frame> {
         let now = taken.frame.captured;
         self.held_bytes += taken.bytes();
         self.ring.push_back(taken);
@@ -185,7 +185,7 @@ impl Recorder {
         spare
     }
 
-    fn write(&mut self, taken: &Taken) -> Result<(), RecordError> {
+    fn write(&mut self, taken: &RecordedFrame) -> Result<(), RecordError> {
         self.make_room(taken)?;
         let naming = &self.naming;
         let put = self.part.as_mut().map_or(Ok(()), |part| part.put(taken, naming));
@@ -200,7 +200,7 @@ impl Recorder {
     }
 
     /// Begins a new part when this one is full.
-    fn make_room(&mut self, taken: &Taken) -> Result<(), RecordError> {
+    fn make_room(&mut self, taken: &RecordedFrame) -> Result<(), RecordError> {
         let Some(limit) = self.spec.limit else { return Ok(()) };
         let share = limit / PARTS;
         let bytes = most_bytes(taken);
@@ -281,7 +281,7 @@ impl Drop for Recorder {
 }
 
 /// Bytes that a frame and what is said of it take in a file, at most.
-fn most_bytes(taken: &Taken) -> u64 {
+fn most_bytes(taken: &RecordedFrame) -> u64 {
     let Frame { format, data, .. } = &taken.frame;
     let picture = data.len() as u64;
     // 4:2:0 is written as 4:2:2.

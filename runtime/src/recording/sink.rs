@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use super::outline::Shapes;
-use super::recorder::{Recorder, Taken};
-use super::spec::{Naming, RecordError, RecordSpec, RecordSummary};
+use super::recorder::{RecordedFrame, Recorder};
+use super::spec::{OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 use crate::frame::Frame;
 use crate::telemetry::Report;
 use crate::threads::{self, Fault, Guard};
@@ -33,7 +33,7 @@ pub struct Recording {
 
 enum Item {
     /// A frame, and whether the queue was filling up when it came.
-    Taken(Box<Taken>, bool),
+    Taken(Box<RecordedFrame>, bool),
     End,
 }
 
@@ -84,7 +84,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Recording {
     /// Makes the file and starts the writing thread.
-    pub fn start(spec: RecordSpec, naming: Naming) -> Result<Recording, RecordError> {
+    pub fn start(spec: RecordSpec, naming: OutcomeFormat) -> Result<Recording, RecordError> {
         let wanted = spec.path.clone();
         let recorder = Recorder::create(spec, naming)?;
         let path = recorder.path().unwrap_or_else(|| wanted.clone());
@@ -148,7 +148,7 @@ impl Recording {
         data.extend_from_slice(&frame.data);
         let (report, shapes) = answer.map_or((None, None), |(report, shapes)| (Some(Report { picture: None, ..report.clone() }), shapes));
         let hurried = self.shared.waiting.load(Ordering::Relaxed) > WAITING / 2 && !wait;
-        let item = Item::Taken(Box::new(Taken { frame: Frame { data, ..*frame }, wall, run, report, shapes }), hurried);
+        let item = Item::Taken(Box::new(RecordedFrame { frame: Frame { data, ..*frame }, wall, run, report, shapes }), hurried);
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);
         // A recording that failed has said so; the frames go on.
         if let Err(error) = self.put(item, wait) {
@@ -263,7 +263,7 @@ mod tests {
 
     fn recording(folder: &std::path::Path) -> Recording {
         let spec = RecordSpec { path: folder.join("r.mcap"), limit: None, events: None, timed: true, watched_by: None };
-        Recording::start(spec, Naming::default()).unwrap()
+        Recording::start(spec, OutcomeFormat::default()).unwrap()
     }
 
     fn frames(path: &std::path::Path) -> Result<u64, String> {
@@ -304,7 +304,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spec = RecordSpec { path: folder.path().join("r.mcap"), limit: None, events: None, timed: true, watched_by: None };
         let outcome = |report: &Report, _: &[String]| if report.sequence == 5 { panic!("planted") } else { "{}".to_owned() };
-        let mut recording = Recording::start(spec, Naming { outcome, ..Naming::default() }).unwrap();
+        let mut recording = Recording::start(spec, OutcomeFormat { outcome, ..OutcomeFormat::default() }).unwrap();
         // Far more than the queue takes: nobody waits for a thread that is gone.
         for number in 0..100 {
             recording.take(&frame(number), Duration::ZERO, None, Some((&Report::for_tests(number), None)), true);
@@ -324,7 +324,7 @@ mod tests {
             unsafe { libc::syscall(libc::SYS_exit, 0) };
             String::new()
         };
-        let mut recording = Recording::start(spec, Naming { outcome, ..Naming::default() }).unwrap();
+        let mut recording = Recording::start(spec, OutcomeFormat { outcome, ..OutcomeFormat::default() }).unwrap();
         for number in 0..100 {
             recording.take(&frame(number), Duration::ZERO, None, Some((&Report::for_tests(number), None)), true);
         }

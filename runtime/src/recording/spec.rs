@@ -60,16 +60,16 @@ impl Events {
 
 /// How answers are put into words.
 #[derive(Clone)]
-pub struct Naming {
+pub struct OutcomeFormat {
     /// The network's class names.
     pub classes: Arc<[String]>,
     /// A report as JSON.
     pub outcome: fn(&Report, &[String]) -> String,
 }
 
-impl Default for Naming {
-    fn default() -> Naming {
-        Naming { classes: Arc::from([]), outcome: |_, _| "{}".into() }
+impl Default for OutcomeFormat {
+    fn default() -> OutcomeFormat {
+        OutcomeFormat { classes: Arc::from([]), outcome: |_, _| "{}".into() }
     }
 }
 

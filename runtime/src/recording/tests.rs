@@ -51,7 +51,10 @@ fn spec(path: PathBuf) -> RecordSpec {
 }
 
 fn create(spec: RecordSpec) -> Result<Recorder, RecordError> {
-    Recorder::create(spec, Naming { classes: ["background".to_owned(), "path".to_owned()].into(), outcome: |_, _| r#"{"steps":3}"#.into() })
+    Recorder::create(
+        spec,
+        OutcomeFormat { classes: ["background".to_owned(), "path".to_owned()].into(), outcome: |_, _| r#"{"steps":3}"#.into() },
+    )
 }
 
 /// JPEG alone, as it stands.
@@ -94,7 +97,7 @@ fn every_format_comes_back_bit_for_bit_even_in_one_file() {
     for (number, format) in PixelFormat::all().filter(|format| *format != PixelFormat::Mjpeg).enumerate() {
         let frame = frame(format, number as u64);
         let report = Some(report(&frame, true));
-        recorder.take(Taken { frame: frame.clone(), wall: WALL, run: None, report, shapes: None }).unwrap();
+        recorder.take(RecordedFrame { frame: frame.clone(), wall: WALL, run: None, report, shapes: None }).unwrap();
         put.push(frame);
     }
     let summary = recorder.finish().unwrap();
@@ -126,7 +129,7 @@ fn a_recording_keeps_both_clocks_and_what_was_decided() {
     let mut recorder = create(spec(path.clone())).unwrap();
     let run = Some(r#"{"at_ns":12345678901234567,"plan":{"limit":3}}"#.to_owned());
     let put = frame(PixelFormat::Grey, 0);
-    recorder.take(Taken { run, ..Taken::plain(put.clone(), WALL + Duration::from_nanos(7)) }).unwrap();
+    recorder.take(RecordedFrame { run, ..RecordedFrame::plain(put.clone(), WALL + Duration::from_nanos(7)) }).unwrap();
     recorder.finish().unwrap();
     let source = open(&path);
     let recorded = source.recorded().unwrap();
@@ -142,7 +145,7 @@ fn a_recording_knows_whether_its_times_are_those_of_the_scene() {
     for timed in [true, false] {
         let path = folder.path().join(format!("{timed}.mcap"));
         let mut recorder = create(RecordSpec { timed, ..spec(path.clone()) }).unwrap();
-        recorder.take(Taken::plain(frame(PixelFormat::Grey, 0), WALL)).unwrap();
+        recorder.take(RecordedFrame::plain(frame(PixelFormat::Grey, 0), WALL)).unwrap();
         recorder.finish().unwrap();
         assert_eq!(open(&path).info().timed, timed);
     }
@@ -157,8 +160,8 @@ fn a_jpeg_stays_the_jpeg_it_was_and_a_damaged_one_stays_damaged() {
     let mut damaged = put.clone();
     damaged.data[0] = 0;
     let mut recorder = create(spec(path.clone())).unwrap();
-    recorder.take(Taken::plain(put.clone(), WALL)).unwrap();
-    recorder.take(Taken::plain(damaged.clone(), WALL)).unwrap();
+    recorder.take(RecordedFrame::plain(put.clone(), WALL)).unwrap();
+    recorder.take(RecordedFrame::plain(damaged.clone(), WALL)).unwrap();
     recorder.finish().unwrap();
     let got = replay(&path);
     assert!(same(&got[0], &put));
@@ -171,7 +174,7 @@ fn a_recording_that_was_cut_gives_its_whole_frames_and_then_says_so() {
     let path = folder.path().join("cut.mcap");
     let mut recorder = create(spec(path.clone())).unwrap();
     for number in 0..10 {
-        recorder.take(Taken::plain(frame(PixelFormat::Grey, number), WALL)).unwrap();
+        recorder.take(RecordedFrame::plain(frame(PixelFormat::Grey, number), WALL)).unwrap();
         recorder.flush().unwrap();
     }
     recorder.finish().unwrap();
@@ -196,7 +199,7 @@ fn the_file_is_whole_after_every_flush() {
     let mut recorder = create(spec(path.clone())).unwrap();
     for number in 0..5 {
         assert_eq!(read_whole(&path), number, "before frame {number}");
-        recorder.take(Taken::plain(frame(PixelFormat::Grey, number), WALL)).unwrap();
+        recorder.take(RecordedFrame::plain(frame(PixelFormat::Grey, number), WALL)).unwrap();
         recorder.flush().unwrap();
     }
     recorder.finish().unwrap();
@@ -229,7 +232,7 @@ fn a_bounded_recording_keeps_the_newest_and_never_passes_its_limit_over_any_numb
                 (noise >> 24) as u8
             };
             frame.data = (0..320 * 240).map(|_| random()).collect();
-            recorder.take(Taken::plain(frame, WALL)).unwrap();
+            recorder.take(RecordedFrame::plain(frame, WALL)).unwrap();
             recorder.flush().unwrap();
             assert!(used() <= limit, "{} bytes at frame {number} of start {start}", used());
         }

@@ -7,7 +7,6 @@ mod history;
 mod json;
 mod link;
 mod mavlink;
-mod outlet;
 mod page;
 mod painting;
 mod panel;
@@ -18,13 +17,13 @@ mod serial;
 mod snapshot;
 mod telegrams;
 mod terminal;
+mod worker;
 
 pub use audience::Audience;
 pub use filter::{Filter, Filtered};
 pub use json::JsonLines;
-pub use link::{Link, LogEar};
+pub use link::{Link, LogSender};
 pub use mavlink::{Mavlink, MavlinkSpec};
-pub use outlet::{Outlet, Overflow};
 pub use page::{Heading, HeadingHandle, Page};
 pub use panel::{PanelSpec, start as panel};
 pub use plain::PlainLines;
@@ -34,6 +33,7 @@ pub use serial::SerialLines;
 pub use snapshot::Snapshot;
 pub use telegrams::About;
 pub use terminal::{Terminal, restore as restore_terminal, take_log_line};
+pub use worker::{Overflow, SinkWorker};
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::clock;
-use crate::outcome::Stop;
+use crate::outcome::StopReason;
 use crate::telemetry::{CameraState, LimitReason, RecordingState, Report};
 
 /// The JSON form of a [`Report`]; field names carry their units.
@@ -23,7 +23,7 @@ pub struct Record<'a> {
     stepped: Option<f32>,
     limit: u32,
     limit_reason: LimitReason,
-    stop: Stop,
+    stop: StopReason,
     distances: &'a [f32],
     /// Null on the first frame and after a reset, when there is no earlier drive.
     drive_distance: Option<f32>,

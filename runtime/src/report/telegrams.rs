@@ -7,8 +7,8 @@ use std::time::Duration;
 use firmware_bridge as bridge;
 
 use crate::clock;
-use crate::control::{Mode, Standing};
-use crate::outcome::Stop;
+use crate::control::{Mode, ServiceStatus};
+use crate::outcome::StopReason;
 use crate::telemetry::{CameraState, Detection, LimitReason, Report};
 
 /// Frames over which rates are taken; as many step counts go into a status.
@@ -80,17 +80,17 @@ impl Follower {
     }
 
     /// The state of the board.
-    pub(super) fn status(&self, standing: &Standing) -> bridge::Status {
-        let budget = &standing.budget;
+    pub(super) fn status(&self, status: &ServiceStatus) -> bridge::Status {
+        let budget = &status.budget;
         let mut status = bridge::Status {
             uptime_ms: self.uptime_ms(),
-            camera: camera(standing.camera),
+            camera: camera(status.camera),
             mode: match budget.mode {
                 Mode::Accuracy => bridge::Mode::Accuracy,
                 Mode::Balanced => bridge::Mode::Balanced,
                 Mode::Saver => bridge::Mode::Saver,
             },
-            paused: standing.paused,
+            paused: status.paused,
             deadline_us: budget.deadline.map_or(0, |deadline| micros(deadline.within)),
             power_budget_mw: budget.power.map(|power| power.mw.clamp(1, 1_000_000)),
             ..bridge::Status::default()
@@ -113,11 +113,11 @@ impl Follower {
             LimitReason::Camera => bridge::LimitReason::Camera,
         };
         status.stopped = match report.trace.stop {
-            Stop::Halted => bridge::StopReason::Halted,
-            Stop::Limit => bridge::StopReason::Limit,
-            Stop::Zero => bridge::StopReason::Zero,
-            Stop::Reset => bridge::StopReason::Reset,
-            Stop::Deadline => bridge::StopReason::Deadline,
+            StopReason::Halted => bridge::StopReason::Halted,
+            StopReason::Limit => bridge::StopReason::Limit,
+            StopReason::Zero => bridge::StopReason::Zero,
+            StopReason::Reset => bridge::StopReason::Reset,
+            StopReason::Deadline => bridge::StopReason::Deadline,
         };
         status.skip = byte(report.skip);
         status.age_us = micros(report.age);
@@ -199,7 +199,7 @@ fn whole(number: impl TryInto<u16>) -> u16 {
 pub(super) mod tests {
     use super::*;
     use crate::control::{Budget, Deadline, Power};
-    use crate::outcome::Trace;
+    use crate::outcome::StepTrace;
     use crate::telemetry::{Region, Stages};
 
     /// A report of frame `sequence`, captured at 25 frames a second, with one detection.
@@ -213,10 +213,10 @@ pub(super) mod tests {
             size: (640, 480),
             live: false,
             age: Duration::from_micros(23_456),
-            trace: Trace {
+            trace: StepTrace {
                 steps: 3,
                 limit: 64,
-                stop: Stop::Halted,
+                stop: StopReason::Halted,
                 distances: heapless::Vec::new(),
                 drive_distance: 0.1,
                 moved: 1.0,
@@ -249,12 +249,12 @@ pub(super) mod tests {
             mode: Mode::Saver,
             ..Budget::default()
         };
-        let standing = Standing { budget, paused: true, camera: CameraState::Stalled };
-        let before = follower.status(&standing);
+        let status = ServiceStatus { budget, paused: true, camera: CameraState::Stalled };
+        let before = follower.status(&status);
         assert_eq!((before.camera, before.deadline_us, before.recent.len()), (bridge::CameraState::Stalled, 33_000, 0));
         // Every second frame is answered.
         (0..40).for_each(|at| follower.see(&report(2 * at)));
-        let status = follower.status(&standing);
+        let status = follower.status(&status);
         assert_eq!((status.frame, status.steps, status.limit, status.skip, status.recent.len()), (78, 3, 64, 2, 32));
         assert_eq!((status.capture_cfps, status.inference_cfps, status.dropped), (2_500, 1_250, 5));
         assert_eq!((status.power_mw, status.power_budget_mw, status.temperature_cc), (Some(7_250), Some(10_000), Some(4_812)));

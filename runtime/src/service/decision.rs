@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
-use crate::outcome::Stop;
+use crate::outcome::StopReason;
 use crate::pace::{Budget, EnergyModel, Plan, Reading};
 use crate::source::Recorded;
 use crate::telemetry::{CameraState, LimitReason, Report, Stages};
@@ -17,7 +17,7 @@ use crate::telemetry::{CameraState, LimitReason, Report, Stages};
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Fate {
+pub enum FrameOutcome {
     /// It was answered.
     Answered,
     /// It was left out to keep within a budget.
@@ -32,7 +32,7 @@ pub enum Fate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// What became of the frame.
-    pub fate: Fate,
+    pub fate: FrameOutcome,
     /// When it was taken up, in ns on the clock of its capture time.
     pub at_ns: u64,
     /// What the governor granted; None where no budget bound.
@@ -40,10 +40,10 @@ pub struct Decision {
     pub plan: Option<Planned>,
     /// What the sensors said since the frame before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub readings: Vec<Sensed>,
+    pub readings: Vec<SensorReading>,
     /// What the answer took; None where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spent: Option<Spent>,
+    pub spent: Option<FrameCost>,
 }
 
 /// What the governor granted a frame, and what it knew beside the readings.
@@ -73,7 +73,7 @@ pub struct Planned {
 
 /// One look at the sensors.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sensed {
+pub struct SensorReading {
     /// When, in ns.
     pub at_ns: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,10 +88,10 @@ pub struct Sensed {
 
 /// What an answer took.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Spent {
+pub struct FrameCost {
     steps: u32,
     limit: u32,
-    stop: Stop,
+    stop: StopReason,
     age_ns: u64,
     /// Fitting, encoding, stepping, reading out.
     stages_ns: [u64; 4],
@@ -108,27 +108,27 @@ pub struct Spent {
     energy_j: Option<f32>,
 }
 
-impl Sensed {
+impl SensorReading {
     /// What the sensors said at `at`.
-    pub fn new(at: Duration, reading: &Reading) -> Sensed {
+    pub fn new(at: Duration, reading: &Reading) -> SensorReading {
         let Reading { power_mw, temp_c, gpu_clock_hz, over_current } = *reading;
         // What is no number cannot be written down, and means nothing.
         let (power_mw, temp_c) = (power_mw.filter(|mw| mw.is_finite()), temp_c.filter(|c| c.is_finite()));
-        Sensed { at_ns: ns(at), power_mw, temp_c, gpu_clock_hz, over_current }
+        SensorReading { at_ns: ns(at), power_mw, temp_c, gpu_clock_hz, over_current }
     }
 
     /// The same, as the governor takes it.
     pub fn reading(&self) -> (Duration, Reading) {
-        let Sensed { at_ns, power_mw, temp_c, gpu_clock_hz, over_current } = *self;
+        let SensorReading { at_ns, power_mw, temp_c, gpu_clock_hz, over_current } = *self;
         (Duration::from_nanos(at_ns), Reading { power_mw, temp_c, gpu_clock_hz, over_current })
     }
 }
 
-impl Spent {
+impl FrameCost {
     /// What the answer in `report` took.
-    pub fn new(report: &Report) -> Spent {
+    pub fn new(report: &Report) -> FrameCost {
         let Stages { fit, encode, steps, readout } = report.stages;
-        Spent {
+        FrameCost {
             steps: report.trace.steps,
             limit: report.trace.limit,
             stop: report.trace.stop,
@@ -192,12 +192,12 @@ impl Decision {
     /// The steps after which the mid-frame check ends the stepping, on the recorded clock. `follows`: the plan is the recorded one.
     pub fn checked(&self, plan: Option<&Plan>, follows: bool) -> Option<u32> {
         if follows {
-            return self.spent.as_ref().filter(|spent| spent.stop == Stop::Deadline).map(|spent| spent.steps);
+            return self.spent.as_ref().filter(|spent| spent.stop == StopReason::Deadline).map(|spent| spent.steps);
         }
         let deadline = plan?.deadline?;
-        let stages = self.spent.as_ref().map(Spent::stages);
+        let stages = self.spent.as_ref().map(FrameCost::stages);
         let before = stages.map(|stages| stages.fit + stages.encode).or_else(|| self.cost().map(|(base, _)| base))?;
-        let step = self.spent.as_ref().and_then(Spent::per_step).or_else(|| self.cost().map(|(_, step)| step))?;
+        let step = self.spent.as_ref().and_then(FrameCost::per_step).or_else(|| self.cost().map(|(_, step)| step))?;
         let left = deadline.saturating_sub(self.at() + before);
         Some((left.as_nanos() / step.as_nanos().max(1)).clamp(1, u128::from(u32::MAX)) as u32)
     }
@@ -206,8 +206,8 @@ impl Decision {
     /// before the steps were taken; `granted`: the plan's limit.
     pub fn settle(&self, report: &mut Report, checked: Option<u32>, granted: u32, follows: bool) {
         let trace = &mut report.trace;
-        if checked == Some(trace.steps) && trace.steps < granted && matches!(trace.stop, Stop::Limit | Stop::Reset) {
-            trace.stop = Stop::Deadline;
+        if checked == Some(trace.steps) && trace.steps < granted && matches!(trace.stop, StopReason::Limit | StopReason::Reset) {
+            trace.stop = StopReason::Deadline;
         }
         let Some(spent) = &self.spent else {
             if let Some((base, step)) = self.cost() {
@@ -249,7 +249,7 @@ impl Planned {
 
 /// A decision about `frame`, taken up at `at`, before anything is known of it.
 pub fn begun(frame: &Frame, at: Option<Duration>) -> Decision {
-    Decision { fate: Fate::Answered, at_ns: ns(at.unwrap_or(frame.captured)), plan: None, readings: Vec::new(), spent: None }
+    Decision { fate: FrameOutcome::Answered, at_ns: ns(at.unwrap_or(frame.captured)), plan: None, readings: Vec::new(), spent: None }
 }
 
 /// Nanoseconds, as far as they can be counted.

@@ -1,14 +1,15 @@
 //! Lifetime: configuration, wiring of rooms into a pipeline, signals, the service manager, and what ends the process.
 
+pub mod budget_controller;
 pub mod closing;
 pub mod config;
+pub mod control_handler;
 pub mod decision;
 pub mod ends;
 pub mod exit;
-pub mod life;
+pub mod lifecycle;
 pub mod logging;
 pub mod notify;
-pub mod pacing;
 pub mod panics;
 pub mod pictures;
 pub mod pipeline;
@@ -16,4 +17,3 @@ pub mod places;
 pub mod run;
 pub mod signals;
 pub mod sources;
-pub mod steering;

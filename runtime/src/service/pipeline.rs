@@ -7,10 +7,10 @@ use crate::capture::fit::{FitError, Fitter, InputSpec, Mode};
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, Order};
+use crate::network::engine::{Engine, EngineError, StepRequest};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
-use crate::outcome::Trace;
+use crate::outcome::StepTrace;
 use crate::recording::Shapes;
 use crate::service::pictures;
 use crate::source_picture::SourcePicture;
@@ -38,7 +38,7 @@ pub struct Cost {
 /// What the pipeline made of one frame.
 pub struct Answer<'a> {
     /// The steps.
-    pub trace: Trace,
+    pub trace: StepTrace,
     /// What was seen.
     pub detections: &'a Detections,
     /// Time spent, by stage.
@@ -165,7 +165,7 @@ impl Pipeline {
         if !self.taken {
             self.fitter.fit(frame, self.engine.input())?;
         }
-        let order = Order { rule: self.rule, limit, deadline };
+        let order = StepRequest { rule: self.rule, limit, deadline };
         let (trace, [fitted, encoded, stepped]) = match self.step(&order) {
             Err(EngineError::InputLost) => {
                 self.taken = false;
@@ -188,7 +188,7 @@ impl Pipeline {
     }
 
     /// Encodes and steps; when the input was there, when it was encoded, and when the last step was done.
-    fn step(&mut self, order: &Order) -> Result<(Trace, [Duration; 3]), EngineError> {
+    fn step(&mut self, order: &StepRequest) -> Result<(StepTrace, [Duration; 3]), EngineError> {
         let fitted = clock::now();
         self.engine.encode()?;
         let encoded = clock::now();
@@ -199,7 +199,7 @@ impl Pipeline {
     /// Measures what a frame and a step cost on this machine, on an empty picture, and leaves the state cleared.
     pub fn warm_up(&mut self) -> Result<Cost, EngineError> {
         let mut cost = Cost { base: Duration::MAX, per_step: Duration::MAX };
-        let order = Order { rule: HaltingRule::fixed(WARM_UP_STEPS), limit: WARM_UP_STEPS, deadline: None };
+        let order = StepRequest { rule: HaltingRule::fixed(WARM_UP_STEPS), limit: WARM_UP_STEPS, deadline: None };
         for _ in 0..WARM_UP_FRAMES {
             // Where only what moved is computed, the first frame after a reset is the one that costs what a whole one does.
             self.engine.reset();
@@ -226,7 +226,7 @@ impl Pipeline {
         if frame.cut || (width, height) != (frame.width, frame.height) || gap > RESET_AFTER {
             self.reset();
         } else if gap > DOUBT_AFTER {
-            self.engine.doubt();
+            self.engine.mark_stale();
         }
     }
 

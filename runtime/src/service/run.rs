@@ -3,19 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::decision::{self, Decision, Fate, Spent};
+use super::budget_controller::BudgetController;
+use super::control_handler::ControlHandler;
+use super::decision::{self, Decision, FrameCost, FrameOutcome};
 use super::exit::{Cause, Failure};
-use super::life::Life;
-use super::pacing::Pacing;
+use super::lifecycle::Lifecycle;
 use super::pipeline::{Pipeline, PipelineError};
-use super::steering::Steering;
 use crate::capture::fit::FitError;
 use crate::clock;
 use crate::frame::Frame;
 use crate::latencies::Latencies;
 use crate::outcome::MAX_STEPS;
 use crate::recording::{Recording, Shapes};
-use crate::report::{Outlet, SinkError};
+use crate::report::{SinkError, SinkWorker};
 use crate::source::{Pull, Source, Times};
 use crate::telemetry::{RecordingState, Report};
 use crate::threads::{self, Fault};
@@ -34,17 +34,17 @@ pub struct Run<'a> {
     /// What answers them.
     pub pipeline: &'a mut Pipeline,
     /// Carries out what links ask for, and keeps frames within a budget if there is one.
-    pub steering: &'a mut Steering,
+    pub control_handler: &'a mut ControlHandler,
     /// Where answers go.
-    pub outlets: &'a [Outlet],
+    pub workers: &'a [SinkWorker],
     /// Takes every frame, what was decided for it and what was answered.
     pub recording: Option<&'a mut Recording>,
     /// So many frames are answered at most.
     pub frames: Option<u64>,
     /// Signals, and the service manager.
-    pub life: &'a mut Life,
+    pub lifecycle: &'a mut Lifecycle,
     /// Called when the configuration is to be read again.
-    pub reload: &'a mut dyn FnMut(&mut Pipeline, Option<&mut Pacing>),
+    pub reload: &'a mut dyn FnMut(&mut Pipeline, Option<&mut BudgetController>),
 }
 
 impl Run<'_> {
@@ -60,7 +60,7 @@ impl Run<'_> {
 }
 
 fn answer(run: Run) -> Result<Latencies, Failure> {
-    let Run { source, pipeline, steering, outlets, recording, frames, life, reload } = run;
+    let Run { source, pipeline, control_handler, workers, recording, frames, lifecycle, reload } = run;
     let mut frame = Frame::default();
     let mut latencies = Latencies::default();
     let mut broken = Broken::default();
@@ -69,33 +69,33 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
     let (live, times) = (source.info().live, source.times());
     // What a recorded run left out to keep its budget was left out because the next frame came anyway.
     let leaves_out = live || times == Times::Replayed && source.info().timed;
-    let mut tape = Tape { recording, wait: !live };
-    steering.attend(pipeline, source.state());
-    while frames.is_none_or(|frames| latencies.age.count() < frames) && life.goes_on() {
-        if life.reload() {
-            reload(pipeline, steering.pacing());
+    let mut tape = RecordingTap { recording, wait: !live };
+    control_handler.attend(pipeline, source.state());
+    while frames.is_none_or(|frames| latencies.age.count() < frames) && lifecycle.goes_on() {
+        if lifecycle.reload() {
+            reload(pipeline, control_handler.budget_controller());
         }
-        if let Some(fault) = steering.pacing().and_then(|pacing| pacing.fault()) {
+        if let Some(fault) = control_handler.budget_controller().and_then(|budget_controller| budget_controller.fault()) {
             return Err(fault.into());
         }
         if let Some(fault) = tape.fault() {
             return Err(fault.into());
         }
-        if !is_heard(outlets, tape.recording.is_some())? {
+        if !is_heard(workers, tape.recording.is_some())? {
             return Ok(latencies);
         }
-        if steering.paused() && !live {
-            steering.rest(WAIT);
-            steering.attend(pipeline, source.state());
-            life.paused();
+        if control_handler.paused() && !live {
+            control_handler.rest(WAIT);
+            control_handler.attend(pipeline, source.state());
+            lifecycle.paused();
             continue;
         }
         let pulled = source.pull(&mut frame, WAIT)?;
-        steering.attend(pipeline, source.state());
+        control_handler.attend(pipeline, source.state());
         match pulled {
             Pull::Frame => {}
             Pull::Waiting => {
-                life.waited(source.state());
+                lifecycle.waited(source.state());
                 continue;
             }
             Pull::End => {
@@ -106,29 +106,29 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
         let recorded = source.recorded().and_then(Decision::of);
         let wall = source.recorded().map_or_else(|| Some(clock::wall_of(frame.captured)), |recorded| recorded.wall);
         let mut decision = decision::begun(&frame, if live { Some(clock::now()) } else { recorded.as_ref().map(Decision::at) });
-        if steering.paused() || recorded.as_ref().is_some_and(|recorded| recorded.fate == Fate::Paused) {
-            life.paused();
+        if control_handler.paused() || recorded.as_ref().is_some_and(|recorded| recorded.fate == FrameOutcome::Paused) {
+            lifecycle.paused();
             passed_over = true;
-            tape.take(&frame, wall, Decision { fate: Fate::Paused, ..decision }, None);
+            tape.take(&frame, wall, Decision { fate: FrameOutcome::Paused, ..decision }, None);
             continue;
         }
         let engine = pipeline.engine();
-        let plan = steering.pacing().map(|pacing| pacing.plan(frame.captured, recorded.as_ref()));
-        if let (Some(pacing), Some(plan)) = (steering.pacing(), &plan) {
-            pacing.kept(plan, &mut decision);
+        let plan = control_handler.budget_controller().map(|budget_controller| budget_controller.plan(frame.captured, recorded.as_ref()));
+        if let (Some(budget_controller), Some(plan)) = (control_handler.budget_controller(), &plan) {
+            budget_controller.kept(plan, &mut decision);
             if leaves_out && plan.skip {
-                pacing.left_out();
-                life.waited(source.state());
+                budget_controller.left_out();
+                lifecycle.waited(source.state());
                 passed_over = true;
-                tape.take(&frame, wall, Decision { fate: Fate::LeftOut, ..decision }, None);
+                tape.take(&frame, wall, Decision { fate: FrameOutcome::LeftOut, ..decision }, None);
                 continue;
             }
         }
         if live {
             pipeline.pin(&mut frame);
         }
-        let follows = recorded.as_ref().is_some_and(|recorded| match steering.pacing() {
-            Some(pacing) => pacing.follows(recorded),
+        let follows = recorded.as_ref().is_some_and(|recorded| match control_handler.budget_controller() {
+            Some(budget_controller) => budget_controller.follows(recorded),
             None => recorded.kept_to(None),
         });
         let granted = plan.map_or(MAX_STEPS as u32, |plan| plan.limit);
@@ -141,11 +141,11 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
             // A broken picture costs that picture and no other.
             Err(PipelineError::Fit(error)) => {
                 broken.note(&frame, source.called(), live, error);
-                tape.take(&frame, wall, Decision { fate: Fate::Unreadable, ..decision }, None);
+                tape.take(&frame, wall, Decision { fate: FrameOutcome::Unreadable, ..decision }, None);
                 continue;
             }
             Err(PipelineError::Engine(error)) => {
-                tape.take(&frame, wall, Decision { fate: Fate::Unreadable, ..decision }, None);
+                tape.take(&frame, wall, Decision { fate: FrameOutcome::Unreadable, ..decision }, None);
                 return Err(error.into());
             }
         };
@@ -162,24 +162,24 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
             None if times == Times::Replayed => report.age = report.stages.total(),
             None => {}
         }
-        if let (Some(pacing), Some(plan)) = (steering.pacing(), &plan) {
-            pacing.answered(plan, &mut report);
+        if let (Some(budget_controller), Some(plan)) = (control_handler.budget_controller(), &plan) {
+            budget_controller.answered(plan, &mut report);
         }
         report.recording = tape.state();
         let now = report.captured + report.age;
-        if (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) && outlets.iter().any(Outlet::draws) {
+        if (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) && workers.iter().any(SinkWorker::draws) {
             drawn = now;
             report.picture = pipeline.picture(&frame).ok();
         }
         latencies.record(&report);
-        life.answered(&report);
-        decision.spent = Some(Spent::new(&report));
+        lifecycle.answered(&report);
+        decision.spent = Some(FrameCost::new(&report));
         tape.answered(&frame, wall, decision, &report, pipeline);
-        for outlet in outlets {
-            ended(outlet, outlet.offer(&report, &|| life.goes_on()))?;
+        for worker in workers {
+            ended(worker, worker.offer(&report, &|| lifecycle.goes_on()))?;
         }
     }
-    life.verdict()?;
+    lifecycle.verdict()?;
     broken.sum_up(source);
     if over && !passed_over && latencies.age.count() == 0 {
         return Err(Failure::new(Cause::Source, nothing(source, &broken)));
@@ -188,17 +188,17 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
 }
 
 /// Whether anybody takes results; a sink that failed is an error.
-fn is_heard(outlets: &[Outlet], recording: bool) -> Result<bool, Failure> {
-    outlets.iter().try_for_each(|outlet| ended(outlet, outlet.check()))?;
-    Ok(recording || outlets.is_empty() || outlets.iter().any(|outlet| !outlet.is_over()))
+fn is_heard(workers: &[SinkWorker], recording: bool) -> Result<bool, Failure> {
+    workers.iter().try_for_each(|worker| ended(worker, worker.check()))?;
+    Ok(recording || workers.is_empty() || workers.iter().any(|worker| !worker.is_over()))
 }
 
 /// What a sink's end means: a reader that left is missed by nobody else.
-fn ended(outlet: &Outlet, result: Result<(), SinkError>) -> Result<(), Failure> {
+fn ended(worker: &SinkWorker, result: Result<(), SinkError>) -> Result<(), Failure> {
     match result {
         Ok(()) => Ok(()),
         Err(SinkError::Closed) => {
-            log::debug!("the reader of the output '{}' has left", outlet.name());
+            log::debug!("the reader of the output '{}' has left", worker.name());
             Ok(())
         }
         Err(error) => Err(error.into()),
@@ -206,13 +206,13 @@ fn ended(outlet: &Outlet, result: Result<(), SinkError>) -> Result<(), Failure> 
 }
 
 /// The recording's place in the loop.
-struct Tape<'a> {
+struct RecordingTap<'a> {
     recording: Option<&'a mut Recording>,
     /// Whether the frames wait for the disk.
     wait: bool,
 }
 
-impl Tape<'_> {
+impl RecordingTap<'_> {
     fn take(&mut self, frame: &Frame, wall: Option<Duration>, decision: Decision, answer: Option<(&Report, Option<Shapes>)>) {
         let Some(recording) = &mut self.recording else { return };
         if !recording.failed() {

@@ -29,7 +29,7 @@ pub struct Signals {
 
 /// What a signal amounts to.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard {
+enum SignalAction {
     Reload,
     /// The first request to end.
     End,
@@ -48,16 +48,16 @@ struct Requests {
 }
 
 impl Requests {
-    fn hear(&mut self, now: Instant) -> Heard {
+    fn hear(&mut self, now: Instant) -> SignalAction {
         if self.last.is_some_and(|last| now.saturating_duration_since(last) < SAME) {
-            return Heard::Same;
+            return SignalAction::Same;
         }
         self.last = Some(now);
         self.count += 1;
         match self.count {
-            1 => Heard::End,
-            AT_ONCE.. => Heard::AtOnce,
-            _ => Heard::Again,
+            1 => SignalAction::End,
+            AT_ONCE.. => SignalAction::AtOnce,
+            _ => SignalAction::Again,
         }
     }
 }
@@ -77,7 +77,7 @@ impl Signals {
             let mut requests = Requests::default();
             for signal in arriving.forever() {
                 let ends = signal != SIGHUP || !reload || (may_hang_up && !has_terminal());
-                heard.carry_out(if ends { requests.hear(Instant::now()) } else { Heard::Reload });
+                heard.carry_out(if ends { requests.hear(Instant::now()) } else { SignalAction::Reload });
             }
         };
         let stop = Arc::clone(&signals.stop);
@@ -86,16 +86,16 @@ impl Signals {
         Ok(signals)
     }
 
-    fn carry_out(&self, heard: Heard) {
+    fn carry_out(&self, heard: SignalAction) {
         match heard {
-            Heard::Reload => self.reload.store(true, Ordering::Relaxed),
-            Heard::End => {
+            SignalAction::Reload => self.reload.store(true, Ordering::Relaxed),
+            SignalAction::End => {
                 self.stop.store(true, Ordering::Relaxed);
                 ends::begin(Cause::Output, true);
             }
-            Heard::Same => {}
-            Heard::Again => log::warn!("asked again to end: outputs are being finished; once more ends at once"),
-            Heard::AtOnce => ends::leave(Cause::Output, true, "asked three times to end"),
+            SignalAction::Same => {}
+            SignalAction::Again => log::warn!("asked again to end: outputs are being finished; once more ends at once"),
+            SignalAction::AtOnce => ends::leave(Cause::Output, true, "asked three times to end"),
         }
     }
 
@@ -147,15 +147,18 @@ mod tests {
         let mut requests = Requests::default();
         let start = Instant::now();
         let mut at = |ms: u64| requests.hear(start + Duration::from_millis(ms));
-        assert_eq!([at(0), at(0), at(2), at(30), at(99)], [Heard::End, Heard::Same, Heard::Same, Heard::Same, Heard::Same]);
-        assert_eq!([at(100), at(150), at(199)], [Heard::Again, Heard::Same, Heard::Same]);
-        assert_eq!([at(200), at(201)], [Heard::AtOnce, Heard::Same]);
+        assert_eq!(
+            [at(0), at(0), at(2), at(30), at(99)],
+            [SignalAction::End, SignalAction::Same, SignalAction::Same, SignalAction::Same, SignalAction::Same]
+        );
+        assert_eq!([at(100), at(150), at(199)], [SignalAction::Again, SignalAction::Same, SignalAction::Same]);
+        assert_eq!([at(200), at(201)], [SignalAction::AtOnce, SignalAction::Same]);
     }
 
     #[test]
     fn a_request_to_read_again_ends_nothing() {
         let signals = Signals::default();
-        signals.carry_out(Heard::Reload);
+        signals.carry_out(SignalAction::Reload);
         assert!(signals.reload() && !signals.reload() && !signals.stop().load(Ordering::Relaxed));
     }
 }

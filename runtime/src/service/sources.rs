@@ -6,13 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::capture::file::images;
-use crate::capture::{self, FaultSpec, Kind, Patience, Want, jpeg};
+use crate::capture::{self, CaptureRequest, FaultSpec, Kind, Timeouts, jpeg};
 use crate::frame::{Frame, PixelFormat, Range};
 use crate::recording::{self, Replay};
 use crate::source::{CaptureError, Source, WatchedBy};
 
 /// Opens what `uri` names: a recording (`FILE.mcap?topic=/camera/image`), or anything [`capture::open`] knows.
-pub fn open(uri: &OsStr, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
+pub fn open(uri: &OsStr, want: &CaptureRequest) -> Result<Box<dyn Source>, CaptureError> {
     match recording(uri)? {
         Some((path, topic)) => Ok(Box::new(Replay::open(&uri.to_string_lossy(), &path, topic.as_deref(), picture)?)),
         None => capture::open(uri, want),
@@ -20,8 +20,8 @@ pub fn open(uri: &OsStr, want: &Want) -> Result<Box<dyn Source>, CaptureError> {
 }
 
 /// Opens what `uri` names and keeps it going, as [`capture::start`] does.
-pub fn start(uri: &OsStr, want: &Want, faults: Option<FaultSpec>, patience: Patience) -> Result<Box<dyn Source>, CaptureError> {
-    capture::start_by(open, uri, want, faults, patience)
+pub fn start(uri: &OsStr, want: &CaptureRequest, faults: Option<FaultSpec>, timeouts: Timeouts) -> Result<Box<dyn Source>, CaptureError> {
+    capture::start_by(open, uri, want, faults, timeouts)
 }
 
 /// Whether `uri` can be meant at all, and where it leads, as [`capture::check`] does. Opens nothing but a file that may be a recording.
@@ -99,7 +99,7 @@ pub fn picture(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::{Naming, RecordSpec, Recorder, Taken};
+    use crate::recording::{OutcomeFormat, RecordSpec, RecordedFrame, Recorder};
     use std::time::Duration;
 
     #[test]
@@ -107,15 +107,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = folder.path().join("seen.mcap");
         let spec = RecordSpec { path: made.clone(), limit: None, events: None, timed: true, watched_by: None };
-        let mut recorder = Recorder::create(spec, Naming::default()).unwrap();
+        let mut recorder = Recorder::create(spec, OutcomeFormat::default()).unwrap();
         let frame = Frame { width: 4, height: 4, stride: 4, data: vec![1; 16].into(), ..Frame::default() };
-        recorder.take(Taken::plain(frame, Duration::from_secs(1_700_000_000))).unwrap();
+        recorder.take(RecordedFrame::plain(frame, Duration::from_secs(1_700_000_000))).unwrap();
         recorder.finish().unwrap();
         let other = folder.path().join("seen.bin?topic=x");
         std::fs::rename(made, &other).unwrap();
         let plain = folder.path().join("seen.bin");
         std::fs::copy(&other, &plain).unwrap();
-        let refusal = |uri: String| open(OsStr::new(&uri), &Want::default()).err().map(|error| error.to_string());
+        let refusal = |uri: String| open(OsStr::new(&uri), &CaptureRequest::default()).err().map(|error| error.to_string());
         assert_eq!(refusal(other.display().to_string()), None, "a question mark in a name is part of the name");
         assert_eq!(refusal(plain.display().to_string()), None);
         assert_eq!(refusal(format!("file://{}?topic=/camera/image", plain.display())), None);

@@ -27,7 +27,7 @@ const SIZE_GAIN: f32 = 0.5;
 
 /// How a kind of detection is followed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Habits {
+pub(super) struct TrackLimits {
     /// Sightings in a row after which an object has a number.
     pub confirm: u32,
     /// Frames an object may be hidden before its number is given up.
@@ -37,9 +37,9 @@ pub(super) struct Habits {
 }
 
 /// Blobs hardly flicker, and one has always had a number at once.
-pub(super) const BLOBS: Habits = Habits { confirm: 1, patience: 10, longest_s: 3.0 };
+pub(super) const BLOBS: TrackLimits = TrackLimits { confirm: 1, patience: 10, longest_s: 3.0 };
 /// A single box may be a mistake; people walk behind each other for a while.
-pub(super) const BOXES: Habits = Habits { confirm: 2, patience: 30, longest_s: 3.0 };
+pub(super) const BOXES: TrackLimits = TrackLimits { confirm: 2, patience: 30, longest_s: 3.0 };
 
 #[derive(Clone, Copy, Debug)]
 struct Track {
@@ -61,7 +61,7 @@ struct Track {
 
 /// Follows objects; keeps its buffers from frame to frame.
 pub(super) struct Tracks {
-    habits: Habits,
+    habits: TrackLimits,
     known: Vec<Track>,
     last: u32,
     before: Option<Duration>,
@@ -83,7 +83,7 @@ enum Round {
 }
 
 impl Tracks {
-    pub fn new(habits: Habits) -> Tracks {
+    pub fn new(habits: TrackLimits) -> Tracks {
         Tracks { habits, known: Vec::new(), last: 0, before: None, pairs: Vec::new(), taken: Vec::new() }
     }
 
@@ -119,7 +119,7 @@ impl Tracks {
                 self.begin(&mut found[at]);
             }
         }
-        let Habits { patience, longest_s, .. } = self.habits;
+        let TrackLimits { patience, longest_s, .. } = self.habits;
         self.known.retain(|track| match track.number {
             0 => track.missed == 0,
             _ => track.missed <= patience && !(timed && track.unseen > longest_s),

@@ -165,27 +165,27 @@ mod embedded {
     use std::time::Duration;
 
     use recslowfast::capture::fit::Mode;
-    use recslowfast::capture::{self, Patience, Want};
-    use recslowfast::control::Desk;
+    use recslowfast::capture::{self, CaptureRequest, Timeouts};
+    use recslowfast::control::ControlQueue;
     use recslowfast::engine::cpu::threads::Threads;
     use recslowfast::engine::{self, Choice};
     use recslowfast::network::Network;
     use recslowfast::pace::Budget;
-    use recslowfast::recording::{Naming, RecordSpec, Recording};
-    use recslowfast::report::{Heading, JsonLines, Outlet, Overflow, Page};
+    use recslowfast::recording::{OutcomeFormat, RecordSpec, Recording};
+    use recslowfast::report::{Heading, JsonLines, Overflow, Page, SinkWorker};
+    use recslowfast::service::budget_controller::{BudgetController, Sensing};
     use recslowfast::service::closing;
-    use recslowfast::service::life::Life;
-    use recslowfast::service::pacing::{Pacing, Sensing};
+    use recslowfast::service::control_handler::ControlHandler;
+    use recslowfast::service::lifecycle::Lifecycle;
     use recslowfast::service::pipeline::Pipeline;
     use recslowfast::service::run::Run;
     use recslowfast::service::signals::Signals;
-    use recslowfast::service::steering::Steering;
 
     /// Runs until it fails, and says why in one line.
     pub fn main() {
         let network = Network::load(crate::program::QUICK).unwrap();
         let engine = engine::open("cpu".parse::<Choice>().unwrap(), &network, Threads::default()).unwrap();
-        let mut source = capture::start(super::STREAM, &Want::default(), None, Patience::default()).unwrap();
+        let mut source = capture::start(super::STREAM, &CaptureRequest::default(), None, Timeouts::default()).unwrap();
         let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule(), Mode::Crop, true);
         let classes: Arc<[String]> = Arc::from(network.manifest.task.classes.as_slice());
         let heading = Heading {
@@ -195,33 +195,33 @@ mod embedded {
             sees: String::new(),
             classes: Arc::clone(&classes),
         };
-        let page = Page::start("127.0.0.1:0".parse().unwrap(), None, heading, Desk::new()).unwrap();
+        let page = Page::start("127.0.0.1:0".parse().unwrap(), None, heading, ControlQueue::new()).unwrap();
         let json = JsonLines::new(std::io::sink(), "nowhere", classes);
-        let outlets = vec![
-            Outlet::start("json", Box::new(json), Overflow::DropOldest).unwrap(),
-            Outlet::start("page", Box::new(page), Overflow::DropOldest).unwrap(),
+        let workers = vec![
+            SinkWorker::start("json", Box::new(json), Overflow::DropOldest).unwrap(),
+            SinkWorker::start("page", Box::new(page), Overflow::DropOldest).unwrap(),
         ];
         let sensing = Sensing { root: std::path::Path::new("/"), rail: None, energy: None };
-        let pacing = Pacing::begin(&mut pipeline, Budget::default(), 8, None, &sensing).unwrap();
-        let mut steering = Steering::new(Desk::new(), Some(pacing));
+        let budget_controller = BudgetController::begin(&mut pipeline, Budget::default(), 8, None, &sensing).unwrap();
+        let mut control_handler = ControlHandler::new(ControlQueue::new(), Some(budget_controller));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seen.mcap");
         let spec = RecordSpec { path, limit: None, events: None, timed: true, watched_by: None };
-        let mut recording = Recording::start(spec, Naming::default()).unwrap();
+        let mut recording = Recording::start(spec, OutcomeFormat::default()).unwrap();
         eprintln!("running");
-        let mut life = Life::embedded(Signals::default());
+        let mut lifecycle = Lifecycle::embedded(Signals::default());
         let run = Run {
             source: &mut *source,
             pipeline: &mut pipeline,
-            steering: &mut steering,
-            outlets: &outlets,
+            control_handler: &mut control_handler,
+            workers: &workers,
             recording: Some(&mut recording),
             frames: None,
-            life: &mut life,
+            lifecycle: &mut lifecycle,
             reload: &mut |_, _| {},
         };
         let result = run.answer();
-        let closed = closing::close(outlets, &|| true);
+        let closed = closing::close(workers, &|| true);
         eprintln!("told: {:?}, closing: {:?}", result.map(|_| ()), closed);
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -6,9 +6,9 @@ use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::plan::{Gpu, plan};
 use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{FLOOR_RISE, HaltingRule, Metric};
-use recslowfast::outcome::{Stop, Trace};
+use recslowfast::outcome::{StepTrace, StopReason};
 
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
@@ -81,7 +81,7 @@ pub fn measure(
         far: None,
         convolutions: [0; 2],
     };
-    let order = Order { rule, limit: 64, deadline: None };
+    let order = StepRequest { rule, limit: 64, deadline: None };
     for at in 0..frames {
         draw(at, width, height, cpu.input());
         gpu.input().copy_from_slice(cpu.input());
@@ -270,14 +270,14 @@ fn child_rules() {
     for (which, rule) in rules.iter().enumerate() {
         for at in 0..6 {
             let limit = if at == 4 { 2 } else { 64 };
-            let order = Order { rule: *rule, limit, deadline: None };
+            let order = StepRequest { rule: *rule, limit, deadline: None };
             if at == 0 {
                 cpu.reset();
                 gpu.reset();
             }
             if at == 3 {
-                cpu.doubt();
-                gpu.doubt();
+                cpu.mark_stale();
+                gpu.mark_stale();
             }
             // Frame 2 is frame 1 again: the drive does not move.
             frame(if at == 2 { 1 } else { at * 9 }, size.0, size.1, cpu.input());
@@ -301,7 +301,7 @@ fn child_rules() {
         gpu.input().copy_from_slice(cpu.input());
         cpu.encode().unwrap();
         gpu.encode().unwrap();
-        let order = Order { rule, limit: 64, deadline: None };
+        let order = StepRequest { rule, limit: 64, deadline: None };
         let (want, got) = (cpu.advance(&order).unwrap(), gpu.advance(&order).unwrap());
         assert_eq!((want.steps, want.stop), (got.steps, got.stop), "creeping frame {at}: {want:?} and {got:?}");
         rested += usize::from(want.steps == 0);
@@ -309,10 +309,10 @@ fn child_rules() {
     assert!((1..38).contains(&rested), "{rested} of 40 frames rested");
     a_floor_rises(&mut cpu, &mut gpu, size);
     // A deadline that has passed allows the step that is under way, and no other.
-    let order = Order { rule: halting(0.0), limit: 64, deadline: Some(Duration::ZERO) };
+    let order = StepRequest { rule: halting(0.0), limit: 64, deadline: Some(Duration::ZERO) };
     gpu.encode().unwrap();
     let trace = gpu.advance(&order).unwrap();
-    assert_eq!((trace.steps, trace.stop), (1, Stop::Deadline));
+    assert_eq!((trace.steps, trace.stop), (1, StopReason::Deadline));
 }
 
 /// One scene between two brightnesses: every frame moves the state by about as much, and the floor, low at first, rises to where that no
@@ -321,7 +321,7 @@ fn a_floor_rises(cpu: &mut CpuEngine, gpu: &mut CudaEngine, size: (usize, usize)
     let mut run = |rule: HaltingRule, frames: usize| {
         cpu.reset();
         gpu.reset();
-        let order = Order { rule, limit: 64, deadline: None };
+        let order = StepRequest { rule, limit: 64, deadline: None };
         let traces = (0..frames).map(|at| {
             frame(1, size.0, size.1, cpu.input());
             cpu.input().iter_mut().for_each(|x| *x *= 1.0 + 0.2 * (at % 2) as f32);
@@ -338,7 +338,7 @@ fn a_floor_rises(cpu: &mut CpuEngine, gpu: &mut CudaEngine, size: (usize, usize)
     let floor = 0.1 * usual;
     let wake = usual * usual / (floor * FLOOR_RISE.powi(20));
     let traces = run(HaltingRule::floor(Metric::RelativeL2, wake, 0.01 * usual, floor, 4), 80);
-    let woken = |traces: &[Trace]| traces.iter().filter(|trace| trace.steps > 1).count();
+    let woken = |traces: &[StepTrace]| traces.iter().filter(|trace| trace.steps > 1).count();
     assert!(woken(&traces[1..11]) > 0 && woken(&traces[60..]) == 0, "{:?}", traces.iter().map(|trace| trace.steps).collect::<Vec<_>>());
 }
 
@@ -372,7 +372,7 @@ fn child_labels() {
             (CudaEngine::load(&network, Precision::Auto).unwrap(), CudaEngine::load(&network, Precision::Auto).unwrap());
         gpu.want_labels(threshold);
         let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
-        let order = Order { rule: network.manifest.rule(), limit: 64, deadline: None };
+        let order = StepRequest { rule: network.manifest.rule(), limit: 64, deadline: None };
         for at in 0..4 {
             // The third frame is the second again: where that needs no step, its labels are still there.
             frame(if at == 2 { 1 } else { at * 9 }, width, height, plain.input());

@@ -7,7 +7,7 @@ use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::{CudaEngine, Precision};
 use recslowfast::engine::resilient::{Backoff, ResilientEngine};
 use recslowfast::frame::{Bytes, Frame, PixelFormat, Range};
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::service::pipeline::Pipeline;
 
@@ -26,7 +26,7 @@ fn taken(gpu: &mut CudaEngine, frame: &Frame, fitter: &mut Fitter) -> Vec<f32> {
     let sampling = fitter.sampling(frame).expect("a whole picture").expect("no JPEG");
     assert!(gpu.take(frame, sampling).expect("the stand-in works"), "{} is not taken", frame.format);
     gpu.encode().unwrap();
-    gpu.advance(&Order { rule: HaltingRule::fixed(1), limit: 1, deadline: None }).unwrap();
+    gpu.advance(&StepRequest { rule: HaltingRule::fixed(1), limit: 1, deadline: None }).unwrap();
     gpu.readout().unwrap().to_vec()
 }
 
@@ -82,7 +82,7 @@ fn child_what_is_not_taken() {
     assert!(gpu.take(&whole, &sampling).unwrap());
     gpu.input().fill(0.25);
     gpu.encode().unwrap();
-    gpu.advance(&Order { rule: HaltingRule::fixed(1), limit: 1, deadline: None }).unwrap();
+    gpu.advance(&StepRequest { rule: HaltingRule::fixed(1), limit: 1, deadline: None }).unwrap();
     assert!(gpu.readout().unwrap()[..46 * 19].iter().all(|value| *value == 0.25));
 }
 

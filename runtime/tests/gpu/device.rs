@@ -7,7 +7,7 @@ use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::plan::{Gpu, plan};
 use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms, doctor};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{HaltingRule, Metric};
 use serde_json::json;
 use temporal_pathfinder::{Spec, Split, Stream};
@@ -88,10 +88,10 @@ fn frame_times(engine: &mut CudaEngine, rule: HaltingRule, before: Option<Haltin
             for (at, value) in engine.input().iter_mut().enumerate() {
                 *value = ((at * 31 + round) % 97) as f32 / 97.0;
             }
-            engine.doubt();
+            engine.mark_stale();
             let began = Instant::now();
             engine.encode().unwrap();
-            engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap();
+            engine.advance(&StepRequest { rule, limit: 64, deadline: None }).unwrap();
             times.push(began.elapsed().as_secs_f64() * 1e6);
         }
     }
@@ -106,7 +106,7 @@ fn warm_up(engine: &mut dyn Engine) {
     let (began, long) = (Instant::now(), Duration::from_millis(number("GPU_WARM_MS", 500) as u64));
     while began.elapsed() < long {
         engine.encode().unwrap();
-        engine.advance(&Order { rule: HaltingRule::fixed(40), limit: 64, deadline: None }).unwrap();
+        engine.advance(&StepRequest { rule: HaltingRule::fixed(40), limit: 64, deadline: None }).unwrap();
     }
 }
 
@@ -145,7 +145,7 @@ fn time_a_step() {
                 let began = Instant::now();
                 engine.encode().unwrap();
                 let took = began.elapsed().as_secs_f64() * 1e6;
-                engine.advance(&Order { rule: HaltingRule::fixed(1), limit: 64, deadline: None }).unwrap();
+                engine.advance(&StepRequest { rule: HaltingRule::fixed(1), limit: 64, deadline: None }).unwrap();
                 took
             })
             .collect();
@@ -183,7 +183,7 @@ fn rate() {
         for frame in frames {
             engine.input().copy_from_slice(frame);
             engine.encode().unwrap();
-            steps += engine.advance(&Order { rule, limit: 64, deadline: None }).unwrap().steps;
+            steps += engine.advance(&StepRequest { rule, limit: 64, deadline: None }).unwrap().steps;
             engine.readout().unwrap();
         }
         (frames.len() as f64 / began.elapsed().as_secs_f64(), f64::from(steps) / frames.len() as f64)
@@ -226,7 +226,7 @@ fn stays_flat() {
     for round in 0..frames {
         engine.input()[round % 1000] = (round % 97) as f32 / 97.0;
         engine.encode().unwrap();
-        engine.advance(&Order { rule: network.manifest.rule(), limit: 64, deadline: None }).unwrap();
+        engine.advance(&StepRequest { rule: network.manifest.rule(), limit: 64, deadline: None }).unwrap();
         engine.readout().unwrap();
         if (round + 1) % frames.div_ceil(10) == 0 {
             device.push(engine.memory().map(|(free, _)| free));
@@ -253,7 +253,7 @@ fn a_few_steps() {
     for round in 0..number("TEST_FRAMES", 3) {
         engine.input().iter_mut().enumerate().for_each(|(at, value)| *value = ((at * 31 + round) % 97) as f32 / 97.0);
         engine.encode().unwrap();
-        engine.advance(&Order { rule: HaltingRule::fixed(2), limit: 2, deadline: None }).unwrap();
+        engine.advance(&StepRequest { rule: HaltingRule::fixed(2), limit: 2, deadline: None }).unwrap();
     }
     println!("{}", json!({"engine": engine.description(), "recorded": engine.is_recorded()}));
 }

@@ -9,9 +9,9 @@ use recslowfast::engine::cuda::{CudaEngine, Precision, doctor};
 use recslowfast::engine::resilient::{Backoff, ResilientEngine};
 use recslowfast::engine::{self, Choice};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
-use recslowfast::outcome::Trace;
+use recslowfast::outcome::StepTrace;
 
 use crate::standin::{self, AMPERE, network as named};
 
@@ -47,8 +47,8 @@ pub fn resilient(network: &Network, backoff: Backoff) -> ResilientEngine {
     ResilientEngine::new(network, gpu, CpuEngine::load(network).unwrap(), backoff)
 }
 
-fn order() -> Order {
-    Order { rule: HaltingRule::fixed(2), limit: 64, deadline: None }
+fn order() -> StepRequest {
+    StepRequest { rule: HaltingRule::fixed(2), limit: 64, deadline: None }
 }
 
 fn input(frame: usize, into: &mut [f32]) {
@@ -57,7 +57,7 @@ fn input(frame: usize, into: &mut [f32]) {
     }
 }
 
-pub fn answer(engine: &mut dyn Engine, frame: usize) -> (Trace, Vec<f32>) {
+pub fn answer(engine: &mut dyn Engine, frame: usize) -> (StepTrace, Vec<f32>) {
     input(frame, engine.input());
     engine.encode().expect("the CPU stands behind the GPU");
     let trace = engine.advance(&order()).expect("the CPU stands behind the GPU");
@@ -70,7 +70,7 @@ pub fn close(want: &[f32], got: &[f32]) -> bool {
 }
 
 /// What the CPU says of `frames` in a row.
-pub fn expected(network: &Network, frames: &[usize]) -> (Trace, Vec<f32>) {
+pub fn expected(network: &Network, frames: &[usize]) -> (StepTrace, Vec<f32>) {
     let mut cpu = CpuEngine::load(network).unwrap();
     frames.iter().map(|&frame| answer(&mut cpu, frame)).last().unwrap()
 }

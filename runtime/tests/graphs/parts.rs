@@ -2,7 +2,7 @@
 
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 use tract_onnx::pb::{ModelProto, TensorProto};
 
@@ -118,7 +118,7 @@ fn the_drive_alone_is_measured_and_features_stay_with_it() {
     let mut show = |scale: f32| {
         engine.input().iter_mut().zip(picture()).for_each(|(x, level)| *x = scale * level);
         let moved = engine.encode().unwrap();
-        let steps = engine.advance(&Order { rule, limit: 8, deadline: None }).unwrap().steps;
+        let steps = engine.advance(&StepRequest { rule, limit: 8, deadline: None }).unwrap().steps;
         (moved, steps, engine.readout().unwrap()[2 * PIXELS])
     };
     let first = picture()[0];

@@ -5,7 +5,7 @@ use std::path::Path;
 use prost::Message;
 use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 use tempfile::TempDir;
 use tract_onnx::pb::attribute_proto::AttributeType;
@@ -151,7 +151,7 @@ impl Folder {
             let mut engine = CpuEngine::with(&network, Options { threads: 1, plain, ..Options::default() })?;
             engine.input().copy_from_slice(picture);
             engine.encode()?;
-            engine.advance(&Order { rule: HaltingRule::fixed(3), limit: 3, deadline: None })?;
+            engine.advance(&StepRequest { rule: HaltingRule::fixed(3), limit: 3, deadline: None })?;
             engine.readout().map(<[f32]>::to_vec)
         };
         let answers: Vec<Vec<f32>> = [false, true].into_iter().map(run).collect::<Result<_, _>>().map_err(|error| error.to_string())?;

@@ -7,14 +7,14 @@ pub mod capture;
 pub mod clock;
 #[path = "../../../runtime/src/service/config/mod.rs"]
 pub mod config;
-#[path = "../../../runtime/src/report/page/door.rs"]
-pub mod door;
 #[path = "../../../runtime/src/frame.rs"]
 pub mod frame;
 #[path = "../../../runtime/src/network/mod.rs"]
 pub mod network;
 #[path = "../../../runtime/src/outcome.rs"]
 pub mod outcome;
+#[path = "../../../runtime/src/report/page/parser.rs"]
+pub mod parser;
 #[path = "../../../runtime/src/recording/mod.rs"]
 pub mod recording;
 #[path = "../../../runtime/src/sampling.rs"]

@@ -9,12 +9,12 @@ use clap::{Arg, ArgAction, Command};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use recslowfast_fuzz::capture::file::{avi, images, y4m};
 use recslowfast_fuzz::capture::fit::{Fitter, InputSpec, Mode};
-use recslowfast_fuzz::capture::{self, FaultSpec, Want, jpeg};
+use recslowfast_fuzz::capture::{self, CaptureRequest, FaultSpec, jpeg};
 use recslowfast_fuzz::config::{File, KEYS};
-use recslowfast_fuzz::door::{Door, HEAD, Knock};
 use recslowfast_fuzz::frame::{Frame, PixelFormat};
 use recslowfast_fuzz::network::Network;
-use recslowfast_fuzz::recording::{Frames, Naming, RecordSpec, Recorder, Taken};
+use recslowfast_fuzz::parser::{HEAD, ParseResult, RequestParser};
+use recslowfast_fuzz::recording::{Frames, OutcomeFormat, RecordSpec, RecordedFrame, Recorder};
 
 /// One reader.
 pub struct Target {
@@ -115,12 +115,12 @@ fn run_y4m(data: &[u8]) {
 fn mcaps() -> Vec<Vec<u8>> {
     let path = std::env::temp_dir().join(format!("recslowfast-fuzz-{}.mcap", std::process::id()));
     let spec = RecordSpec { path: path.clone(), limit: None, events: None, timed: true, watched_by: None };
-    let mut recorder = Recorder::create(spec, Naming::default()).expect("a temporary file can be written");
+    let mut recorder = Recorder::create(spec, OutcomeFormat::default()).expect("a temporary file can be written");
     for (number, format) in [PixelFormat::Grey, PixelFormat::Mjpeg, PixelFormat::Yuyv].into_iter().enumerate() {
         let data = if format == PixelFormat::Mjpeg { picture(ImageFormat::Jpeg, true) } else { vec![number as u8; 64] };
         let stride = format.row_bytes(8);
         let frame = Frame { format, width: 8, height: 4, stride, data: data.into(), sequence: number as u64, ..Frame::default() };
-        recorder.take(Taken::plain(frame, Duration::from_secs(1_795_684_590))).expect("a temporary file can be written");
+        recorder.take(RecordedFrame::plain(frame, Duration::from_secs(1_795_684_590))).expect("a temporary file can be written");
     }
     recorder.finish().expect("a temporary file can be written");
     let bytes = std::fs::read(&path).expect("it was just written");
@@ -249,7 +249,7 @@ fn run_words(data: &[u8]) {
     let _ = text.parse::<FaultSpec>();
     // Names of real files and devices are no business of a fuzzer's.
     if text.starts_with("pathfinder") || text.starts_with("v4l2:///dev/none") {
-        let _ = capture::open(text, &Want::default());
+        let _ = capture::open(text, &CaptureRequest::default());
     }
 }
 
@@ -265,17 +265,17 @@ fn requests() -> Vec<Vec<u8>> {
 
 fn run_http(data: &[u8]) {
     const TOKEN: &str = "0123456789abcdef";
-    for door in [Door { token: None, loopback: true }, Door { token: Some(TOKEN.into()), loopback: false }] {
+    for parser in [RequestParser { token: None, loopback: true }, RequestParser { token: Some(TOKEN.into()), loopback: false }] {
         let mut rest = data;
-        while let Knock::Request(request) = door.open(rest) {
+        while let ParseResult::Request(request) = parser.open(rest) {
             assert!(0 < request.taken && request.taken <= rest.len(), "more was taken than there is");
             // Nobody comes in without the token but for what tells nothing.
             let head = &rest[..request.taken];
             let given = head.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
-            assert!(door.token.is_none() || given || matches!(request.path.as_str(), "/page.js" | "/page.css"));
+            assert!(parser.token.is_none() || given || matches!(request.path.as_str(), "/page.js" | "/page.css"));
             rest = &rest[request.taken..];
         }
-        assert!(rest.len() < HEAD || door.open(rest) != Knock::Partial, "a head is waited for without end");
+        assert!(rest.len() < HEAD || parser.open(rest) != ParseResult::Partial, "a head is waited for without end");
     }
 }
 

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
-use recslowfast::capture::{self, Memory, Patience, Pull, Source, Want};
+use recslowfast::capture::{self, CaptureRequest, Memory, Pull, Source, Timeouts};
 use recslowfast::engine::cuda::{CudaEngine, Precision};
 use recslowfast::frame::Frame;
 use recslowfast::network::Network;
-use recslowfast::network::engine::{Engine, Order};
+use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::telemetry::CameraState;
 
@@ -24,7 +24,7 @@ struct Watch {
 
 impl Watch {
     fn start(uri: &str) -> Result<Watch> {
-        let source = capture::start(uri, &Want::default(), None, Patience::default())?;
+        let source = capture::start(uri, &CaptureRequest::default(), None, Timeouts::default())?;
         Ok(Watch { source, frame: Frame::default(), results: 0 })
     }
 
@@ -76,7 +76,7 @@ pub fn tensor(uri: &str, width: usize, height: usize, out: &str, picture: &str) 
     let until = Instant::now() + Duration::from_secs(20);
     // A loop shows something of its own until its feed has begun; a loopback cannot be opened before.
     let mut source = loop {
-        match capture::open(uri, &Want::default()) {
+        match capture::open(uri, &CaptureRequest::default()) {
             Ok(source) => break source,
             Err(error) if Instant::now() > until => return Err(error.into()),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
@@ -155,7 +155,7 @@ pub fn unplug(cycles: u32) -> Result<()> {
 /// An HDMI input announces another signal under way: the stream ends with that reason, and supervision opens it anew.
 pub fn change(changes: usize) -> Result<()> {
     for number in 0..changes {
-        let mut source = capture::open(CAMERA, &Want::default())?;
+        let mut source = capture::open(CAMERA, &CaptureRequest::default())?;
         let mut frame = Frame::default();
         ensure!(source.pull(&mut frame, Duration::from_secs(5))? == Pull::Frame, "no frame before change {number}");
         // Selected timings, and back to the current ones.
@@ -257,7 +257,7 @@ pub fn doctor() -> Result<()> {
 
 /// The driver writes into the frames' own memory, which goes round between it and us.
 pub fn userptr() -> Result<()> {
-    let want = Want { memory: Memory::User, ..Want::default() };
+    let want = CaptureRequest { memory: Memory::User, ..CaptureRequest::default() };
     let mut source = capture::open(CAMERA, &want)?;
     ensure!(source.info().notes.is_empty(), "{:?}", source.info().notes);
     let mut frame = Frame::default();
@@ -278,14 +278,14 @@ pub fn userptr() -> Result<()> {
 
 /// The driver writes into memory that the GPU lent, and the GPU reads it there; what it makes of it is what the CPU makes.
 pub fn pinned(network: &str) -> Result<()> {
-    let want = Want { memory: Memory::User, ..Want::default() };
+    let want = CaptureRequest { memory: Memory::User, ..CaptureRequest::default() };
     let mut source = capture::open(CAMERA, &want)?;
     let network = Network::load(network)?;
     let mut gpu = CudaEngine::load(&network, Precision::Full)?;
     let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
     let mut fitter = Fitter::new(InputSpec::luma(width, height), Mode::Stretch);
     let mut tensor = vec![0.0; width * height];
-    let order = Order { rule: HaltingRule::fixed(1), limit: 1, deadline: None };
+    let order = StepRequest { rule: HaltingRule::fixed(1), limit: 1, deadline: None };
     let (mut frame, mut arrived, mut worst) = (Frame::default(), 0, 0f32);
     for _ in 0..200 {
         ensure!(source.pull(&mut frame, Duration::from_secs(5))? == Pull::Frame, "no frame for 5 s");

@@ -93,7 +93,7 @@ impl Read for Polled {
 }
 
 /// What the thread has to say.
-enum Said {
+enum PipeMessage {
     Opened(SourceInfo),
     Frame(Box<Frame>, Losses),
     End,
@@ -103,7 +103,7 @@ enum Said {
 /// A source that is read on a thread.
 struct Pipe {
     info: SourceInfo,
-    heard: Receiver<Said>,
+    heard: Receiver<PipeMessage>,
     /// Frames go back here, so that a steady stream allocates nothing.
     back: SyncSender<Box<Frame>>,
     stop: Arc<AtomicBool>,
@@ -128,8 +128,8 @@ impl Pipe {
         let info = SourceInfo { uri: uri.to_owned(), description, ..SourceInfo::default() };
         let mut pipe = Pipe { info, heard, back, stop, thread: Some(thread), losses: Losses::default(), opened: false, done: false };
         match pipe.heard.recv_timeout(PATIENCE) {
-            Ok(Said::Failed(error)) => return Err(error),
-            Ok(Said::Opened(info)) => (pipe.info, pipe.opened) = (info, true),
+            Ok(PipeMessage::Failed(error)) => return Err(error),
+            Ok(PipeMessage::Opened(info)) => (pipe.info, pipe.opened) = (info, true),
             Ok(_) | Err(RecvTimeoutError::Disconnected) => pipe.done = true,
             Err(RecvTimeoutError::Timeout) => log::info!("{name}: waiting for somebody to write into it"),
         }
@@ -138,26 +138,26 @@ impl Pipe {
 }
 
 /// Reads until the end, or until nobody listens.
-fn read(uri: &str, input: Input, say: &SyncSender<Said>, used: &Receiver<Box<Frame>>) {
+fn read(uri: &str, input: Input, say: &SyncSender<PipeMessage>, used: &Receiver<Box<Frame>>) {
     let mut source = match super::open_input(uri, input) {
         Ok(source) => source,
         Err(error) => {
-            let _ = say.send(Said::Failed(error));
+            let _ = say.send(PipeMessage::Failed(error));
             return;
         }
     };
-    if say.send(Said::Opened(source.info().clone())).is_err() {
+    if say.send(PipeMessage::Opened(source.info().clone())).is_err() {
         return;
     }
     loop {
         let mut frame = used.try_recv().unwrap_or_default();
         let said = match source.pull(&mut frame, WAIT) {
-            Ok(Pull::Frame) => Said::Frame(frame, source.losses()),
+            Ok(Pull::Frame) => PipeMessage::Frame(frame, source.losses()),
             Ok(Pull::Waiting) => continue,
-            Ok(Pull::End) => Said::End,
-            Err(error) => Said::Failed(error),
+            Ok(Pull::End) => PipeMessage::End,
+            Err(error) => PipeMessage::Failed(error),
         };
-        let last = !matches!(said, Said::Frame(..));
+        let last = !matches!(said, PipeMessage::Frame(..));
         if say.send(said).is_err() || last {
             return;
         }
@@ -176,18 +176,18 @@ impl Source for Pipe {
     fn pull(&mut self, frame: &mut Frame, wait: Duration) -> Result<Pull, CaptureError> {
         while !self.done {
             match self.heard.recv_timeout(wait) {
-                Ok(Said::Opened(info)) => {
+                Ok(PipeMessage::Opened(info)) => {
                     log::info!("watching {}", info.description);
                     (self.info, self.opened) = (info, true);
                 }
-                Ok(Said::Frame(mut theirs, losses)) => {
+                Ok(PipeMessage::Frame(mut theirs, losses)) => {
                     std::mem::swap(frame, &mut theirs);
                     self.losses = losses;
                     let _ = self.back.try_send(theirs);
                     return Ok(Pull::Frame);
                 }
-                Ok(Said::End) | Err(RecvTimeoutError::Disconnected) => self.done = true,
-                Ok(Said::Failed(error)) => {
+                Ok(PipeMessage::End) | Err(RecvTimeoutError::Disconnected) => self.done = true,
+                Ok(PipeMessage::Failed(error)) => {
                     self.done = true;
                     return Err(error);
                 }

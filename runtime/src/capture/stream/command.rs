@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use super::child::without_password;
-use crate::capture::Want;
+use crate::capture::CaptureRequest;
 
 /// A stream that was asked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ pub(in crate::capture) enum Spec {
 pub(in crate::capture) const SCHEMES: &str = "rtsp, rtsps, http, https, csi and gst";
 
 /// Reads a stream's URI; none if it is no stream's.
-pub(in crate::capture) fn parse(uri: &str, want: &Want) -> Option<Result<Spec, String>> {
+pub(in crate::capture) fn parse(uri: &str, want: &CaptureRequest) -> Option<Result<Spec, String>> {
     let (scheme, rest) = uri.split_once(':')?;
     match scheme.to_ascii_lowercase().as_str() {
         "rtsp" | "rtsps" | "http" | "https" => Some(address(uri, rest)),
@@ -65,7 +65,7 @@ fn address(uri: &str, rest: &str) -> Result<Spec, String> {
     Ok(Spec::Address { url: url.to_owned(), udp })
 }
 
-fn csi(rest: &str, want: &Want) -> Result<Spec, String> {
+fn csi(rest: &str, want: &CaptureRequest) -> Result<Spec, String> {
     let (sensor, query) = rest.strip_prefix("//").unwrap_or(rest).split_once('?').unwrap_or((rest.trim_start_matches('/'), ""));
     let sensor = if rest.starts_with("///") { format!("/{}", sensor.trim_start_matches('/')) } else { sensor.to_owned() };
     let (mut width, mut height, mut fps) = (want.width, want.height, want.fps);
@@ -225,11 +225,11 @@ mod tests {
     use super::*;
 
     fn read(uri: &str) -> Spec {
-        parse(uri, &Want::default()).unwrap().unwrap()
+        parse(uri, &CaptureRequest::default()).unwrap().unwrap()
     }
 
     fn refuse(uri: &str) -> String {
-        parse(uri, &Want::default()).unwrap().unwrap_err()
+        parse(uri, &CaptureRequest::default()).unwrap().unwrap_err()
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(read("rtsp://cam/1#transport=udp"), Spec::Address { url: "rtsp://cam/1".into(), udp: true });
         assert!(refuse("rtsp://cam/1#speed=5").contains("transport=udp"));
         assert!(refuse("rtsp:///1").contains("names no host"));
-        assert!(parse("warp://9", &Want::default()).is_none());
+        assert!(parse("warp://9", &CaptureRequest::default()).is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::telemetry::CameraState;
 
 /// How patient supervision is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Patience {
+pub struct Timeouts {
     /// Silence after which a camera counts as stalled.
     pub stalled_after: Duration,
     /// Time in a stall after which the stream is rebuilt; doubled at each further attempt, up to the longest pause.
@@ -17,9 +17,9 @@ pub struct Patience {
     pub longest_pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
-        Patience {
+        Timeouts {
             stalled_after: Duration::from_secs(2),
             rebuild_after: Duration::from_secs(2),
             first_pause: Duration::from_millis(100),
@@ -70,7 +70,7 @@ pub struct Change {
 /// The states of one camera. Times are on any one clock that does not go back.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    patience: Patience,
+    timeouts: Timeouts,
     state: CameraState,
     since: Duration,
     open: bool,
@@ -83,13 +83,13 @@ pub struct Machine {
 
 impl Machine {
     /// A camera that is not open yet.
-    pub fn new(patience: Patience, now: Duration) -> Machine {
-        Machine { patience, state: CameraState::Searching, since: now, open: false, heard: now, next: now, pause: patience.first_pause }
+    pub fn new(timeouts: Timeouts, now: Duration) -> Machine {
+        Machine { timeouts, state: CameraState::Searching, since: now, open: false, heard: now, next: now, pause: timeouts.first_pause }
     }
 
     /// How patient it is.
-    pub fn patience(&self) -> Patience {
-        self.patience
+    pub fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     /// What the camera is doing.
@@ -130,12 +130,12 @@ impl Machine {
             }
             Event::Frame => {
                 self.heard = now;
-                self.pause = self.patience.first_pause;
+                self.pause = self.timeouts.first_pause;
                 Streaming
             }
-            Event::Silence if now.saturating_sub(self.heard) < self.patience.stalled_after || self.state == Stalled => self.state,
+            Event::Silence if now.saturating_sub(self.heard) < self.timeouts.stalled_after || self.state == Stalled => self.state,
             Event::Silence => {
-                self.pause = self.patience.rebuild_after;
+                self.pause = self.timeouts.rebuild_after;
                 self.wait(now);
                 Stalled
             }
@@ -160,7 +160,7 @@ impl Machine {
     }
 
     fn wait(&mut self, now: Duration) {
-        let longest = self.patience.longest_pause.max(if self.open { self.patience.rebuild_after * 4 } else { Duration::ZERO });
+        let longest = self.timeouts.longest_pause.max(if self.open { self.timeouts.rebuild_after * 4 } else { Duration::ZERO });
         self.next = now + self.pause.min(longest);
         self.pause = (self.pause * 2).min(longest);
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn machine() -> Machine {
-        Machine::new(Patience::default(), ms(0))
+        Machine::new(Timeouts::default(), ms(0))
     }
 
     fn streaming() -> Machine {

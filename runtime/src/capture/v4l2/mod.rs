@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CaptureError, Losses, Memory, Pull, Source, SourceInfo, Want, jpeg};
+use super::{CaptureError, CaptureRequest, Losses, Memory, Pull, Source, SourceInfo, jpeg};
 use crate::clock;
 use crate::frame::{Frame, PixelFormat};
 pub(super) use describe::describe;
@@ -42,7 +42,7 @@ pub(super) struct Camera {
 
 impl Camera {
     /// Opens `path`, agrees on a format and starts the stream.
-    pub fn open(uri: &str, path: &Path, want: &Want) -> Result<Camera, CaptureError> {
+    pub fn open(uri: &str, path: &Path, want: &CaptureRequest) -> Result<Camera, CaptureError> {
         let device = Arc::new(Device::open(path)?);
         device.subscribe();
         let agreed = negotiate::negotiate(&device, want)?;

@@ -4,7 +4,7 @@ use super::device::{Device, Setting};
 use super::errno::words;
 use super::interlace::{self, Rows};
 use super::pixel;
-use crate::capture::{CaptureError, Want};
+use crate::capture::{CaptureError, CaptureRequest};
 use crate::frame::PixelFormat;
 
 /// What a device was set to.
@@ -22,7 +22,7 @@ const USUAL: (u32, u32) = (640, 480);
 const USUAL_FPS: f64 = 30.0;
 
 /// Sets `device` to what comes nearest to `want`.
-pub(super) fn negotiate(device: &Device, want: &Want) -> Result<Agreed, CaptureError> {
+pub(super) fn negotiate(device: &Device, want: &CaptureRequest) -> Result<Agreed, CaptureError> {
     let path = device.path().display().to_string();
     let fail = |reason: String| CaptureError::Open { path: path.clone(), reason };
     let offered = device.formats();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Side;
-use super::ours::Ours;
+use super::engine::OwnEngine;
 use crate::commands::out::say;
 use crate::commands::stopwatch::Time;
 use crate::network::Network;
@@ -77,7 +77,7 @@ impl Times {
 pub fn compare(
     network: &Network,
     threads: usize,
-    ours: &mut Ours,
+    ours: &mut OwnEngine,
     mut theirs: Option<Box<dyn Side>>,
     repeats: usize,
 ) -> Result<Vec<Row>, Failure> {

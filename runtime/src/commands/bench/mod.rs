@@ -1,9 +1,9 @@
 //! `recslowfast bench`: what each graph costs on this machine, beside ONNX Runtime or plain tract.
 
 mod compare;
-mod ours;
+mod engine;
+mod onnxruntime;
 mod rates;
-mod theirs;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -20,8 +20,8 @@ use crate::network::answers::Answer;
 use crate::network::engine::Engine;
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
-use ours::Ours;
-use theirs::Theirs;
+use engine::OwnEngine;
+use onnxruntime::OnnxRuntime;
 
 /// What is measured.
 #[derive(ClapArgs)]
@@ -95,17 +95,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut rows = Vec::new();
     for (at, model) in args.models.iter().enumerate() {
         let network = Network::load(model)?;
-        let mut ours = Ours::new(&network, options(matches!(args.engine, Measured::Tract)))?;
+        let mut ours = OwnEngine::new(&network, options(matches!(args.engine, Measured::Tract)))?;
         if args.profile {
             profile(&mut ours.engine, args.repeats)?;
             ours.engine.reset();
         }
         let theirs: Option<Box<dyn Side>> = match args.against {
             None => None,
-            Some(Peer::Tract) => Some(Box::new(Ours::new(&network, options(true))?)),
+            Some(Peer::Tract) => Some(Box::new(OwnEngine::new(&network, options(true))?)),
             Some(Peer::Onnxruntime) => {
                 let answer = network.answers().iter().map(Answer::len).sum();
-                Some(Box::new(Theirs::new(&args.script, model, threads, answer)?))
+                Some(Box::new(OnnxRuntime::new(&args.script, model, threads, answer)?))
             }
         };
         if at == 0 {

@@ -3,7 +3,7 @@
 use super::observe;
 use crate::capture::fit::{Fitter, InputSpec, Mode, Placement};
 use crate::commands::eval::data::{self, Labelled, Labels, Sample, What};
-use crate::commands::eval::lane::Told;
+use crate::commands::eval::lane::CutSource;
 use crate::commands::eval::videos::{Clip, Truth};
 use crate::frame::PixelFormat;
 use crate::network::Network;
@@ -47,7 +47,7 @@ pub fn clips(labels: &Labels, network: &Network, pieces: Pieces) -> Result<Vec<C
         for clip in &mut clips {
             lane.begin(HaltingRule::fixed(6), clip.frames.len());
             for at in 0..clip.frames.len() {
-                lane.watch(clip, 0, at..at + 1, Told::Videos, false, |_, _, _| {})?;
+                lane.watch(clip, 0, at..at + 1, CutSource::Videos, false, |_, _, _| {})?;
                 clip.truths[at] = lane.seen();
             }
         }

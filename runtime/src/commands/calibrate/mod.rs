@@ -110,9 +110,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
 
-    let habits = observe::habits(&network, &clips, args.labels.data.is_some())?;
-    say!("{}", habits.text())?;
-    let search = Search { network: &network, clips: &clips, habits: &habits, loss: args.loss };
+    let movements = observe::movements(&network, &clips, args.labels.data.is_some())?;
+    say!("{}", movements.text())?;
+    let search = Search { network: &network, clips: &clips, movements: &movements, loss: args.loss };
     let criteria = if args.criterion.is_empty() { Criterion::ALL.to_vec() } else { args.criterion.clone() };
     let bar = progress::bar(1, "rules");
     let tried = search.run(&criteria, &bar)?;
@@ -128,8 +128,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
             model: &network.manifest.name,
             sources: &sources,
             wanted_loss: args.loss,
-            cut: habits.cut,
-            zero: habits.zero,
+            cut: movements.cut,
+            zero: movements.zero,
             chosen,
             tried: &tried,
         };
@@ -143,11 +143,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.dry_run {
         return Ok(());
     }
-    write_model(&path, chosen, &habits, &args, &sources)
+    write_model(&path, chosen, &movements, &args, &sources)
 }
 
 /// Changes model.toml, or says why it could not.
-fn write_model(path: &Path, chosen: &Found, habits: &observe::Habits, args: &Args, sources: &[String]) -> Result<(), Failure> {
+fn write_model(path: &Path, chosen: &Found, movements: &observe::Movements, args: &Args, sources: &[String]) -> Result<(), Failure> {
     let failed = |error: String| Failure::new(Cause::Output, format!("cannot change {}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let how = format!(
@@ -157,7 +157,7 @@ fn write_model(path: &Path, chosen: &Found, habits: &observe::Habits, args: &Arg
         chosen.mean_steps,
         chosen.worst_loss
     );
-    let changed = write::change(&text, chosen, habits, &how).map_err(failed)?;
+    let changed = write::change(&text, chosen, movements, &how).map_err(failed)?;
     // A file cut short by a full disk would be no network any more.
     whole_file::write(path, changed.as_bytes(), whole_file::Keep::Durable).map_err(|error| failed(error.to_string()))?;
     say!("written     {}", path.display())?;

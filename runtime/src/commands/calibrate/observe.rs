@@ -1,6 +1,6 @@
 //! How a network moves on the calibration videos: where thresholds have to be looked for.
 
-use crate::commands::eval::lane::{Lane, Told};
+use crate::commands::eval::lane::{CutSource, Lane};
 use crate::commands::eval::videos::Clip;
 use crate::engine::cpu::threads::Threads;
 use crate::engine::{Choice, Tiles};
@@ -9,7 +9,7 @@ use crate::network::halting::{HaltingRule, Metric, Path};
 use crate::service::exit::Failure;
 
 /// What was seen with one step on every carried frame.
-pub struct Habits {
+pub struct Movements {
     /// Movements of carried frames' first steps by metric, sorted.
     first: Vec<(Metric, Vec<f32>)>,
     /// The same in relative L2, scene by scene, in order.
@@ -37,7 +37,7 @@ pub fn rounded(x: f32) -> f32 {
 
 /// Watches a quarter of the videos with one step on every carried frame, being told of cuts. Where all of them are of `one_scene`, what a cut is
 /// cannot be seen, and stays as model.toml says.
-pub fn habits(network: &Network, sources: &[Vec<Clip>], one_scene: bool) -> Result<Habits, Failure> {
+pub fn movements(network: &Network, sources: &[Vec<Clip>], one_scene: bool) -> Result<Movements, Failure> {
     let clips = || sources.iter().flat_map(|clips| clips.iter().step_by(4));
     let mut lane = lane(network, HaltingRule::fixed(1))?;
     let (mut inside, mut at_cuts, mut noise) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>], one_scene: bool) -> Resu
         for clip in clips() {
             let rule = HaltingRule { metric, ..HaltingRule::slow_fast(network.manifest.steps.slow, 1) };
             lane.begin(rule, clip.frames.len());
-            lane.watch(clip, 0, 0..clip.frames.len(), Told::Cuts, false, |at, trace, _| {
+            lane.watch(clip, 0, 0..clip.frames.len(), CutSource::Cuts, false, |at, trace, _| {
                 if clip.cuts[at] {
                     scenes.push(Vec::new());
                 } else {
@@ -67,7 +67,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>], one_scene: bool) -> Resu
     let mut pair = |before: &[u8], after: Vec<u8>, clip: &Clip| -> Result<f32, Failure> {
         let pair = Clip { frames: vec![before.to_vec(), after], ..clip.still(0) };
         let mut moved = 0.0;
-        lane.watch(&pair, 0, 0..2, Told::Videos, false, |at, trace, _| moved = if at == 1 { trace.drive_distance } else { moved })?;
+        lane.watch(&pair, 0, 0..2, CutSource::Videos, false, |at, trace, _| moved = if at == 1 { trace.drive_distance } else { moved })?;
         Ok(moved)
     };
     for clip in clips() {
@@ -91,7 +91,7 @@ pub fn habits(network: &Network, sources: &[Vec<Clip>], one_scene: bool) -> Resu
     let cut = if one_scene { network.manifest.halting.as_ref().and_then(|halting| halting.cut) } else { seen };
     let noise = quantile(&noise, 0.99);
     let zero = Some(rounded((noise * still).sqrt().min(still / 5.0))).filter(|zero| *zero > 0.0 && zero.is_finite());
-    Ok(Habits { first, scenes, cut, zero })
+    Ok(Movements { first, scenes, cut, zero })
 }
 
 /// A picture with noise of one grey level, the same every time.
@@ -108,11 +108,11 @@ fn shaken(luma: &[u8]) -> Vec<u8> {
     luma.iter().map(shake).collect()
 }
 
-impl Habits {
+impl Movements {
     /// Of a network that was never watched.
     #[cfg(test)]
-    pub fn unknown() -> Habits {
-        Habits { first: Vec::new(), scenes: Vec::new(), cut: None, zero: None }
+    pub fn unknown() -> Movements {
+        Movements { first: Vec::new(), scenes: Vec::new(), cut: None, zero: None }
     }
 
     /// The movement of a carried frame's first step below which share `p` of them lie.

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::observe::{self, Habits, rounded};
-use crate::commands::eval::lane::{Lane, Told};
+use super::observe::{self, Movements, rounded};
+use crate::commands::eval::lane::{CutSource, Lane};
 use crate::commands::eval::score::Scores;
 use crate::commands::eval::videos::Clip;
 use crate::engine::cpu::threads::Threads;
@@ -83,7 +83,7 @@ pub struct Found {
 pub struct Search<'a> {
     pub network: &'a Network,
     pub clips: &'a [Vec<Clip>],
-    pub habits: &'a Habits,
+    pub movements: &'a Movements,
     pub loss: f64,
 }
 
@@ -141,8 +141,8 @@ impl Search<'_> {
     }
 
     fn candidates(&self, criterion: Criterion) -> Vec<RuleName> {
-        let changes = Changes { cut: self.habits.cut, slow: Some(SLOW[0]), ..Changes::default() };
-        let first = |metric, p| rounded(self.habits.first(metric, p));
+        let changes = Changes { cut: self.movements.cut, slow: Some(SLOW[0]), ..Changes::default() };
+        let first = |metric, p| rounded(self.movements.first(metric, p));
         match criterion {
             Criterion::SlowFast => {
                 let pairs = [1, 2, 3, 4].map(|fast| (SLOW[0], fast));
@@ -160,7 +160,7 @@ impl Search<'_> {
                 for start in [0.1, 0.4].map(|p| first(metric, p)) {
                     for settle in [0.1, 0.3].map(|p| first(metric, p)) {
                         for wake in [0.55, 0.7, 0.85, 0.95] {
-                            let base = Base::Floor(rounded(self.habits.wake(start, wake)), settle);
+                            let base = Base::Floor(rounded(self.movements.wake(start, wake)), settle);
                             rules.push(RuleName { base, changes: Changes { floor: Some(start), ..changes } });
                         }
                     }
@@ -232,7 +232,7 @@ impl Search<'_> {
         for clips in self.clips {
             lane.begin(rule, longest);
             for (video, clip) in clips.iter().step_by(if quarter { 4 } else { 1 }).enumerate() {
-                lane.watch(clip, video, 0..clip.frames.len(), Told::Videos, false, |_, _, _| {})?;
+                lane.watch(clip, video, 0..clip.frames.len(), CutSource::Videos, false, |_, _, _| {})?;
             }
             let steps = lane.mean_steps();
             measured.push((std::mem::replace(&mut lane.scores, Scores::new(longest)), steps));

@@ -2,13 +2,13 @@
 
 use toml_edit::{DocumentMut, Item, Table, value};
 
-use super::observe::Habits;
+use super::observe::Movements;
 use super::search::Found;
 use crate::network::halting::Base;
 use crate::network::manifest::Manifest;
 
 /// `text` with the rule of `found` in it, and `how` it was found among the measured quality.
-pub fn change(text: &str, found: &Found, habits: &Habits, how: &str) -> Result<String, String> {
+pub fn change(text: &str, found: &Found, movements: &Movements, how: &str) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
     let changes = found.name.changes;
     let (rule, threshold, wake) = match found.name.base {
@@ -19,7 +19,7 @@ pub fn change(text: &str, found: &Found, habits: &Habits, how: &str) -> Result<S
     };
     let halting = table(&mut document, "halting")?;
     set(halting, "rule", Some(rule.into()));
-    let figures = [("threshold", threshold), ("wake", wake), ("floor", changes.floor), ("cut", changes.cut), ("zero", habits.zero)];
+    let figures = [("threshold", threshold), ("wake", wake), ("floor", changes.floor), ("cut", changes.cut), ("zero", movements.zero)];
     for (key, figure) in figures {
         // A figure that was not found again is kept, but `floor` and the others belong to one rule only.
         if figure.is_some() || !matches!(key, "cut" | "zero") {
@@ -88,22 +88,22 @@ mod tests {
 
     #[test]
     fn the_rule_is_changed_and_every_comment_stays() {
-        let habits = Habits::unknown();
-        let text = change(MODEL, &found("floor:0.05,0.012,cut=0.8,start=0.01,slow=4"), &habits, "a test").unwrap();
+        let movements = Movements::unknown();
+        let text = change(MODEL, &found("floor:0.05,0.012,cut=0.8,start=0.01,slow=4"), &movements, "a test").unwrap();
         let rule = Manifest::parse(&text).unwrap().rule();
         assert_eq!((rule.wake, rule.threshold, rule.floor, rule.cut, rule.slow), (Some(0.05), Some(0.012), 0.01, Some(0.8), 4));
         let comments =
             |text: &str| text.lines().filter_map(|line| line.split_once('#').map(|(_, comment)| comment.to_owned())).collect::<Vec<_>>();
         assert_eq!(comments(&text), comments(MODEL));
-        let back = change(&text, &found("relative-l2:0.02,slow=6"), &habits, "a test").unwrap();
+        let back = change(&text, &found("relative-l2:0.02,slow=6"), &movements, "a test").unwrap();
         let rule = Manifest::parse(&back).unwrap().rule();
         assert_eq!((rule.wake, rule.threshold, rule.cut), (None, Some(0.02), Some(0.8)), "what belongs to floor goes, a cut stays a cut");
-        assert!(Manifest::parse(&change(MODEL, &found("slow-fast:4,2"), &habits, "a test").unwrap()).unwrap().steps.fast == 2);
+        assert!(Manifest::parse(&change(MODEL, &found("slow-fast:4,2"), &movements, "a test").unwrap()).unwrap().steps.fast == 2);
     }
 
     #[test]
     fn a_change_that_would_be_refused_is_not_made() {
         let broken = MODEL.replace("max = 8", "max = 3\n").replace("slow = 6 ", "slow = 3 ");
-        assert!(change(&broken, &found("slow-fast:6,1"), &Habits::unknown(), "a test").unwrap_err().contains("[steps] slow"));
+        assert!(change(&broken, &found("slow-fast:6,1"), &Movements::unknown(), "a test").unwrap_err().contains("[steps] slow"));
     }
 }

@@ -1,20 +1,20 @@
-//! Who this process is, and what that lets it open. Judged from owners and modes: opening a serial port would reset what hangs on it.
+//! The user this process runs as, and what that lets it open. Judged from owners and modes: opening a serial port would reset what hangs on it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// User and groups of this process, with the names the system has for them.
-pub struct Who {
+pub struct User {
     uid: u32,
     gids: Vec<u32>,
     /// Name and number of every group there is.
     groups: Vec<(String, u32)>,
 }
 
-impl Who {
+impl User {
     /// Read from `/proc/self/status` and `/etc/group` under `root`.
-    pub fn this_process(root: &Path) -> Who {
+    pub fn this_process(root: &Path) -> User {
         let under = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let status = under("proc/self/status");
         let numbers = |name: &str| -> Vec<u32> {
@@ -27,7 +27,7 @@ impl Who {
         };
         let mut gids = numbers("Groups:");
         gids.extend(numbers("Gid:").get(1));
-        Who { uid: numbers("Uid:").get(1).copied().unwrap_or(0), gids, groups: under("etc/group").lines().filter_map(group).collect() }
+        User { uid: numbers("Uid:").get(1).copied().unwrap_or(0), gids, groups: under("etc/group").lines().filter_map(group).collect() }
     }
 
     /// Root may everything.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::access::Who;
+use super::access::User;
 use super::{Area, Finding};
 use crate::capture;
 use crate::capture::doctor::Node;
@@ -42,7 +42,7 @@ fn shown(root: &Path, device: &Path) -> String {
 }
 
 /// Groups that own what recslowfast reads.
-pub fn groups(root: &Path, who: &Who) -> Vec<Finding> {
+pub fn groups(root: &Path, who: &User) -> Vec<Finding> {
     if who.is_root() {
         return vec![Finding::ok(Area::Groups, "root, who may open everything")];
     }
@@ -71,11 +71,11 @@ pub fn groups(root: &Path, who: &Who) -> Vec<Finding> {
 }
 
 /// Cameras.
-pub fn cameras(root: &Path, who: &Who) -> Vec<Finding> {
+pub fn cameras(root: &Path, who: &User) -> Vec<Finding> {
     let found = devices(root, &["video"]);
     if found.is_empty() {
-        let mend = "plug one in and see dmesg; a CSI camera needs its overlay (sudo /opt/nvidia/jetson-io/jetson-io.py)";
-        return vec![Finding::problem(Area::Camera, "there is no /dev/video*", mend)];
+        let fix = "plug one in and see dmesg; a CSI camera needs its overlay (sudo /opt/nvidia/jetson-io/jetson-io.py)";
+        return vec![Finding::problem(Area::Camera, "there is no /dev/video*", fix)];
     }
     // Devices of a copied board cannot be asked.
     let asked = if root == Path::new("/") { capture::doctor::cameras() } else { Vec::new() };
@@ -87,8 +87,8 @@ pub fn cameras(root: &Path, who: &Who) -> Vec<Finding> {
         let stable = stable_name(root, device, &["dev/v4l/by-id", "dev/v4l/by-path"]);
         let what =
             format!("{} {}{}", shown(root, device), card.trim(), stable.map_or(String::new(), |name| format!(", best named {name}")));
-        if let Some((why, mend)) = who.barred(device) {
-            return Finding::problem(Area::Camera, format!("{what}: {why}"), mend);
+        if let Some((why, fix)) = who.barred(device) {
+            return Finding::problem(Area::Camera, format!("{what}: {why}"), fix);
         }
         let Some(node) = asked.iter().find(|node| node.path == *device) else { return Finding::ok(Area::Camera, what) };
         let finding = match &node.camera {
@@ -106,7 +106,7 @@ pub fn cameras(root: &Path, who: &Who) -> Vec<Finding> {
 }
 
 /// Serial ports.
-pub fn serial(root: &Path, who: &Who) -> Vec<Finding> {
+pub fn serial(root: &Path, who: &User) -> Vec<Finding> {
     let found = devices(root, &["ttyUSB", "ttyACM", "ttyTHS", "ttyAMA"]);
     if found.is_empty() {
         return vec![Finding::note(Area::Serial, "there is no serial port", "needed only for telemetry to a microcontroller; plug one in")];
@@ -114,20 +114,20 @@ pub fn serial(root: &Path, who: &Who) -> Vec<Finding> {
     let look = |device: &PathBuf| {
         let stable = stable_name(root, device, &["dev/serial/by-id", "dev/serial/by-path"]);
         let what = format!("{}{}", shown(root, device), stable.map_or(String::new(), |name| format!(", best named {name}")));
-        if let Some((why, mend)) = who.barred(device) {
-            return Finding::problem(Area::Serial, format!("{what}: {why}"), mend);
+        if let Some((why, fix)) = who.barred(device) {
+            return Finding::problem(Area::Serial, format!("{what}: {why}"), fix);
         }
         match holder(root, device) {
             Some((pid, name)) if name.starts_with("recslowfast") => {
                 Finding::ok(Area::Serial, format!("{what}, in use by recslowfast (process {pid})"))
             }
             Some((pid, name)) => {
-                let mend = match name.as_str() {
+                let fix = match name.as_str() {
                     "getty" | "agetty" | "nvgetty.sh" => "sudo systemctl disable --now nvgetty".to_owned(),
                     "ModemManager" => "sudo systemctl disable --now ModemManager".to_owned(),
                     _ => format!("end {name} (process {pid}), or use another port"),
                 };
-                Finding::problem(Area::Serial, format!("{what}: busy, {name} (process {pid}) has it open"), mend)
+                Finding::problem(Area::Serial, format!("{what}: busy, {name} (process {pid}) has it open"), fix)
             }
             None => Finding::ok(Area::Serial, what),
         }
@@ -150,7 +150,7 @@ fn holder(root: &Path, device: &Path) -> Option<(u32, String)> {
 }
 
 /// Displays.
-pub fn panels(root: &Path, who: &Who) -> Vec<Finding> {
+pub fn panels(root: &Path, who: &User) -> Vec<Finding> {
     let found = devices(root, &["fb", "i2c-", "spidev0.", "spidev1."]);
     if found.is_empty() {
         return vec![Finding::note(
@@ -161,9 +161,9 @@ pub fn panels(root: &Path, who: &Who) -> Vec<Finding> {
     }
     let barred: Vec<String> = found.iter().filter(|device| who.barred(device).is_some()).map(|device| shown(root, device)).collect();
     let all = found.iter().map(|device| shown(root, device)).collect::<Vec<_>>().join(" ");
-    let mend = found.iter().find_map(|device| who.barred(device)).map(|(_, mend)| mend);
-    vec![match mend {
+    let fix = found.iter().find_map(|device| who.barred(device)).map(|(_, fix)| fix);
+    vec![match fix {
         None => Finding::ok(Area::Panel, format!("buses and framebuffers: {all}")),
-        Some(mend) => Finding::note(Area::Panel, format!("this user may not open {}", barred.join(" ")), mend),
+        Some(fix) => Finding::note(Area::Panel, format!("this user may not open {}", barred.join(" ")), fix),
     }]
 }

@@ -84,9 +84,9 @@ pub struct Finding {
     pub state: State,
     /// What was found.
     pub found: String,
-    /// How to mend it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    /// How to fix it. The key in the JSON keeps the name it has had from the start.
+    #[serde(rename = "mend", skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
     /// Everything that is known of it, a line each; shown when this area alone was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<String>,
@@ -95,7 +95,7 @@ pub struct Finding {
 impl Finding {
     /// All is well.
     pub fn ok(area: Area, found: impl Into<String>) -> Finding {
-        Finding { area, state: State::Ok, found: found.into(), mend: None, details: Vec::new() }
+        Finding { area, state: State::Ok, found: found.into(), fix: None, details: Vec::new() }
     }
 
     /// The same with the lines of `text` as its details.
@@ -105,13 +105,13 @@ impl Finding {
     }
 
     /// Worth knowing.
-    pub fn note(area: Area, found: impl Into<String>, mend: impl Into<String>) -> Finding {
-        Finding { area, state: State::Note, found: found.into(), mend: Some(mend.into()), details: Vec::new() }
+    pub fn note(area: Area, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+        Finding { area, state: State::Note, found: found.into(), fix: Some(fix.into()), details: Vec::new() }
     }
 
     /// Wrong.
-    pub fn problem(area: Area, found: impl Into<String>, mend: impl Into<String>) -> Finding {
-        Finding { area, state: State::Problem, found: found.into(), mend: Some(mend.into()), details: Vec::new() }
+    pub fn problem(area: Area, found: impl Into<String>, fix: impl Into<String>) -> Finding {
+        Finding { area, state: State::Problem, found: found.into(), fix: Some(fix.into()), details: Vec::new() }
     }
 }
 
@@ -123,8 +123,8 @@ impl fmt::Display for Finding {
             State::Problem => "problem",
         };
         write!(out, "{state:<8} {:<7} {}", self.area.name(), self.found)?;
-        if let Some(mend) = &self.mend {
-            write!(out, "\n{:<17}mend: {mend}", "")?;
+        if let Some(fix) = &self.fix {
+            write!(out, "\n{:<17}fix: {fix}", "")?;
         }
         if out.alternate() {
             self.details.iter().try_for_each(|detail| write!(out, "\n{:<17}{detail}", ""))?;

@@ -1,4 +1,4 @@
-//! `recslowfast doctor`: what is there, what is wrong, how to mend it. Changes nothing and opens no port.
+//! `recslowfast doctor`: what is there, what is wrong, how to fix it. Changes nothing and opens no port.
 
 mod access;
 mod board;
@@ -14,7 +14,7 @@ use clap::Args as ClapArgs;
 use super::out::say;
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
-use access::Who;
+use access::User;
 pub use finding::{Area, Finding, State};
 
 /// What to look at.
@@ -39,7 +39,7 @@ pub struct Args {
 
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let who = Who::this_process(&args.root);
+    let who = User::this_process(&args.root);
     let wanted = |area: Area| args.area.is_none_or(|only| only == area);
     let mut findings = Vec::new();
     for area in Area::ALL {

@@ -40,8 +40,8 @@ pub fn model(model: &Path) -> Vec<Finding> {
 /// The configuration file.
 pub fn config(file: &Path) -> Vec<Finding> {
     if !file.exists() {
-        let mend = "needed only by the service; the package brings one";
-        return vec![Finding::note(Area::Config, format!("there is no {}", file.display()), mend)];
+        let fix = "needed only by the service; the package brings one";
+        return vec![Finding::note(Area::Config, format!("there is no {}", file.display()), fix)];
     }
     vec![match configured::check(file) {
         Ok((_, file)) => Finding::ok(Area::Config, format!("{}: {} keys, all right", file.path().display(), file.entries.len())),

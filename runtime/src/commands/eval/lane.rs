@@ -13,14 +13,14 @@ use crate::engine::{self, Choice, Tiles};
 use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::halting::HaltingRule;
-use crate::outcome::{MAX_STEPS, Trace};
+use crate::outcome::{MAX_STEPS, StepTrace};
 use crate::service::exit::{Cause, Failure};
 use crate::service::pipeline::Pipeline;
 use crate::telemetry::Stages;
 
 /// What the runtime is told of where scenes begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum CutSource {
     /// That a video begins, and nothing else: cuts inside it have to be noticed.
     Videos,
     /// Every cut, as `run` is told by the built-in stream, by cameras that were lost and by films that are joined.
@@ -86,9 +86,9 @@ impl Lane {
         clip: &Clip,
         video: usize,
         frames: Range<usize>,
-        told: Told,
+        told: CutSource,
         timed: bool,
-        mut seen: impl FnMut(usize, &Trace, &[u8]),
+        mut seen: impl FnMut(usize, &StepTrace, &[u8]),
     ) -> Result<(), Failure> {
         for at in frames {
             let frame = Frame {
@@ -100,9 +100,9 @@ impl Lane {
                 sequence: at as u64,
                 captured: crate::clock::now(),
                 cut: match told {
-                    Told::Videos => at == 0,
-                    Told::Cuts => clip.cuts[at],
-                    Told::Everything => true,
+                    CutSource::Videos => at == 0,
+                    CutSource::Cuts => clip.cuts[at],
+                    CutSource::Everything => true,
                 },
                 ..Frame::default()
             };

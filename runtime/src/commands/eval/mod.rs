@@ -24,7 +24,7 @@ use crate::network::halting::{Base, HaltingRule, RuleName};
 use crate::network::load::DEFAULT;
 use crate::service::exit::{Cause, Failure};
 use data::Labels;
-use lane::{Lane, Told};
+use lane::{CutSource, Lane};
 use score::AFTER_CUT;
 use stability::Steps;
 use table::{Model, Recovery, Row, Table};
@@ -237,9 +237,9 @@ fn watch(
     mut masks: Option<&mut Vec<u8>>,
 ) -> Result<(), Failure> {
     let told = match (args.cold, args.tell_cuts) {
-        (true, _) => Told::Everything,
-        (false, true) => Told::Cuts,
-        (false, false) => Told::Videos,
+        (true, _) => CutSource::Everything,
+        (false, true) => CutSource::Cuts,
+        (false, false) => CutSource::Videos,
     };
     let length = clip.frames.len();
     for (turn, start) in (0..length).step_by(TURN).enumerate() {
@@ -263,7 +263,7 @@ impl Beside {
             for at in 0..clip.frames.len() {
                 since = if at > 0 && clip.cuts[at] { Some(0) } else { since.map(|since: usize| since + 1) };
                 if since.is_some_and(|since| since <= AFTER_CUT) || (self.steps.is_some() && stability::in_window(at)) {
-                    cold.watch(clip, video, at..at + 1, Told::Everything, false, |_, _, _| {})?;
+                    cold.watch(clip, video, at..at + 1, CutSource::Everything, false, |_, _, _| {})?;
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use serde::Serialize;
 
-use super::lane::{Lane, Told};
+use super::lane::{CutSource, Lane};
 use super::score::Score;
 use super::table::{Model, Row};
 use super::videos::{Clip, Truth};
@@ -50,7 +50,7 @@ impl Steps {
         for step in 1..=most {
             let at = usize::from(step > 1);
             let mut iou = 0.0;
-            self.lane.watch(&still, 0, at..at + 1, Told::Videos, false, |_, _, classes| iou = Score::of(classes, mask).iou)?;
+            self.lane.watch(&still, 0, at..at + 1, CutSource::Videos, false, |_, _, classes| iou = Score::of(classes, mask).iou)?;
             if let Some(sum) = STEPS.iter().position(|wanted| *wanted == step) {
                 self.sums[sum] += iou;
             }

@@ -7,7 +7,7 @@ use super::tiles::Reach;
 
 /// Lays `rests` planes into one: output `(y, x)` is pixel `((y + begin) / rests, (x + begin) / rests)` of the plane of both remainders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shuffle {
+pub struct PixelShuffle {
     /// Rows and columns of planes that one output plane is made of.
     pub rests: [usize; 2],
     /// Columns of each of those planes.
@@ -18,7 +18,7 @@ pub struct Shuffle {
     pub output: [usize; 2],
 }
 
-impl Shuffle {
+impl PixelShuffle {
     /// Which outputs a pixel of the planes reaches.
     pub fn reach(&self, rows: usize) -> Reach {
         let sees = |d: usize| {
@@ -42,7 +42,7 @@ impl Shuffle {
     /// Writes some columns of one row of an output plane.
     ///
     /// # Safety
-    /// As for [`Shuffle::row`].
+    /// As for [`PixelShuffle::row`].
     pub unsafe fn part(&self, y: usize, columns: Range<usize>, planes: &[Shared], to: Shared) {
         let ([sy, sx], whole) = (self.rests, y + self.begin[0]);
         let first = columns.start..columns.end.min(columns.start + sx);

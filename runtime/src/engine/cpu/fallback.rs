@@ -5,7 +5,7 @@ use tract_onnx::prelude::*;
 use super::lower::Bound;
 use super::machine::Machine;
 use crate::network::engine::EngineError;
-use crate::network::guard::{self, Trouble};
+use crate::network::guard::{self, GuardError};
 use crate::network::load::Graph;
 
 /// A graph on tract, between buffers of the machine. Allocates on every run.
@@ -17,14 +17,14 @@ pub struct Fallback {
 impl Fallback {
     /// Optimises the graph for tract.
     pub fn new(graph: &Graph) -> Result<Fallback, EngineError> {
-        let unsupported = |trouble: Trouble| EngineError::Unsupported { graph: graph.file.to_owned(), reason: trouble.to_string() };
+        let unsupported = |trouble: GuardError| EngineError::Unsupported { graph: graph.file.to_owned(), reason: trouble.to_string() };
         let run = guard::tract(|| graph.model.clone().into_optimized()?.into_runnable()).map_err(unsupported)?;
         Ok(Fallback { file: graph.file, run })
     }
 
     /// Reads the inputs from their buffers, runs, and writes the outputs to theirs, both in the graph's order.
     pub fn run(&self, machine: &mut Machine, inputs: &[Bound], outputs: &[Bound]) -> Result<(), EngineError> {
-        let failed = |trouble: Trouble| EngineError::Run { graph: self.file.to_owned(), reason: trouble.to_string() };
+        let failed = |trouble: GuardError| EngineError::Run { graph: self.file.to_owned(), reason: trouble.to_string() };
         let run = || {
             let mut tensors = TVec::new();
             for input in inputs {

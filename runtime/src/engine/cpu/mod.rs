@@ -6,6 +6,7 @@
 //! of the graph (`foreign.rs`), and the log says which they are. What all this costs and what was tried is in `README.md` beside this file.
 
 pub mod across;
+mod affinity;
 #[cfg(test)]
 mod against_tract;
 pub mod conv_direct;
@@ -24,7 +25,6 @@ mod lower;
 pub mod machine;
 #[cfg(test)]
 mod noise;
-mod placement;
 pub mod planes;
 pub mod pointwise;
 pub mod pool;
@@ -40,10 +40,10 @@ use std::time::Duration;
 use crate::clock;
 use crate::engine::graph::{self, Value};
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, Order};
+use crate::network::engine::{Engine, EngineError, StepRequest};
 use crate::network::halting::{Metric, Moments, Path};
 use crate::network::load::Graph;
-use crate::outcome::{Stop, Trace};
+use crate::outcome::{StepTrace, StopReason};
 use fallback::Fallback;
 use lower::Bound;
 use machine::{Buffer, Layout, Machine, Operation};
@@ -397,14 +397,14 @@ impl Engine for CpuEngine {
         Ok(self.drive_distance)
     }
 
-    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+    fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         let rule = &order.rule;
         let carried = std::mem::replace(&mut self.path, Path::Fast);
         let mut path = rule.path_before_first(carried, self.drive_distance);
-        let mut trace = Trace {
+        let mut trace = StepTrace {
             steps: 0,
             limit: rule.cap(path, order.limit),
-            stop: Stop::Zero,
+            stop: StopReason::Zero,
             distances: heapless::Vec::new(),
             drive_distance: self.drive_distance,
             moved: self.tiled.as_ref().map_or(1.0, |tiled| tiled.shares().0),
@@ -412,7 +412,7 @@ impl Engine for CpuEngine {
         };
         let mut tiled = self.tiled.as_mut().filter(|tiled| !tiled.dense());
         if self.step.is_none() {
-            trace.stop = Stop::Limit;
+            trace.stop = StopReason::Limit;
             return Ok(trace);
         }
         if tiled.as_ref().map_or_else(|| rule.rests(path, self.drive_distance), |tiled| tiled.rests()) {
@@ -445,11 +445,11 @@ impl Engine for CpuEngine {
                 return Ok(trace);
             }
             if tiled.as_ref().is_some_and(|tiled| tiled.rests()) {
-                trace.stop = Stop::Halted;
+                trace.stop = StopReason::Halted;
                 return Ok(trace);
             }
             if order.deadline.is_some_and(|deadline| clock::now() + took > deadline) {
-                trace.stop = Stop::Deadline;
+                trace.stop = StopReason::Deadline;
                 return Ok(trace);
             }
         }
@@ -485,7 +485,7 @@ impl Engine for CpuEngine {
         self.path = Path::Slow;
     }
 
-    fn doubt(&mut self) {
+    fn mark_stale(&mut self) {
         self.path = Path::Slow;
     }
 }

@@ -13,7 +13,7 @@ use std::thread::{JoinHandle, Thread};
 
 use rustix::thread::Pid;
 
-use super::placement::Placement;
+use super::affinity::Affinity;
 use crate::threads;
 
 /// Turns of the waiting loop before a worker sleeps; some tens of microseconds.
@@ -59,7 +59,7 @@ pub struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
     handles: Vec<Thread>,
-    placement: Placement,
+    affinity: Affinity,
     /// Jobs so far, to look after the workers every now and then.
     jobs: u32,
 }
@@ -95,7 +95,7 @@ impl Pool {
         let handles = workers.iter().map(|worker| worker.thread().clone()).collect();
         let tids: Vec<Pid> = names.iter().collect();
         let _ = shared.tids.set(tids.iter().map(|tid| tid.as_raw_nonzero().get()).collect());
-        Pool { shared, workers, handles, placement: Placement::of(tids), jobs: 0 }
+        Pool { shared, workers, handles, affinity: Affinity::of(tids), jobs: 0 }
     }
 
     /// Threads that take items, the caller's among them.
@@ -114,7 +114,7 @@ impl Pool {
             (0..items).for_each(|item| job(0, item));
             return;
         }
-        self.placement.keep_away();
+        self.affinity.keep_away();
         let shared = &*self.shared;
         let mut held: &Job<'_> = job;
         // The workers inside forget the pointer before they leave, and this function returns (or unwinds) only after that.

@@ -12,9 +12,9 @@ use super::session::{CHUNK, Session};
 use crate::clock;
 use crate::frame::{Frame, PixelFormat};
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, Order};
+use crate::network::engine::{Engine, EngineError, StepRequest};
 use crate::network::halting::{Metric, Path};
-use crate::outcome::{Label, MAX_STEPS, Stop, Trace};
+use crate::outcome::{Label, MAX_STEPS, StepTrace, StopReason};
 use crate::sampling::Sampling;
 
 /// A frame that has not come back after this long never will, unless [`Options::patience`] says otherwise.
@@ -170,7 +170,7 @@ impl CudaEngine {
         }
     }
 
-    fn order(&mut self, path: Path, order: &Order) {
+    fn order(&mut self, path: Path, order: &StepRequest) {
         let rule = &order.rule;
         let value = |option: Option<f32>| option.unwrap_or(0.0);
         let ordered = abi::Order {
@@ -212,7 +212,7 @@ impl CudaEngine {
     }
 
     /// Queues the frame's steps and its readout, waits once, and queues more only if the device wants more than was foreseen.
-    fn run(&mut self, path: Path, order: &Order) -> Result<abi::Report, CudaError> {
+    fn run(&mut self, path: Path, order: &StepRequest) -> Result<abi::Report, CudaError> {
         self.session.context.enter()?;
         self.order(path, order);
         let before = self.session.report.read().frame;
@@ -312,7 +312,7 @@ impl Engine for CudaEngine {
         Ok(f32::NAN)
     }
 
-    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
+    fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         let path = std::mem::replace(&mut self.path, Path::Fast);
         let began = clock::now();
         let report = self.run(path, order).map_err(|error| self.failed(error))?;
@@ -325,13 +325,13 @@ impl Engine for CudaEngine {
         }
         self.convolutions += u64::from(report.convolutions);
         let stop = match report.stop {
-            0 => Stop::Halted,
-            1 => Stop::Limit,
-            2 => Stop::Zero,
-            3 => Stop::Reset,
-            _ => Stop::Deadline,
+            0 => StopReason::Halted,
+            1 => StopReason::Limit,
+            2 => StopReason::Zero,
+            3 => StopReason::Reset,
+            _ => StopReason::Deadline,
         };
-        Ok(Trace {
+        Ok(StepTrace {
             steps,
             limit: report.limit.max(0) as u32,
             stop,
@@ -370,7 +370,7 @@ impl Engine for CudaEngine {
         self.broken = cleared.err().map(|error| error.to_string());
     }
 
-    fn doubt(&mut self) {
+    fn mark_stale(&mut self) {
         self.path = Path::Slow;
     }
 }

@@ -99,7 +99,7 @@ pub enum Pool {
 
 /// In which order channels are taken for the pixels of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum ChannelOrder {
     /// The channels of one block position after those of another (ONNX calls it DCR).
     BlockFirst,
     /// The block positions of one channel after those of another (ONNX calls it CRD, PyTorch pixel shuffle).
@@ -150,24 +150,24 @@ pub enum Kind {
         columns: Vec<Between>,
     },
     /// Channels become pixels: pixel `(y, x)` of the output is pixel `((y + begin) / block, ...)` of the channel of its block position.
-    Shuffle {
+    PixelShuffle {
         /// What is laid out.
         input: Id,
         /// Rows and columns of a block.
         block: [usize; 2],
         /// Which channel is which block position.
-        order: Order,
+        order: ChannelOrder,
         /// Rows and columns cut off above and left.
         begin: [usize; 2],
     },
     /// Pixels become channels.
-    Unshuffle {
+    PixelUnshuffle {
         /// What is taken apart.
         input: Id,
         /// Rows and columns of a block.
         block: usize,
         /// Which channel is which block position.
-        order: Order,
+        order: ChannelOrder,
     },
     /// One number from all pixels of a channel, from all channels of a pixel, or from everything.
     Reduce {
@@ -239,8 +239,8 @@ impl Kind {
             | Kind::Pool { input, .. }
             | Kind::Gather { input, .. }
             | Kind::Interpolate { input, .. }
-            | Kind::Shuffle { input, .. }
-            | Kind::Unshuffle { input, .. }
+            | Kind::PixelShuffle { input, .. }
+            | Kind::PixelUnshuffle { input, .. }
             | Kind::Reduce { input, .. }
             | Kind::Softmax { input }
             | Kind::InstanceNorm { input, .. }

@@ -81,14 +81,14 @@ pub fn of(graph: &Graph) -> Vec<Reach> {
                 let both = |between: &[(usize, usize, f32)]| between.iter().map(|&(a, b, _)| (a, b)).collect::<Vec<_>>();
                 picked(&both(rows), &both(columns), *input)
             }
-            Kind::Shuffle { input, block, begin, .. } => {
+            Kind::PixelShuffle { input, block, begin, .. } => {
                 let step = block.map(|n| 1.0 / n as f64);
                 // Output pixel y is pixel (y + begin) / block, rounded down.
                 let before = [0, 1].map(|d| (block[d] - 1) as f64 / block[d] as f64);
                 let after = [0, 1].map(|d| begin[d] as f64 / block[d] as f64);
                 reach[*input].through(step, [before, after])
             }
-            Kind::Unshuffle { input, block, .. } => {
+            Kind::PixelUnshuffle { input, block, .. } => {
                 let n = *block as f64;
                 reach[*input].through([n; 2], [[0.0; 2], [n - 1.0; 2]])
             }

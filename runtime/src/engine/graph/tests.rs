@@ -102,8 +102,8 @@ fn a_transposed_convolution_is_a_convolution_and_a_shuffle() {
     let graph =
         graph(&[1, 3, 4, 5], vec![node("ConvTranspose", "x w", "y").ints("strides", &[2, 2])], vec![floats("w", &[3, 2, 2, 2], 1.0)]);
     let graph = graph.unwrap();
-    let [Kind::Convolution { geometry, .. }, Kind::Shuffle { block, order, .. }] = kinds(&graph)[..] else { panic!("{graph:?}") };
-    assert_eq!((geometry.kernel, geometry.cout, *block, *order), ([1, 1], 8, [2, 2], Order::ChannelFirst));
+    let [Kind::Convolution { geometry, .. }, Kind::PixelShuffle { block, order, .. }] = kinds(&graph)[..] else { panic!("{graph:?}") };
+    assert_eq!((geometry.kernel, geometry.cout, *block, *order), ([1, 1], 8, [2, 2], ChannelOrder::ChannelFirst));
     assert_eq!(shape(&graph), [1, 2, 8, 10]);
     assert_eq!(reach(&graph), within(0.5, 0.5, 0.0));
 }

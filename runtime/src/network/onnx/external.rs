@@ -11,7 +11,7 @@ use super::nodes::each_tensor;
 
 /// Where a graph's other files are.
 #[derive(Clone, Copy, Debug)]
-pub enum Beside<'a> {
+pub enum ExternalData<'a> {
     /// In this folder.
     Folder(&'a Path),
     /// The graph came without any.
@@ -19,7 +19,7 @@ pub enum Beside<'a> {
 }
 
 /// Puts all external numbers into the graph.
-pub fn resolve(graph: &mut GraphProto, beside: Beside) -> Result<(), String> {
+pub fn resolve(graph: &mut GraphProto, beside: ExternalData) -> Result<(), String> {
     each_tensor(graph, &mut |tensor| {
         if tensor.data_location.unwrap_or(0) == DataLocation::External as i32 {
             tensor.raw_data = read(tensor, beside).map_err(|reason| format!("the numbers of '{}' {reason}", tensor.name))?;
@@ -30,14 +30,14 @@ pub fn resolve(graph: &mut GraphProto, beside: Beside) -> Result<(), String> {
     })
 }
 
-fn read(tensor: &TensorProto, beside: Beside) -> Result<Vec<u8>, String> {
+fn read(tensor: &TensorProto, beside: ExternalData) -> Result<Vec<u8>, String> {
     let entry = |key: &str| tensor.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
     let number = |key: &str| match entry(key) {
         None => Ok(None),
         Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("are at {key} '{text}', which is no number")),
     };
     let location = entry("location").ok_or("lie outside the graph, which does not say where")?;
-    let Beside::Folder(folder) = beside else {
+    let ExternalData::Folder(folder) = beside else {
         return Err(format!("lie in '{location}', and this network came without files beside it; export with external_data=False"));
     };
     let escapes = || format!("lie in '{location}', outside the network's folder; copy it beside the graph and export again");

@@ -26,7 +26,7 @@ use std::ops::RangeInclusive;
 use prost::Message;
 use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto};
 
-pub use external::Beside;
+pub use external::ExternalData;
 pub use for_tract::for_tract;
 use functions::Functions;
 use nodes::{Names, is_standard};
@@ -39,7 +39,7 @@ const CLEAN: i64 = 18;
 
 /// Reads a graph into the form that both engines read, or says why it cannot be. `beside` holds the graph's other files; `size_of` knows
 /// the shape of an input by its name and how many inputs there are, where it is known.
-pub fn read(bytes: &[u8], beside: Beside, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>) -> Result<ModelProto, String> {
+pub fn read(bytes: &[u8], beside: ExternalData, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>) -> Result<ModelProto, String> {
     let unreadable = |error: prost::DecodeError| format!("is no ONNX graph this runtime can read ({error}); export it again");
     let mut model = ModelProto::decode(bytes).map_err(unreadable)?;
     let opset = version(&model.opset_import, model.ir_version)?;

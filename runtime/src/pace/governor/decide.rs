@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::allowance::Allowance;
 use super::heat::HeatLoop;
 use super::latency::Latency;
 use super::power::PowerLoop;
+use super::token_bucket::TokenBucket;
 use super::{LimitReason, Limits, Plan};
 use crate::pace::budget::{Budget, Mode};
 
@@ -15,14 +15,14 @@ pub struct History {
     pub latency: Latency,
     pub power: PowerLoop,
     pub heat: HeatLoop,
-    pub allowance: Allowance,
-    /// Which of the slow loops set the allowance's rate.
+    pub token_bucket: TokenBucket,
+    /// Which of the slow loops set the token bucket's rate.
     pub allowed_by: LimitReason,
     /// The rate it set, in steps per second.
     pub rate: Option<f64>,
     /// The deadline's step limit of the frame before, for its hysteresis.
     pub last_fit: u32,
-    /// The lower of the two neighbouring step counts between which the allowance dithers.
+    /// The lower of the two neighbouring step counts between which the token bucket dithers.
     pub pair: u32,
     /// Mean time between frames, in seconds.
     pub interval: f64,
@@ -80,7 +80,7 @@ pub fn decide(history: &History, budget: &Budget, limits: &Limits, now: Duration
 
     let overhead = latency.overhead_in_steps();
     let (mut starved, mut pair) = (false, limits.max_steps);
-    if let Some(tokens) = history.allowance.tokens() {
+    if let Some(tokens) = history.token_bucket.tokens() {
         // Affording about 3 steps is 3, 4, 3 or 3, 2, 3, and never both within a moment: the pair moves only when it is far off.
         let room = tokens - overhead;
         pair = history.pair.clamp(whole(room - 2.0), whole(room + 1.5));

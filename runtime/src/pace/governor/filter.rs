@@ -26,24 +26,24 @@ const Q_REL: f64 = 1e-4;
 const R_REL: f64 = 2.25e-4;
 
 impl Slowdown {
-    /// A filter that believes xi = 1 to within 20 %, and reports the `percentile` (in percent) of what comes.
+    /// A filter that starts at a slowdown of 1, known to within 20 %, and reports the `percentile` (in percent) of what comes.
     ///
     /// An `eager` filter takes one surprisingly fast frame at its word: right where a mid-frame check guards the deadline anyway.
     pub fn new(percentile: f64, eager: bool) -> Slowdown {
         Slowdown { mean: 1.0, var: 0.04, q: Q_REL, r: 1e-3, run: 0, eager, quantile: Quantile::new(percentile) }
     }
 
-    /// The expected xi of the next frame.
+    /// The expected slowdown of the next frame.
     pub fn mean(&self) -> f64 {
         self.mean
     }
 
-    /// The standard deviation of the next frame's xi.
+    /// The standard deviation of the next frame's slowdown.
     pub fn sd(&self) -> f64 {
         (self.var + self.q + self.r).sqrt()
     }
 
-    /// The xi which the next frame stays below with the wanted probability.
+    /// The slowdown which the next frame stays below with the wanted probability.
     pub fn bound(&self) -> f64 {
         self.mean + self.quantile.value * self.sd()
     }
@@ -53,7 +53,7 @@ impl Slowdown {
         self.quantile.set_percentile(percentile);
     }
 
-    /// Learns one frame's xi; anything but a positive finite number is ignored.
+    /// Takes one frame's slowdown; anything but a positive finite number is ignored.
     pub fn observe(&mut self, z: f64) {
         if !(z.is_finite() && z > 0.0) {
             return;
@@ -154,47 +154,47 @@ mod tests {
 
     #[test]
     fn a_steady_machine_is_known_within_a_second_of_frames() {
-        let mut xi = Slowdown::new(99.0, false);
+        let mut slowdown = Slowdown::new(99.0, false);
         for i in 0..30 {
-            xi.observe(1.5 + if i % 2 == 0 { 0.02 } else { -0.02 });
+            slowdown.observe(1.5 + if i % 2 == 0 { 0.02 } else { -0.02 });
         }
-        assert!((xi.mean() - 1.5).abs() < 0.02 && xi.bound() < 1.62 && xi.bound() > 1.5, "{xi:?}");
+        assert!((slowdown.mean() - 1.5).abs() < 0.02 && slowdown.bound() < 1.62 && slowdown.bound() > 1.5, "{slowdown:?}");
     }
 
     #[test]
     fn one_preempted_frame_hardly_moves_the_mean_and_a_load_that_stays_is_believed_after_three() {
-        let mut xi = Slowdown::new(99.0, false);
-        (0..60).for_each(|i| xi.observe(1.0 + 0.02 * f64::from(i % 3 - 1)));
-        let calm = xi.mean();
-        xi.observe(4.0);
-        assert!(xi.mean() < calm + 0.15, "{}", xi.mean());
-        (0..2).for_each(|_| xi.observe(4.0));
-        assert!(xi.mean() > 3.0, "{}", xi.mean());
+        let mut slowdown = Slowdown::new(99.0, false);
+        (0..60).for_each(|i| slowdown.observe(1.0 + 0.02 * f64::from(i % 3 - 1)));
+        let calm = slowdown.mean();
+        slowdown.observe(4.0);
+        assert!(slowdown.mean() < calm + 0.15, "{}", slowdown.mean());
+        (0..2).for_each(|_| slowdown.observe(4.0));
+        assert!(slowdown.mean() > 3.0, "{}", slowdown.mean());
     }
 
     #[test]
     fn the_bound_covers_the_wanted_share_of_a_heavy_tailed_machine() {
         // A tail far from normal: one frame in 50 takes 40 % longer. p95 must hold; deterministic sequence.
-        let mut xi = Slowdown::new(95.0, false);
+        let mut slowdown = Slowdown::new(95.0, false);
         let mut above = 0;
         let mut seed = 1u64;
         for i in 0..4000 {
             seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let noise = ((seed >> 33) as f64 / 2f64.powi(31) - 0.5) * 0.1;
             let z = 1.0 + noise + if i % 50 == 49 { 0.4 } else { 0.0 };
-            above += usize::from(i >= 100 && z > xi.bound());
-            xi.observe(z);
+            above += usize::from(i >= 100 && z > slowdown.bound());
+            slowdown.observe(z);
         }
         assert!(above < 3900 * 6 / 100, "{above} of 3900");
     }
 
     #[test]
     fn nonsense_is_ignored() {
-        let mut xi = Slowdown::new(f64::NAN, false);
-        let before = format!("{xi:?}");
-        [f64::NAN, f64::INFINITY, -1.0, 0.0].into_iter().for_each(|z| xi.observe(z));
-        assert_eq!(format!("{xi:?}"), before);
-        xi.observe(1e300);
-        assert!(xi.bound().is_finite());
+        let mut slowdown = Slowdown::new(f64::NAN, false);
+        let before = format!("{slowdown:?}");
+        [f64::NAN, f64::INFINITY, -1.0, 0.0].into_iter().for_each(|z| slowdown.observe(z));
+        assert_eq!(format!("{slowdown:?}"), before);
+        slowdown.observe(1e300);
+        assert!(slowdown.bound().is_finite());
     }
 }

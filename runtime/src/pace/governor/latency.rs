@@ -1,25 +1,25 @@
-//! How long a frame of k steps takes: `t(k) = xi (a + b k)`.
+//! How long a frame of k steps takes: `t(k) = xi (a + b k)`, xi being the slowdown.
 
 use std::time::Duration;
 
 use super::filter::Slowdown;
 use super::{CostModel, Observation};
 
-/// The latency model: offline costs a and b, measured at warm-up, times the slow-down xi tracked frame by frame.
+/// The latency model: offline costs a and b, measured at warm-up, times the slowdown tracked frame by frame.
 ///
-/// xi is common to the whole frame (another process, a lower clock). That a and b may have been measured in the wrong
+/// The slowdown is common to the whole frame (another process, a lower clock). That a and b may have been measured in the wrong
 /// proportion is corrected slowly from the frames themselves, with a time constant of 50 frames.
 #[derive(Clone, Debug)]
 pub struct Latency {
-    /// Fixed part at xi = 1, in seconds.
+    /// Fixed part at a slowdown of 1, in seconds.
     a: f64,
-    /// One step at xi = 1, in seconds.
+    /// One step at a slowdown of 1, in seconds.
     b: f64,
     /// The part of `a` that comes after the last step, in seconds.
     tail: f64,
     /// The engine checks the deadline before every step.
     checked: bool,
-    xi: Slowdown,
+    slowdown: Slowdown,
     /// What one frame may hold back for surprises after its last check, in steps: a quantile followed by its own misses.
     margin: f64,
     share: f64,
@@ -49,14 +49,14 @@ impl Latency {
             margin: 0.25,
             share: percentile_share(percentile),
             checked,
-            xi: Slowdown::new(percentile, checked),
+            slowdown: Slowdown::new(percentile, checked),
             youngest: f64::INFINITY,
         }
     }
 
     /// Wants another percentile from now on.
     pub fn set_percentile(&mut self, percentile: f64) {
-        self.xi.set_percentile(percentile);
+        self.slowdown.set_percentile(percentile);
         self.share = percentile_share(percentile);
     }
 
@@ -76,16 +76,16 @@ impl Latency {
         if total <= 0.0 {
             return;
         }
-        self.xi.observe(total / (self.a + self.b * steps));
-        let xi = self.xi.mean();
+        self.slowdown.observe(total / (self.a + self.b * steps));
+        let slowdown = self.slowdown.mean();
         // A frame ten times off says something about the machine, not about the proportions.
         let near = |old: f64, new: f64| old + REFINE * (new.clamp(old / 10.0, old * 10.0) - old);
         if encode + readout > 0.0 {
-            self.a = near(self.a, (encode + readout) / xi);
-            self.tail = near(self.tail, readout.max(1e-7) / xi);
+            self.a = near(self.a, (encode + readout) / slowdown);
+            self.tail = near(self.tail, readout.max(1e-7) / slowdown);
         }
         if seen.steps > 0 && stepping > 0.0 {
-            self.b = near(self.b, stepping / steps / xi);
+            self.b = near(self.b, stepping / steps / slowdown);
         }
     }
 
@@ -102,19 +102,19 @@ impl Latency {
 
     /// Expected seconds of a frame of `steps` steps.
     pub fn expected(&self, steps: f64) -> f64 {
-        self.xi.mean() * (self.a + self.b * steps)
+        self.slowdown.mean() * (self.a + self.b * steps)
     }
 
     /// Steps (real-valued, may be negative) that may be begun when `seconds` are left: as many as fit at the wanted percentile or,
     /// where the engine checks the deadline before every step, one more than fit on average (the check holds
     /// the percentile, and only what is begun can be finished).
     pub fn fits(&self, seconds: f64) -> f64 {
-        if self.checked { self.fits_on_average(seconds) } else { (seconds / self.xi.bound() - self.a) / self.b }
+        if self.checked { self.fits_on_average(seconds) } else { (seconds / self.slowdown.bound() - self.a) / self.b }
     }
 
     /// The same for time that is better kept than exceeded, but no deadline.
     pub fn fits_on_average(&self, seconds: f64) -> f64 {
-        (seconds / self.xi.mean() - self.a) / self.b + f64::from(u8::from(self.checked))
+        (seconds / self.slowdown.mean() - self.a) / self.b + f64::from(u8::from(self.checked))
     }
 
     /// Whether the engine checks the time before every step.
@@ -124,12 +124,12 @@ impl Latency {
 
     /// What must still be left of the time when the last step ends: the readout, and a margin that keeps the percentile.
     pub fn reserve(&self) -> f64 {
-        self.xi.mean() * (self.tail + self.margin * self.b)
+        self.slowdown.mean() * (self.tail + self.margin * self.b)
     }
 
     /// One step at the wanted percentile.
     pub fn step_cost(&self) -> Duration {
-        Duration::from_secs_f64((self.xi.bound() * self.b).clamp(0.0, 3600.0))
+        Duration::from_secs_f64((self.slowdown.bound() * self.b).clamp(0.0, 3600.0))
     }
 
     /// The fixed part of a frame, in steps: what encoding and reading out cost beside stepping.
@@ -137,9 +137,9 @@ impl Latency {
         self.a / self.b
     }
 
-    /// Mean and standard deviation of xi.
+    /// Mean and standard deviation of the slowdown.
     pub fn slowdown(&self) -> (f64, f64) {
-        (self.xi.mean(), self.xi.sd())
+        (self.slowdown.mean(), self.slowdown.sd())
     }
 }
 

@@ -1,9 +1,9 @@
 //! Closed loop on deadline, watts and heat: from what frames cost to how many steps the next one affords.
 //!
 //! ```text
-//! frame times --> latency: xi (a + b k), percentile ----------------------------+
+//! frame times --> latency: xi (a + b k), percentile ----------------------------------+
 //! watts ------+-> power:   P = P0 + e w, once a second --+                      |
-//! work done --+                                          +-> allowance (bucket) -+-> decide --> limit, skip, reason
+//! work done --+                                          +-> token bucket ---------+-> decide --> limit, skip, reason
 //! degrees ----+-> heat:    velocity form, once a second -+                      |
 //! frame period -----------------------------------------------------------------+
 //! ```
@@ -11,12 +11,12 @@
 //! Work is counted in steps; encoding and reading out count as as many steps as they take the time of. Everything in here is
 //! arithmetic on what the caller reports: a recorded run replays to the same decisions.
 
-mod allowance;
 mod decide;
 mod filter;
 mod heat;
 mod latency;
 mod power;
+mod token_bucket;
 mod window;
 
 use std::time::Duration;
@@ -30,11 +30,11 @@ pub use power::Sight;
 pub use crate::telemetry::LimitReason;
 
 use super::budget::Budget;
-use allowance::Allowance;
 use decide::{History, decide};
 use heat::HeatLoop;
 use latency::Latency;
 use power::PowerLoop;
+use token_bucket::TokenBucket;
 
 /// What the network and the camera allow, whatever the budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,7 +127,7 @@ pub struct Governor {
     energy: Option<EnergyModel>,
     budget: Budget,
     history: History,
-    hunger: f64,
+    unmet_demand: f64,
 }
 
 /// What the governor believes; for metrics and for `doctor`.
@@ -166,7 +166,7 @@ impl Governor {
             latency: Latency::new(&cost, percentile, limits.checked),
             power: PowerLoop::new(),
             heat: HeatLoop::new(),
-            allowance: Allowance::new(),
+            token_bucket: TokenBucket::new(),
             allowed_by: LimitReason::None,
             rate: None,
             last_fit: limits.max_steps,
@@ -179,7 +179,7 @@ impl Governor {
             short_since: None,
             alarmed_until: Duration::ZERO,
         };
-        Governor { limits, energy: cost.energy, budget, history, hunger: 0.0 }
+        Governor { limits, energy: cost.energy, budget, history, unmet_demand: 0.0 }
     }
 
     /// What the next frame may spend. `now` is the time of the call, `frame_age` how long ago the frame was captured.
@@ -202,7 +202,7 @@ impl Governor {
         plan
     }
 
-    /// Puts the slow loops' smallest rate into the allowance.
+    /// Puts the slow loops' smallest rate into the token bucket.
     fn afford(&mut self, now: Duration) {
         let history = &mut self.history;
         let share = self.budget.mode.share();
@@ -230,7 +230,7 @@ impl Governor {
             (LimitReason::Heat, ..) => 0.02 * rate.unwrap_or(0.0),
             _ => 0.0,
         };
-        history.allowance.set_rate(now, rate, boost, frame);
+        history.token_bucket.set_rate(now, rate, boost, frame);
     }
 
     /// Learns what a frame took. Skipped frames are not reported.
@@ -242,10 +242,10 @@ impl Governor {
             history.latency.used_up(seen.age > deadline.within);
         }
         let work = history.latency.overhead_in_steps() + f64::from(seen.steps);
-        history.allowance.spend(now, work);
+        history.token_bucket.spend(now, work);
         history.power.worked(now, work);
         history.heat.worked(now, work, self.budget.temp.map(|limit| f64::from(limit.0)));
-        self.hunger += 0.05 * (f64::from(u8::from(seen.wanted_more)) - self.hunger);
+        self.unmet_demand += 0.05 * (f64::from(u8::from(seen.wanted_more)) - self.unmet_demand);
     }
 
     /// Takes one look at the sensors. Call it as often as they are read, and not at all when nothing is new.
@@ -281,7 +281,7 @@ impl Governor {
             afforded_rate: self.history.rate,
             power: self.budget.power.map(|_| self.history.power.sight(now, self.energy.as_ref())),
             heat: self.budget.temp.map(|_| self.history.heat.feels(now)),
-            wanted_more: self.hunger,
+            wanted_more: self.unmet_demand,
         }
     }
 }

@@ -7,7 +7,7 @@ fn an_event_keeps_the_time_before_and_after_it_and_every_answer_with_its_frame()
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("event.mcap");
     let around = Events { before: Duration::from_millis(100), after: Duration::from_millis(50) };
-    let naming = Naming { outcome: |report, _| format!("{{\"sequence\":{}}}", report.sequence), ..Naming::default() };
+    let naming = OutcomeFormat { outcome: |report, _| format!("{{\"sequence\":{}}}", report.sequence), ..OutcomeFormat::default() };
     let mut recorder = Recorder::create(RecordSpec { events: Some(around), ..spec(path.clone()) }, naming).unwrap();
     for number in 0..100_u64 {
         let mut frame = frame(PixelFormat::Grey, number);
@@ -15,7 +15,7 @@ fn an_event_keeps_the_time_before_and_after_it_and_every_answer_with_its_frame()
         frame.sequence = number;
         let report = report(&frame, number == 40 || number == 43 || number == 90);
         let wall = WALL + frame.captured;
-        recorder.take(Taken { frame, wall, run: None, report: Some(report), shapes: None }).unwrap();
+        recorder.take(RecordedFrame { frame, wall, run: None, report: Some(report), shapes: None }).unwrap();
     }
     recorder.finish().unwrap();
     let expected: Vec<u64> = (30..=48).chain(80..=95).collect();
@@ -58,7 +58,8 @@ fn memory_bounds_the_time_before_an_event_and_the_newest_frames_are_kept() {
         frame.sequence = number;
         frame.captured = Duration::from_secs(number);
         let report = Some(report(&frame, seen));
-        let taken = recorder.take(Taken { frame: std::mem::take(&mut frame), wall: WALL, run: None, report, shapes: None }).unwrap();
+        let taken =
+            recorder.take(RecordedFrame { frame: std::mem::take(&mut frame), wall: WALL, run: None, report, shapes: None }).unwrap();
         frame = taken.unwrap_or_else(|| Frame {
             width: 8192,
             height: 5120,
@@ -80,7 +81,7 @@ fn a_recording_names_the_network_that_watched() {
     let path = folder.path().join("named.mcap");
     let by = crate::source::WatchedBy { network: "street".into(), version: "2".into(), checksum: 0x00c0_ffee };
     let mut recorder = create(RecordSpec { watched_by: Some(by.clone()), ..spec(path.clone()) }).unwrap();
-    recorder.take(Taken::plain(frame(PixelFormat::Grey, 1), WALL)).unwrap();
+    recorder.take(RecordedFrame::plain(frame(PixelFormat::Grey, 1), WALL)).unwrap();
     // As kill -9 would leave it: without a summary.
     recorder.flush().unwrap();
     assert_eq!(watched_by(&path), Some(by.clone()));
@@ -88,7 +89,7 @@ fn a_recording_names_the_network_that_watched() {
     assert_eq!(watched_by(&path), Some(by));
     let none = folder.path().join("none.mcap");
     let mut recorder = create(spec(none.clone())).unwrap();
-    recorder.take(Taken::plain(frame(PixelFormat::Mjpeg, 1), WALL)).unwrap();
+    recorder.take(RecordedFrame::plain(frame(PixelFormat::Mjpeg, 1), WALL)).unwrap();
     recorder.finish().unwrap();
     assert_eq!((watched_by(&none), watched_by(folder.path())), (None, None));
 }

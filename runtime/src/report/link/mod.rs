@@ -1,19 +1,19 @@
 //! The link to a microcontroller: telegrams of `firmware-bridge` over a serial port, both ways.
 //!
 //! ```text
-//! reports -> Follower --(asked or due)--> voice --> port          Status is made when the line can take it: none waits, none is old
-//!         -> Outbox: detections, log lines --^                    bounded; the oldest goes first
-//!            Outbox: acknowledgements -------^                    never dropped: when they stand full, commands are not read on
-//! port -> ear: Decoder -> Gate -> Desk (main loop, between frames)
+//! reports -> Follower --(asked or due)--> writer --> port          Status is made when the line can take it: none waits, none is old
+//!         -> TxQueue: detections, log lines --^                    bounded; the oldest goes first
+//!            TxQueue: acknowledgements -------^                    never dropped: when they stand full, commands are not read on
+//! port -> reader: Decoder -> Gate -> ControlQueue (main loop, between frames)
 //! ```
 //!
 //! The port has two threads of its own. Nothing here is waited for by the main loop: a report is looked at and let go, a command is put on the
-//! bounded [`Desk`]. A lost port is opened again, and greeted.
+//! bounded [`ControlQueue`]. A lost port is opened again, and greeted.
 
-mod ear;
-mod outbox;
+mod reader;
+mod tx_queue;
 mod understood;
-mod voice;
+mod writer;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -24,11 +24,11 @@ use super::port::PortSpec;
 use super::telegrams::{self, About, Follower};
 use super::{Sink, SinkError};
 use crate::clock;
-use crate::control::Desk;
+use crate::control::ControlQueue;
 use crate::priority;
 use crate::telemetry::Report;
 use crate::threads::{self, Guard};
-use outbox::Outbox;
+use tx_queue::TxQueue;
 
 /// How long the port's threads may take to end; one that is stuck in the driver is left behind.
 const FAREWELL: Duration = Duration::from_millis(300);
@@ -42,10 +42,10 @@ const STANDS_STILL: &str = "a link's line stands still; what was still to be sai
 /// What the threads of one link share.
 struct Shared {
     about: About,
-    desk: Desk,
+    control_queue: ControlQueue,
     began: Duration,
     follower: Mutex<Follower>,
-    outbox: Outbox,
+    tx_queue: TxQueue,
 }
 
 impl Shared {
@@ -57,7 +57,7 @@ impl Shared {
 /// The sink; the port's threads end with it.
 pub struct Link {
     shared: Arc<Shared>,
-    voice: Guard,
+    writer: Guard,
     listed: Option<Instant>,
     /// It was said that a telegram does not hold all of a frame's detections.
     cut_told: bool,
@@ -65,35 +65,36 @@ pub struct Link {
 
 /// Where log lines for the other end are left.
 #[derive(Clone)]
-pub struct LogEar(Arc<Shared>);
+pub struct LogSender(Arc<Shared>);
 
 impl Link {
-    /// Starts speaking on `port`, which need not be there yet, and takes commands from it to `desk`.
-    pub fn start(port: PortSpec, about: About, desk: Desk) -> std::io::Result<Link> {
-        let shared = Arc::new(Shared { about, desk, began: clock::now(), follower: Mutex::new(Follower::new()), outbox: Outbox::new() });
+    /// Starts speaking on `port`, which need not be there yet, and takes commands from it to `control_queue`.
+    pub fn start(port: PortSpec, about: About, control_queue: ControlQueue) -> std::io::Result<Link> {
+        let shared =
+            Arc::new(Shared { about, control_queue, began: clock::now(), follower: Mutex::new(Follower::new()), tx_queue: TxQueue::new() });
         let (theirs, died) = (Arc::clone(&shared), Arc::clone(&shared));
         let live = move || {
-            // The ear is this thread's child and stands where it stands.
+            // The reader is this thread's child and stands where it stands.
             priority::stand_back();
-            voice::live(port, &theirs);
-            theirs.outbox.has_ended();
+            writer::live(port, &theirs);
+            theirs.tx_queue.has_ended();
         };
-        let voice = threads::spawn("link", live, move |_| died.outbox.has_ended())?;
-        Ok(Link { shared, voice, listed: None, cut_told: false })
+        let writer = threads::spawn("link", live, move |_| died.tx_queue.has_ended())?;
+        Ok(Link { shared, writer, listed: None, cut_told: false })
     }
 
     /// Where log lines for the other end are left.
-    pub fn log_ear(&self) -> LogEar {
-        LogEar(Arc::clone(&self.shared))
+    pub fn log_ear(&self) -> LogSender {
+        LogSender(Arc::clone(&self.shared))
     }
 }
 
-impl LogEar {
+impl LogSender {
     /// Leaves a line; of many in a short time only the first few are sent.
     pub fn hear(&self, level: log::Level, words: &str) {
         // Must not log: the one who logs may be the link itself.
         let uptime = clock::now().saturating_sub(self.0.began);
-        self.0.outbox.log(level, uptime.as_millis() as u32, words);
+        self.0.tx_queue.log(level, uptime.as_millis() as u32, words);
     }
 }
 
@@ -103,13 +104,13 @@ impl Sink for Link {
     }
 
     fn idle(&mut self) -> Result<(), SinkError> {
-        self.voice.fault().map_or(Ok(()), |fault| Err(fault.into()))
+        self.writer.fault().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     fn show(&mut self, report: &Report) -> Result<(), SinkError> {
         self.idle()?;
         self.shared.follower().see(report);
-        let every = match self.shared.outbox.rates().detections_period_ms {
+        let every = match self.shared.tx_queue.rates().detections_period_ms {
             0 => return Ok(()),
             1 => Duration::ZERO,
             ms => Duration::from_millis(ms.into()),
@@ -122,7 +123,7 @@ impl Sink for Link {
                     "link: a telegram holds {MAX_DETECTIONS} detections; of more the surest are sent, and `found` tells how many there were"
                 );
             }
-            self.shared.outbox.news(Telemetry::Detections(telegrams::detections(report)));
+            self.shared.tx_queue.news(Telemetry::Detections(telegrams::detections(report)));
         }
         Ok(())
     }
@@ -130,8 +131,8 @@ impl Sink for Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.shared.outbox.close();
-        if !self.shared.outbox.wait_for_end(FAREWELL) {
+        self.shared.tx_queue.close();
+        if !self.shared.tx_queue.wait_for_end(FAREWELL) {
             log::warn!("{STANDS_STILL}");
         }
     }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use firmware_bridge::{self as bridge, AckResult, Command, ParseError};
 
-use super::outbox::Asked;
-use crate::control::{BudgetChange, Celsius, Control, Desk, Mode, Power};
+use super::tx_queue::Asked;
+use crate::control::{BudgetChange, Celsius, Control, ControlQueue, Mode, Power};
 
-/// Carries out one new command: requests go to `desk`; what concerns the link itself comes back beside the answer.
-pub(super) fn carry_out(command: Result<Command, ParseError>, desk: &Desk) -> (AckResult, Option<Asked>) {
-    let ask = |control| (if desk.ask(control).is_ok() { AckResult::Done } else { AckResult::Busy }, None);
+/// Carries out one new command: requests go to `control_queue`; what concerns the link itself comes back beside the answer.
+pub(super) fn carry_out(command: Result<Command, ParseError>, control_queue: &ControlQueue) -> (AckResult, Option<Asked>) {
+    let ask = |control| (if control_queue.ask(control).is_ok() { AckResult::Done } else { AckResult::Busy }, None);
     let here = |asked| (AckResult::Done, Some(asked));
     match command {
         Ok(Command::SetBudget(change)) => ask(Control::SetBudget(budget(change))),
@@ -55,12 +55,12 @@ mod tests {
 
     #[test]
     fn what_cannot_be_carried_out_is_named() {
-        let desk = Desk::new();
-        let answer = |command| carry_out(command, &desk).0;
+        let control_queue = ControlQueue::new();
+        let answer = |command| carry_out(command, &control_queue).0;
         assert_eq!(answer(Err(ParseError::Malformed)), AckResult::Malformed);
         assert_eq!(answer(Err(ParseError::UnknownKind(0x7E))), AckResult::Unsupported);
         assert_eq!(answer(Ok(Command::Pause)), AckResult::Done);
         assert!((0..20).map(|_| answer(Ok(Command::ResetState))).any(|result| result == AckResult::Busy));
-        assert_eq!(desk.take(), Some(Control::Pause(true)));
+        assert_eq!(control_queue.take(), Some(Control::Pause(true)));
     }
 }

@@ -6,7 +6,7 @@ use ::mavlink::dialects::common::*;
 
 use super::MavlinkSpec;
 use crate::clock;
-use crate::control::Standing;
+use crate::control::ServiceStatus;
 use crate::telemetry::{CameraState, Detection, Report};
 
 /// "Not known" in each type of field.
@@ -20,8 +20,8 @@ const SECTOR_DEG: f32 = 360.0 / SECTORS as f32;
 const NEAREST_CM: u16 = 20;
 const FARTHEST_CM: u16 = 10_000;
 
-pub(super) fn heartbeat(standing: &Standing) -> MavMessage {
-    let working = !standing.paused && standing.camera == CameraState::Streaming;
+pub(super) fn heartbeat(status: &ServiceStatus) -> MavMessage {
+    let working = !status.paused && status.camera == CameraState::Streaming;
     MavMessage::HEARTBEAT(HEARTBEAT_DATA {
         custom_mode: 0,
         mavtype: MavType::MAV_TYPE_ONBOARD_CONTROLLER,

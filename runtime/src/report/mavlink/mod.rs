@@ -26,7 +26,7 @@ use ::mavlink::dialects::common::MavMessage;
 use super::port::{Reopening, Wire};
 use super::{Sink, SinkError};
 use crate::clock;
-use crate::control::Desk;
+use crate::control::ControlQueue;
 use crate::telemetry::{CameraState, Report};
 pub use spec::MavlinkSpec;
 
@@ -40,7 +40,7 @@ const LINES: usize = 8;
 /// The sink.
 pub struct Mavlink {
     spec: MavlinkSpec,
-    desk: Desk,
+    control_queue: ControlQueue,
     reopening: Reopening,
     port: Option<Wire>,
     header: MavHeader,
@@ -54,7 +54,7 @@ pub struct Mavlink {
     named: Option<(u32, Instant)>,
     /// It was said that not everything seen is a target.
     cut_told: bool,
-    lines: (TextEar, Receiver<Line>),
+    lines: (TextSender, Receiver<Line>),
     bytes: Vec<u8>,
 }
 
@@ -62,16 +62,16 @@ pub struct Mavlink {
 type Line = (log::Level, String);
 
 /// Where log lines for the autopilot are left.
-pub type TextEar = SyncSender<Line>;
+pub type TextSender = SyncSender<Line>;
 
 impl Mavlink {
-    /// A sink for the port of `spec`, which need not be there yet; `desk` says how the service stands, `classes` what things are called.
-    pub fn new(spec: MavlinkSpec, desk: Desk, classes: Arc<[String]>) -> Mavlink {
+    /// A sink for the port of `spec`, which need not be there yet; `control_queue` says how the service stands, `classes` what things are called.
+    pub fn new(spec: MavlinkSpec, control_queue: ControlQueue, classes: Arc<[String]>) -> Mavlink {
         Mavlink {
             reopening: Reopening::new(spec.port.clone()),
             header: MavHeader { system_id: spec.system, component_id: COMPONENT, sequence: 0 },
             spec,
-            desk,
+            control_queue,
             port: None,
             began: clock::now(),
             beat: None,
@@ -87,7 +87,7 @@ impl Mavlink {
     }
 
     /// Where log lines for the autopilot are left; those too many are lost.
-    pub fn text_ear(&self) -> TextEar {
+    pub fn text_sender(&self) -> TextSender {
         self.lines.0.clone()
     }
 
@@ -122,16 +122,16 @@ impl Mavlink {
 
     /// What is due by the clock.
     fn beat(&mut self) {
-        let standing = self.desk.standing();
+        let status = self.control_queue.status();
         if self.beat.is_none_or(|beat| beat.elapsed() >= HEARTBEAT) {
             self.beat = Some(Instant::now());
-            self.say(&messages::heartbeat(&standing));
+            self.say(&messages::heartbeat(&status));
             let uptime = clock::now().saturating_sub(self.began);
             self.say(&messages::computer(uptime, self.temp_c));
         }
-        if self.camera.replace(standing.camera) != Some(standing.camera) {
-            let word = format!("camera {:?}", standing.camera).to_lowercase();
-            let level = if standing.camera == CameraState::Lost { log::Level::Warn } else { log::Level::Info };
+        if self.camera.replace(status.camera) != Some(status.camera) {
+            let word = format!("camera {:?}", status.camera).to_lowercase();
+            let level = if status.camera == CameraState::Lost { log::Level::Warn } else { log::Level::Info };
             self.say(&messages::text(level, &word));
         }
         while let Ok((level, line)) = self.lines.1.try_recv() {

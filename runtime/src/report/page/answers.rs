@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::client::{Feed, Following};
-use super::door::{Refusal, Request};
-use super::figures::{self, Figures, Pictured};
+use super::figures::{self, Metrics, Pictured};
+use super::parser::{Refusal, Request};
 use super::{jpeg, live, metrics};
 use crate::report::{Audience, Record, painting};
 
@@ -32,7 +32,7 @@ pub struct Answer {
 
 /// What all answers are made of.
 pub struct Answers {
-    figures: Arc<Mutex<Figures>>,
+    figures: Arc<Mutex<Metrics>>,
     audience: Audience,
     /// The newest picture that was encoded, by the number of its result: alone, and with its boxes.
     plain: Option<(u64, Arc<Vec<u8>>)>,
@@ -40,11 +40,11 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub fn new(figures: Arc<Mutex<Figures>>, audience: Audience) -> Answers {
+    pub fn new(figures: Arc<Mutex<Metrics>>, audience: Audience) -> Answers {
         Answers { figures, audience, plain: None, answered: None }
     }
 
-    pub fn figures(&self) -> MutexGuard<'_, Figures> {
+    pub fn figures(&self) -> MutexGuard<'_, Metrics> {
         figures::lock(&self.figures)
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::answers::{Answer, Answers};
-use super::door::{Door, HEAD, Knock};
+use super::parser::{HEAD, ParseResult, RequestParser};
 use crate::telemetry::CameraState;
 
 /// Requests of one connection that are answered before others have their turn.
@@ -59,7 +59,7 @@ pub struct Following {
 
 /// What became of a connection.
 #[derive(PartialEq, Eq)]
-pub enum Fate {
+pub enum ClientState {
     Stays,
     /// There is more to answer, and others have their turn first.
     Waits,
@@ -91,14 +91,14 @@ impl Client {
     }
 
     /// Reads, answers and writes as much as the connection takes without waiting, but for a few requests only.
-    pub fn serve(&mut self, door: &Door, answers: &mut Answers, now: Instant) -> Fate {
+    pub fn serve(&mut self, parser: &RequestParser, answers: &mut Answers, now: Instant) -> ClientState {
         let turn = self.answered + TURN as u64;
         loop {
-            if self.flush(now) == Fate::Leaves {
-                return Fate::Leaves;
+            if self.flush(now) == ClientState::Leaves {
+                return ClientState::Leaves;
             }
             if !self.output.is_empty() {
-                return Fate::Stays;
+                return ClientState::Stays;
             }
             if let Some(following) = &mut self.following {
                 match answers.next(following, now) {
@@ -117,21 +117,21 @@ impl Client {
                 continue;
             }
             if self.answered >= turn {
-                return Fate::Waits;
+                return ClientState::Waits;
             }
-            let knock = if self.may_be_whole() { door.open(&self.input) } else { Knock::Partial };
-            match knock {
-                Knock::Partial => match self.read(now) {
+            let parse = if self.may_be_whole() { parser.open(&self.input) } else { ParseResult::Partial };
+            match parse {
+                ParseResult::Partial => match self.read(now) {
                     Some(fate) => return fate,
                     None => continue,
                 },
-                Knock::Refused(refusal) => {
+                ParseResult::Refused(refusal) => {
                     self.input.clear();
                     self.searched = 0;
                     self.keep = false;
                     self.output = answers.refuse(&refusal);
                 }
-                Knock::Request(request) => {
+                ParseResult::Request(request) => {
                     self.input.drain(..request.taken);
                     self.searched = 0;
                     self.keep = request.keep;
@@ -159,11 +159,11 @@ impl Client {
     }
 
     /// Takes in what has come; None if there was something.
-    fn read(&mut self, now: Instant) -> Option<Fate> {
+    fn read(&mut self, now: Instant) -> Option<ClientState> {
         let mut piece = [0; 4096];
         let room = piece.len().min(HEAD - self.input.len());
         match self.stream.read(&mut piece[..room]) {
-            Ok(0) => Some(Fate::Leaves),
+            Ok(0) => Some(ClientState::Leaves),
             Ok(n) => {
                 // A head that trickles in is no progress.
                 if self.input.is_empty() {
@@ -172,28 +172,28 @@ impl Client {
                 self.input.extend(&piece[..n]);
                 None
             }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(Fate::Stays),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(ClientState::Stays),
             Err(error) if error.kind() == ErrorKind::Interrupted => None,
-            Err(_) => Some(Fate::Leaves),
+            Err(_) => Some(ClientState::Leaves),
         }
     }
 
-    fn flush(&mut self, now: Instant) -> Fate {
+    fn flush(&mut self, now: Instant) -> ClientState {
         while self.sent < self.output.len() {
             match self.stream.write(&self.output[self.sent..]) {
-                Ok(0) => return Fate::Leaves,
+                Ok(0) => return ClientState::Leaves,
                 Ok(n) => {
                     self.sent += n;
                     self.moved = now;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Fate::Stays,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return ClientState::Stays,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return Fate::Leaves,
+                Err(_) => return ClientState::Leaves,
             }
         }
         let answered = !self.output.is_empty();
         self.output.clear();
         self.sent = 0;
-        if answered && !self.keep && self.following.is_none() { Fate::Leaves } else { Fate::Stays }
+        if answered && !self.keep && self.following.is_none() { ClientState::Leaves } else { ClientState::Stays }
     }
 }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::Heading;
-use crate::control::{Budget, Desk};
+use crate::control::{Budget, ControlQueue};
 use crate::latencies::Latencies;
-use crate::outcome::Stop;
+use crate::outcome::StopReason;
 use crate::report::history::History;
 use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Report};
 
@@ -17,8 +17,13 @@ pub const STALE: Duration = Duration::from_secs(2);
 /// Upper bounds of the age histogram, in seconds.
 pub const AGES: [f64; 12] = [0.002, 0.005, 0.01, 0.02, 0.033, 0.05, 0.075, 0.1, 0.2, 0.5, 1.0, 5.0];
 /// Every reason to stop, as its records name it.
-pub const STOPS: [(Stop, &str); 5] =
-    [(Stop::Halted, "halted"), (Stop::Limit, "limit"), (Stop::Zero, "zero"), (Stop::Reset, "reset"), (Stop::Deadline, "deadline")];
+pub const STOPS: [(StopReason, &str); 5] = [
+    (StopReason::Halted, "halted"),
+    (StopReason::Limit, "limit"),
+    (StopReason::Zero, "zero"),
+    (StopReason::Reset, "reset"),
+    (StopReason::Deadline, "deadline"),
+];
 /// Every budget that can bind, as its records name it.
 pub const LIMITS: [(LimitReason, &str); 5] = [
     (LimitReason::None, "none"),
@@ -52,7 +57,7 @@ pub struct Pictured {
 }
 
 /// Everything counted.
-pub struct Figures {
+pub struct Metrics {
     pub heading: Heading,
     pub began: Instant,
     pub frames: u64,
@@ -74,7 +79,7 @@ pub struct Figures {
     pub late: u64,
     /// Times that the camera came back.
     pub reconnects: u64,
-    desk: Desk,
+    control_queue: ControlQueue,
     /// The camera was lost or stalled, and has brought no frame since.
     away: bool,
     /// Clients that wait for what is yet to happen.
@@ -87,18 +92,18 @@ pub struct Figures {
 }
 
 /// The figures, even if a thread panicked over them: they are numbers, and the process is about to end anyway.
-pub fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
+pub fn lock(figures: &Mutex<Metrics>) -> MutexGuard<'_, Metrics> {
     figures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-impl Figures {
-    /// Nothing counted yet; `desk` knows the camera's state and the budget, whether results come or not.
-    pub fn new(heading: Heading, desk: Desk) -> Figures {
-        Figures {
+impl Metrics {
+    /// Nothing counted yet; `control_queue` knows the camera's state and the budget, whether results come or not.
+    pub fn new(heading: Heading, control_queue: ControlQueue) -> Metrics {
+        Metrics {
             detections: vec![0; heading.classes.len()],
             late: 0,
             reconnects: 0,
-            desk,
+            control_queue,
             away: false,
             followers: 0,
             heading,
@@ -158,7 +163,7 @@ impl Figures {
 
     /// What the camera is doing, whether results come or not. One that streams, but brings no result any more, has stalled.
     pub fn camera(&self, now: Instant) -> CameraState {
-        match self.desk.standing().camera {
+        match self.control_queue.status().camera {
             CameraState::Streaming if self.last.is_none() => CameraState::Negotiating,
             CameraState::Streaming if self.staleness(now).1 => CameraState::Stalled,
             camera => camera,
@@ -167,11 +172,11 @@ impl Figures {
 
     /// Looks at the camera while no result comes.
     pub fn look(&mut self) {
-        self.away |= self.last.is_some() && matches!(self.desk.standing().camera, CameraState::Lost | CameraState::Stalled);
+        self.away |= self.last.is_some() && matches!(self.control_queue.status().camera, CameraState::Lost | CameraState::Stalled);
     }
 
     /// What is kept to.
     pub fn budget(&self) -> Budget {
-        self.desk.standing().budget
+        self.control_queue.status().budget
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::figures::{Figures, Pictured};
+use super::figures::{Metrics, Pictured};
 use crate::report::Record;
 use crate::telemetry::{CameraState, Detection, Region};
 
@@ -53,7 +53,7 @@ struct Seen<'a> {
 }
 
 /// The answer to `/live`: length of the JSON (u32, little-endian), the JSON, `width` x `height` classes, the picture as JPEG.
-pub fn body(figures: &Figures, pictured: Option<&Pictured>, jpeg: &[u8], now: Instant) -> Vec<u8> {
+pub fn body(figures: &Metrics, pictured: Option<&Pictured>, jpeg: &[u8], now: Instant) -> Vec<u8> {
     let picture = pictured.map(|pictured| &*pictured.picture);
     let (since, stale) = figures.staleness(now);
     let ms = |age: std::time::Duration| (age.as_secs_f64() * 1e5).round() / 100.0;

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 use std::time::Instant;
 
-use super::figures::{AGES, CAMERA, Figures, LIMITS, STOPS};
+use super::figures::{AGES, CAMERA, LIMITS, Metrics, STOPS};
 use super::process;
 use crate::telemetry::{CameraState, RecordingState};
 
@@ -28,7 +28,7 @@ impl Text {
 }
 
 /// The whole page.
-pub fn text(figures: &Figures, now: Instant) -> String {
+pub fn text(figures: &Metrics, now: Instant) -> String {
     let mut text = Text(String::with_capacity(6 * 1024));
     let escaped = |words: &str| words.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let last = figures.last.as_ref().map(|(report, _)| report);

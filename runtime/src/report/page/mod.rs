@@ -14,11 +14,11 @@
 
 mod answers;
 mod client;
-mod door;
 mod figures;
 mod jpeg;
 mod live;
 mod metrics;
+mod parser;
 mod process;
 mod server;
 
@@ -27,12 +27,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::{Audience, Sink, SinkError};
-use crate::control::Desk;
+use crate::control::ControlQueue;
 use crate::telemetry::Report;
 use crate::threads::{self, Guard};
 use answers::Answers;
-use door::Door;
-use figures::Figures;
+use figures::Metrics;
+use parser::RequestParser;
 use server::Server;
 
 /// How often the sink looks whether its server is still there.
@@ -56,7 +56,7 @@ pub struct Heading {
 }
 
 /// Changes the heading of a page that runs.
-pub struct HeadingHandle(Arc<Mutex<Figures>>);
+pub struct HeadingHandle(Arc<Mutex<Metrics>>);
 
 impl HeadingHandle {
     /// Another line for a person.
@@ -67,7 +67,7 @@ impl HeadingHandle {
 
 /// The sink; the server runs until it is dropped.
 pub struct Page {
-    figures: Arc<Mutex<Figures>>,
+    figures: Arc<Mutex<Metrics>>,
     audience: Audience,
     waker: Arc<mio::Waker>,
     server: Guard,
@@ -79,14 +79,14 @@ impl Page {
         HeadingHandle(Arc::clone(&self.figures))
     }
 
-    /// Listens on `address`, and asks for `token` if there is one; `desk` knows what the camera does while no result comes.
-    pub fn start(address: SocketAddr, token: Option<&str>, heading: Heading, desk: Desk) -> Result<Page, SinkError> {
+    /// Listens on `address`, and asks for `token` if there is one; `control_queue` knows what the camera does while no result comes.
+    pub fn start(address: SocketAddr, token: Option<&str>, heading: Heading, control_queue: ControlQueue) -> Result<Page, SinkError> {
         let failed = |reason| SinkError::Write { place: format!("the page at {address}"), reason };
-        let figures = Arc::new(Mutex::new(Figures::new(heading, desk)));
-        let door = Door { token: token.map(str::to_owned), loopback: address.ip().is_loopback() };
+        let figures = Arc::new(Mutex::new(Metrics::new(heading, control_queue)));
+        let parser = RequestParser { token: token.map(str::to_owned), loopback: address.ip().is_loopback() };
         let audience = Audience::on_demand();
         let answers = Answers::new(Arc::clone(&figures), audience.clone());
-        let mut server = Server::listen(address, door, answers).map_err(failed)?;
+        let mut server = Server::listen(address, parser, answers).map_err(failed)?;
         let waker = server.waker();
         log::info!("page on http://{}/", server.address());
         let server = threads::spawn("page", move || server.serve(), |_| {}).map_err(failed)?;

@@ -10,8 +10,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::answers::Answers;
-use super::client::{Client, Fate};
-use super::door::Door;
+use super::client::{Client, ClientState};
+use super::parser::RequestParser;
 
 /// Connections at a time; one more ends another (see [`Client::worth`]).
 const CLIENTS: usize = 64;
@@ -31,7 +31,7 @@ pub struct Server {
     poll: Poll,
     listener: TcpListener,
     waker: Arc<Waker>,
-    door: Door,
+    parser: RequestParser,
     answers: Answers,
     clients: Vec<Option<Client>>,
     /// Clients that have more to be answered; the kernel says so only once.
@@ -45,7 +45,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn listen(address: SocketAddr, door: Door, answers: Answers) -> std::io::Result<Server> {
+    pub fn listen(address: SocketAddr, parser: RequestParser, answers: Answers) -> std::io::Result<Server> {
         let poll = Poll::new()?;
         let mut listener = TcpListener::bind(address)?;
         // Connections inherit it.
@@ -54,7 +54,7 @@ impl Server {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let clients = (0..CLIENTS).map(|_| None).collect();
         let (spare, waiting) = (spare_descriptor(), Vec::with_capacity(CLIENTS));
-        Ok(Server { poll, listener, waker, door, answers, clients, waiting, backlog: None, spare, short: false })
+        Ok(Server { poll, listener, waker, parser, answers, clients, waiting, backlog: None, spare, short: false })
     }
 
     /// Wakes [`Server::serve`] to see that the figures have ended.
@@ -179,11 +179,11 @@ impl Server {
 
     fn attend(&mut self, at: usize, now: Instant) {
         let Some(client) = self.clients[at].as_mut() else { return };
-        match client.serve(&self.door, &mut self.answers, now) {
-            Fate::Stays => {}
-            Fate::Waits if self.waiting.contains(&at) => {}
-            Fate::Waits => self.waiting.push(at),
-            Fate::Leaves => self.drop_client(at, false),
+        match client.serve(&self.parser, &mut self.answers, now) {
+            ClientState::Stays => {}
+            ClientState::Waits if self.waiting.contains(&at) => {}
+            ClientState::Waits => self.waiting.push(at),
+            ClientState::Leaves => self.drop_client(at, false),
         }
     }
 }

@@ -19,7 +19,7 @@ use firmware_bridge::dashboard::{Ink, Reading, draw};
 
 use super::telegrams::{self, About, Follower};
 use super::{Sink, SinkError};
-use crate::control::Desk;
+use crate::control::ControlQueue;
 use crate::telemetry::Report;
 use canvas::{Canvas, Page};
 pub use spec::PanelSpec;
@@ -51,37 +51,52 @@ struct Panel<S: Screen> {
     retry_at: Option<Instant>,
     retry_after: Duration,
     drawn: Option<Instant>,
-    desk: Desk,
+    control_queue: ControlQueue,
     follower: Follower,
     reading: Reading,
 }
 
 /// A sink for the panel of `spec`; a panel that is not there yet is looked for.
-pub fn start(spec: &PanelSpec, about: &About, desk: Desk) -> Box<dyn Sink> {
+pub fn start(spec: &PanelSpec, about: &About, control_queue: ControlQueue) -> Box<dyn Sink> {
     let name = format!("panel {spec}");
     match spec.clone() {
-        PanelSpec::Png { file, size } if spec::two_colours(size) => {
-            Box::new(Panel::<png::PngFile<BinaryColor>>::new(name, about, desk, Box::new(move || Ok(png::PngFile::new(&file, size)))))
-        }
+        PanelSpec::Png { file, size } if spec::two_colours(size) => Box::new(Panel::<png::PngFile<BinaryColor>>::new(
+            name,
+            about,
+            control_queue,
+            Box::new(move || Ok(png::PngFile::new(&file, size))),
+        )),
         PanelSpec::Png { file, size } => {
-            Box::new(Panel::<png::PngFile<Rgb565>>::new(name, about, desk, Box::new(move || Ok(png::PngFile::new(&file, size)))))
+            Box::new(Panel::<png::PngFile<Rgb565>>::new(name, about, control_queue, Box::new(move || Ok(png::PngFile::new(&file, size)))))
         }
-        PanelSpec::Framebuffer { device } => Box::new(Panel::new(name, about, desk, Box::new(move || fb::Framebuffer::open(&device)))),
+        PanelSpec::Framebuffer { device } => {
+            Box::new(Panel::new(name, about, control_queue, Box::new(move || fb::Framebuffer::open(&device))))
+        }
         PanelSpec::Oled { bus, address, size } => {
-            Box::new(Panel::new(name, about, desk, Box::new(move || oled::Oled::open(&bus, address, size))))
+            Box::new(Panel::new(name, about, control_queue, Box::new(move || oled::Oled::open(&bus, address, size))))
         }
-        PanelSpec::Tft(tft) => Box::new(Panel::new(name, about, desk, Box::new(move || tft::Tft::open(&tft)))),
+        PanelSpec::Tft(tft) => Box::new(Panel::new(name, about, control_queue, Box::new(move || tft::Tft::open(&tft)))),
     }
 }
 
 impl<S: Screen> Panel<S> {
-    fn new(name: String, about: &About, desk: Desk, opener: Opener<S>) -> Panel<S> {
+    fn new(name: String, about: &About, control_queue: ControlQueue, opener: Opener<S>) -> Panel<S> {
         let mut reading = Reading::default();
         reading.absorb(&Telemetry::Hello(about.hello()));
         for class in about.class_names() {
             reading.absorb(&Telemetry::ClassName(class));
         }
-        Panel { name, opener, open: None, retry_at: None, retry_after: FIRST_RETRY, drawn: None, desk, follower: Follower::new(), reading }
+        Panel {
+            name,
+            opener,
+            open: None,
+            retry_at: None,
+            retry_after: FIRST_RETRY,
+            drawn: None,
+            control_queue,
+            follower: Follower::new(),
+            reading,
+        }
     }
 
     /// Draws, if it is time to.
@@ -90,7 +105,7 @@ impl<S: Screen> Panel<S> {
             return;
         }
         self.drawn = Some(Instant::now());
-        self.reading.absorb(&Telemetry::Status(self.follower.status(&self.desk.standing())));
+        self.reading.absorb(&Telemetry::Status(self.follower.status(&self.control_queue.status())));
         match self.picture() {
             Ok(()) => (self.retry_at, self.retry_after) = (None, FIRST_RETRY),
             Err(reason) => {

@@ -40,7 +40,7 @@ fn panel() -> Watched {
     let opener = move || {
         if *theirs.lock().unwrap() { Ok(Fake { there: Arc::clone(&theirs), sent: Arc::clone(&told) }) } else { Err("not there".into()) }
     };
-    (Panel::new("panel fake".into(), &About::default(), Desk::new(), Box::new(opener)), there, sent)
+    (Panel::new("panel fake".into(), &About::default(), ControlQueue::new(), Box::new(opener)), there, sent)
 }
 
 /// As if the time for the next picture and the next try had come.

@@ -17,7 +17,7 @@ use view::View;
 use super::audience::Audience;
 use super::history::History;
 use super::{Sink, SinkError};
-use crate::control::Desk;
+use crate::control::ControlQueue;
 use crate::telemetry::{Picture, Report};
 
 /// The dashboard is drawn at most so often, whatever the frame rate.
@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Terminal {
     title: String,
     classes: Arc<[String]>,
-    desk: Desk,
+    control_queue: ControlQueue,
     depth: Depth,
     history: History,
     last: Option<Report>,
@@ -42,12 +42,12 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// A dashboard headed by `title`; `desk` knows what the camera does while no frame comes.
-    pub fn new(title: &str, classes: Arc<[String]>, desk: Desk) -> Terminal {
+    /// A dashboard headed by `title`; `control_queue` knows what the camera does while no frame comes.
+    pub fn new(title: &str, classes: Arc<[String]>, control_queue: ControlQueue) -> Terminal {
         Terminal {
             title: title.to_owned(),
             classes,
-            desk,
+            control_queue,
             depth: Depth::of_environment(),
             history: History::new(HISTORY),
             last: None,
@@ -74,7 +74,7 @@ impl Terminal {
             report: self.last.as_ref(),
             picture: self.picture.as_deref(),
             history: &self.history,
-            camera: self.desk.standing().camera,
+            camera: self.control_queue.status().camera,
             silent: self.came.elapsed(),
             log: &log_lines::newest(view::log_rows(rows)),
         };

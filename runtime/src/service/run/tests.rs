@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use super::*;
 use crate::capture::fit::Mode;
-use crate::capture::{CaptureError, Latest, Losses, SourceInfo};
+use crate::capture::{CaptureError, Losses, NewestFrame, SourceInfo};
 use crate::clock;
-use crate::control::{Control, Desk};
+use crate::control::{Control, ControlQueue};
 use crate::frame::PixelFormat;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, Order};
-use crate::outcome::{Stop, Trace};
+use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::outcome::{StepTrace, StopReason};
 use crate::report::{Audience, Overflow, Sink};
 use crate::service::closing;
 use crate::service::signals::Signals;
@@ -105,11 +105,11 @@ impl Engine for Quick {
         Ok(0.1)
     }
 
-    fn advance(&mut self, order: &Order) -> Result<Trace, EngineError> {
-        Ok(Trace {
+    fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
+        Ok(StepTrace {
             steps: 1,
             limit: order.limit,
-            stop: Stop::Halted,
+            stop: StopReason::Halted,
             distances: heapless::Vec::from_slice(&[0.5]).unwrap(),
             drive_distance: 0.1,
             moved: 1.0,
@@ -123,7 +123,7 @@ impl Engine for Quick {
 
     fn reset(&mut self) {}
 
-    fn doubt(&mut self) {}
+    fn mark_stale(&mut self) {}
 }
 
 fn pipeline(fails: Option<(usize, bool)>, timed: bool) -> Pipeline {
@@ -151,16 +151,16 @@ impl<F: FnMut(&Report) -> Result<(), SinkError> + Send> Sink for Shows<F> {
     }
 }
 
-fn outlet(name: &str, act: impl FnMut(&Report) -> Result<(), SinkError> + Send + 'static) -> Outlet {
-    Outlet::start(name, Box::new(Shows { act, draws: false }), Overflow::Wait).unwrap()
+fn worker(name: &str, act: impl FnMut(&Report) -> Result<(), SinkError> + Send + 'static) -> SinkWorker {
+    SinkWorker::start(name, Box::new(Shows { act, draws: false }), Overflow::Wait).unwrap()
 }
 
-/// An outlet that keeps what it is shown.
-fn keeping(name: &str) -> (Outlet, Seen) {
+/// A worker that keeps what it is shown.
+fn keeping(name: &str) -> (SinkWorker, Seen) {
     let seen = Seen::default();
     let theirs = Arc::clone(&seen);
     (
-        outlet(name, move |report| {
+        worker(name, move |report| {
             theirs.lock().unwrap().push(report.clone());
             Ok(())
         }),
@@ -172,10 +172,10 @@ fn sequences(seen: &Seen) -> Vec<u64> {
     seen.lock().unwrap().iter().map(|report| report.sequence).collect()
 }
 
-/// Everything a run needs beside its source and its outlets.
+/// Everything a run needs beside its source and its workers.
 struct Stage {
     pipeline: Pipeline,
-    desk: Desk,
+    control_queue: ControlQueue,
     signals: Signals,
     frames: Option<u64>,
     recording: Option<Recording>,
@@ -184,26 +184,34 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
-        Stage { pipeline: pipeline(None, false), desk: Desk::new(), signals: Signals::default(), frames: None, recording: None, reloads: 0 }
+        Stage {
+            pipeline: pipeline(None, false),
+            control_queue: ControlQueue::new(),
+            signals: Signals::default(),
+            frames: None,
+            recording: None,
+            reloads: 0,
+        }
     }
 
-    /// Runs to the end, closes the outlets, and returns the frames answered.
-    fn run(&mut self, source: &mut dyn Source, outlets: Vec<Outlet>) -> Result<u64, Failure> {
-        let (mut life, mut steering) = (Life::embedded(self.signals.clone()), Steering::new(self.desk.clone(), None));
+    /// Runs to the end, closes the workers, and returns the frames answered.
+    fn run(&mut self, source: &mut dyn Source, workers: Vec<SinkWorker>) -> Result<u64, Failure> {
+        let (mut lifecycle, mut control_handler) =
+            (Lifecycle::embedded(self.signals.clone()), ControlHandler::new(self.control_queue.clone(), None));
         let reloads = &mut self.reloads;
-        let mut reload = |_: &mut Pipeline, _: Option<&mut Pacing>| *reloads += 1;
+        let mut reload = |_: &mut Pipeline, _: Option<&mut BudgetController>| *reloads += 1;
         let ran = Run {
             source,
             pipeline: &mut self.pipeline,
-            steering: &mut steering,
-            outlets: &outlets,
+            control_handler: &mut control_handler,
+            workers: &workers,
             recording: self.recording.as_mut(),
             frames: self.frames,
-            life: &mut life,
+            lifecycle: &mut lifecycle,
             reload: &mut reload,
         }
         .answer();
-        let closed = closing::close(outlets, &|| ran.is_err() || !life.goes_on());
+        let closed = closing::close(workers, &|| ran.is_err() || !lifecycle.goes_on());
         let latencies = ran?;
         closed?;
         Ok(latencies.age.count())
@@ -212,8 +220,8 @@ impl Stage {
 
 #[test]
 fn every_frame_is_answered_once_in_order_with_what_was_lost_beside_it() {
-    let (outlet, seen) = keeping("kept");
-    assert_eq!(Stage::new().run(&mut script(frames(3)), vec![outlet]).unwrap(), 3);
+    let (worker, seen) = keeping("kept");
+    assert_eq!(Stage::new().run(&mut script(frames(3)), vec![worker]).unwrap(), 3);
     assert_eq!(sequences(&seen), [0, 1, 2]);
     let report = seen.lock().unwrap()[2].clone();
     assert_eq!((report.dropped, report.skipped, report.corrupt, report.engine), (2, 3, 5, "quick"));
@@ -236,8 +244,8 @@ fn a_picture_is_made_where_a_sink_draws() {
         *theirs.lock().unwrap() = report.picture.clone();
         Ok(())
     };
-    let outlet = Outlet::start("drawn", Box::new(Shows { act, draws: true }), Overflow::Wait).unwrap();
-    Stage::new().run(&mut script(frames(1)), vec![outlet]).unwrap();
+    let worker = SinkWorker::start("drawn", Box::new(Shows { act, draws: true }), Overflow::Wait).unwrap();
+    Stage::new().run(&mut script(frames(1)), vec![worker]).unwrap();
     let picture = seen.lock().unwrap().clone().unwrap();
     assert_eq!((picture.width, picture.height, picture.luma.len()), (64, 64, 64 * 64));
 }
@@ -246,9 +254,9 @@ fn a_picture_is_made_where_a_sink_draws() {
 fn whoever_asks_for_the_end_gets_it_after_the_frame_at_hand() {
     let mut stage = Stage::new();
     let signals = stage.signals.clone();
-    let (outlet, seen) = keeping("kept");
+    let (worker, seen) = keeping("kept");
     let scenes = frames(2).chain([Scene::Meanwhile(Box::new(move || signals.end()))]).chain(frames(9));
-    assert_eq!(stage.run(&mut script(scenes), vec![outlet]).unwrap(), 2);
+    assert_eq!(stage.run(&mut script(scenes), vec![worker]).unwrap(), 2);
     assert_eq!(sequences(&seen), [0, 1]);
 }
 
@@ -257,7 +265,7 @@ fn an_end_is_not_held_up_by_a_sink_that_takes_nothing() {
     let mut stage = Stage::new();
     let signals = stage.signals.clone();
     let (free, stuck) = std::sync::mpsc::channel::<()>();
-    let stuck = outlet("stuck", move |_| {
+    let stuck = worker("stuck", move |_| {
         stuck.recv().unwrap_or_default();
         Ok(())
     })
@@ -287,7 +295,7 @@ fn the_configuration_is_read_again_once_for_each_request() {
 
 #[test]
 fn a_reader_that_left_is_missed_by_nobody_and_the_last_one_ends_the_run() {
-    let gone = || outlet("gone", |_| Err(SinkError::Closed));
+    let gone = || worker("gone", |_| Err(SinkError::Closed));
     let (kept, seen) = keeping("kept");
     assert_eq!(Stage::new().run(&mut script(frames(200)), vec![gone(), kept]).unwrap(), 200);
     assert_eq!(seen.lock().unwrap().len(), 200);
@@ -297,14 +305,14 @@ fn a_reader_that_left_is_missed_by_nobody_and_the_last_one_ends_the_run() {
 #[test]
 fn a_reader_that_leaves_while_no_frame_comes_ends_the_run_too() {
     let mut source = script(frames(1).chain((0..1_000_000).map(|_| Scene::Silence)));
-    Stage::new().run(&mut source, vec![outlet("gone", |_| Err(SinkError::Closed))]).unwrap();
+    Stage::new().run(&mut source, vec![worker("gone", |_| Err(SinkError::Closed))]).unwrap();
     assert!(!source.scenes.is_empty());
 }
 
 #[test]
 fn an_output_that_cannot_be_written_ends_the_run() {
     let full = || SinkError::Write { place: "a disk".into(), reason: std::io::Error::from_raw_os_error(libc::ENOSPC) };
-    let failure = Stage::new().run(&mut script(frames(10_000)), vec![outlet("full", move |_| Err(full()))]).unwrap_err();
+    let failure = Stage::new().run(&mut script(frames(10_000)), vec![worker("full", move |_| Err(full()))]).unwrap_err();
     assert_eq!(failure.cause, Cause::Output);
     assert!(failure.message.contains("a disk") && failure.message.contains("No space"), "{failure}");
 }
@@ -312,7 +320,7 @@ fn an_output_that_cannot_be_written_ends_the_run() {
 #[test]
 fn a_sink_that_panics_is_a_fault_of_the_program_and_others_are_finished() {
     let (kept, seen) = keeping("kept");
-    let doomed = outlet("doomed", |report| if report.sequence == 5 { panic!("planted") } else { Ok(()) });
+    let doomed = worker("doomed", |report| if report.sequence == 5 { panic!("planted") } else { Ok(()) });
     let failure = Stage::new().run(&mut script(frames(10_000)), vec![kept, doomed]).unwrap_err();
     assert_eq!(failure.cause, Cause::Internal);
     assert!(failure.message.contains("'report-doomed'") && failure.message.contains("planted"), "{failure}");
@@ -325,7 +333,7 @@ fn a_capture_thread_that_dies_is_a_fault_of_the_program() {
     let scenes = frames(2).chain([Scene::Meanwhile(Box::new(|| panic!("planted in the source")))]);
     let mut source = script(scenes);
     source.info.live = true;
-    let failure = Stage::new().run(&mut Latest::spawn(Box::new(source)).unwrap(), vec![]).unwrap_err();
+    let failure = Stage::new().run(&mut NewestFrame::spawn(Box::new(source)).unwrap(), vec![]).unwrap_err();
     assert_eq!(failure.cause, Cause::Internal);
     assert!(failure.message.contains("'capture'") && failure.message.contains("planted"), "{failure}");
 }
@@ -375,12 +383,12 @@ fn while_paused_a_film_stands_still_and_a_camera_goes_on_unanswered() {
         let mut stage = Stage::new();
         let mut source = script(frames(50));
         source.info.live = live;
-        let (pulls, desk) = (Arc::clone(&source.pulls), stage.desk.clone());
-        desk.ask(Control::Pause(true)).unwrap();
+        let (pulls, control_queue) = (Arc::clone(&source.pulls), stage.control_queue.clone());
+        control_queue.ask(Control::Pause(true)).unwrap();
         let resume = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(400));
             let before = pulls.load(Ordering::SeqCst);
-            desk.ask(Control::Pause(false)).unwrap();
+            control_queue.ask(Control::Pause(false)).unwrap();
             before
         });
         let answered = stage.run(&mut source, vec![]).unwrap();

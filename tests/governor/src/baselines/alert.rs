@@ -1,6 +1,6 @@
 //! ALERT's rule (Wan et al., USENIX ATC 2020), written from its equations.
 //!
-//! A global slow-down xi is filtered with an adaptive process noise; a configuration (here: a number of steps) is eligible when
+//! A global slowdown xi is filtered with an adaptive process noise; a configuration (here: a number of steps) is eligible when
 //! the normal distribution says that it meets the deadline with the wanted confidence and when its predicted mean power (active
 //! while computing, a filtered share phi of that while idle) is within the budget; among the eligible the most accurate wins, and
 //! where none is, the fastest. `anytime` is ALERT on an anytime network: it may stop at the deadline with what it has.

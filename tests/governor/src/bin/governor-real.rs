@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use recslowfast::capture::{self, Latest, Pull, Source, Want, fit};
+use recslowfast::capture::{self, CaptureRequest, NewestFrame, Pull, Source, fit};
 use recslowfast::clock;
 use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::{self, Choice};
@@ -17,7 +17,7 @@ use recslowfast::network::Network;
 use recslowfast::network::halting::RuleName;
 use recslowfast::outcome::MAX_STEPS;
 use recslowfast::pace::{Budget, Deadline};
-use recslowfast::service::pacing::{Pacing, Sensing};
+use recslowfast::service::budget_controller::{BudgetController, Sensing};
 use recslowfast::service::pipeline::Pipeline;
 use temporal_pathfinder::{Spec, Stream};
 
@@ -80,13 +80,13 @@ fn main() -> Result<(), Failure> {
     let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(options.halt), fit::Mode::default(), true);
     let budget = Budget { deadline: Some(options.deadline), ..Budget::default() };
     let sensing = Sensing { root: Path::new("/"), rail: None, energy: None };
-    let mut pacing = Pacing::begin(&mut pipeline, budget, network.manifest.steps.max, Some(options.fps), &sensing)?;
+    let mut budget_controller = BudgetController::begin(&mut pipeline, budget, network.manifest.steps.max, Some(options.fps), &sensing)?;
 
     let count = (options.seconds * options.fps) as usize;
     let spec = Spec { split: "easy".parse()?, seed: options.seed, size, frames: 1 };
     let masks: Vec<Vec<u8>> = Stream::new(spec).take(count).map(|frame| frame.mask).collect();
     let uri = format!("pathfinder:easy?seed={}&size={size}&fps={}", options.seed, options.fps);
-    let mut source = Latest::spawn(capture::open(&uri, &Want::default())?)?;
+    let mut source = NewestFrame::spawn(capture::open(&uri, &CaptureRequest::default())?)?;
 
     // Every frame's answer: its own if it came in time, else the last one that had.
     let mut own: Vec<Option<Vec<u8>>> = vec![None; count];
@@ -103,7 +103,7 @@ fn main() -> Result<(), Failure> {
         if at >= count {
             break;
         }
-        let plan = (!options.free).then(|| pacing.plan(frame.captured, None));
+        let plan = (!options.free).then(|| budget_controller.plan(frame.captured, None));
         if plan.is_some_and(|plan| plan.skip) {
             continue;
         }
@@ -111,7 +111,7 @@ fn main() -> Result<(), Failure> {
         let engine = pipeline.engine();
         let mut report = pipeline.answer(&frame, limit, stop_at)?.report(&frame, engine);
         if let Some(plan) = &plan {
-            pacing.answered(plan, &mut report);
+            budget_controller.answered(plan, &mut report);
         }
         let missed = report.age > options.deadline.within;
         if at >= settled {

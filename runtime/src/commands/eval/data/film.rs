@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Sample, Samples, Truth, What, known, unreadable};
 use crate::capture::jpeg::{Colour, Decoder};
-use crate::capture::{Pull, Source, Want, open};
+use crate::capture::{CaptureRequest, Pull, Source, open};
 use crate::commands::eval::measure::Labelled;
 use crate::frame::{Frame, PixelFormat, Range};
 use crate::network::manifest::TaskSection;
@@ -24,7 +24,7 @@ pub struct Film {
 impl Film {
     pub fn open(data: &Path, labels: Option<&Path>, class: Option<&str>, task: &TaskSection) -> Result<Film, Failure> {
         let uri = data.to_str().ok_or_else(|| unreadable(data, "its name is not UTF-8"))?;
-        let source = open(uri, &Want::default())?;
+        let source = open(uri, &CaptureRequest::default())?;
         if source.info().live {
             return Err(Failure::new(
                 Cause::Usage,

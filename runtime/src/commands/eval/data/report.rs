@@ -52,7 +52,7 @@ struct Row {
     moved: f64,
     work_steps: f64,
     #[serde(flatten)]
-    figures: Figures,
+    figures: Scores,
     /// Points of the first figure lost against the network's first row.
     loss_points: f64,
     ms_per_frame: f64,
@@ -69,7 +69,7 @@ struct Row {
 /// What was measured; shares from 0 to 1, null where nothing was labelled.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Figures {
+enum Scores {
     Boxes {
         ap50: Option<f64>,
         ap75: Option<f64>,
@@ -128,8 +128,8 @@ fn known(x: f64) -> Option<f64> {
     x.is_finite().then_some(x)
 }
 
-impl Figures {
-    fn of(measured: &Measured, classes: &[String], film: bool) -> Figures {
+impl Scores {
+    fn of(measured: &Measured, classes: &[String], film: bool) -> Scores {
         match measured {
             Measured::Boxes { precision, tracking, flicker } => {
                 let found = precision.summary();
@@ -148,7 +148,7 @@ impl Figures {
                     ar: known(found.ar),
                 };
                 let by_class = classes.iter().zip(&found.by_class).map(class).collect();
-                Figures::Boxes {
+                Scores::Boxes {
                     ap50: known(found.ap50),
                     ap75: known(found.ap75),
                     ap: known(found.ap),
@@ -160,7 +160,7 @@ impl Figures {
             }
             Measured::Pixels { pixels, flicker } => {
                 let class = |(name, iou): (&String, f64)| PixelClass { name: name.clone(), iou: known(iou) };
-                Figures::Pixels {
+                Scores::Pixels {
                     miou: known(pixels.mean_iou()),
                     pixel_accuracy: known(pixels.accuracy()),
                     flicker: flicker.share(),
@@ -174,13 +174,13 @@ impl Figures {
     fn columns(&self) -> Vec<(&'static str, f64)> {
         let value = |x: &Option<f64>| x.unwrap_or(f64::NAN);
         match self {
-            Figures::Boxes { ap50, ap, ar, tracking, flicker, .. } => {
+            Scores::Boxes { ap50, ap, ar, tracking, flicker, .. } => {
                 let mut columns = vec![("AP50", value(ap50)), ("AP50-95", value(ap)), ("AR", value(ar))];
                 columns.extend(tracking.iter().flat_map(|found| [("MOTA", found.mota), ("IDF1", found.idf1)]));
                 columns.extend(flicker.map(|share| ("flicker", share)));
                 columns
             }
-            Figures::Pixels { miou, pixel_accuracy, flicker, .. } => {
+            Scores::Pixels { miou, pixel_accuracy, flicker, .. } => {
                 vec![("mIoU", value(miou)), ("pixels", value(pixel_accuracy)), ("flicker", *flicker)]
             }
         }
@@ -193,8 +193,8 @@ impl Figures {
     /// Names, what was labelled, and the main figure of each class.
     fn by_class(&self) -> Vec<(&str, Option<u64>, Option<f64>)> {
         match self {
-            Figures::Boxes { classes, .. } => classes.iter().map(|class| (class.name.as_str(), Some(class.labels), class.ap50)).collect(),
-            Figures::Pixels { classes, .. } => classes.iter().map(|class| (class.name.as_str(), None, class.iou)).collect(),
+            Scores::Boxes { classes, .. } => classes.iter().map(|class| (class.name.as_str(), Some(class.labels), class.ap50)).collect(),
+            Scores::Pixels { classes, .. } => classes.iter().map(|class| (class.name.as_str(), None, class.iou)).collect(),
         }
     }
 }
@@ -204,8 +204,8 @@ impl Row {
         let watch = &entry.watch;
         let ms = |watch: &Watch, part: std::time::Duration| part.as_secs_f64() * 1e3 / watch.timed.max(1) as f64;
         let (wall, cpu) = (ms(watch, watch.time.wall), ms(watch, watch.time.cpu));
-        let figures = Figures::of(&watch.measured, classes, film);
-        let loss = Figures::of(&first.watch.measured, classes, film).main().1 - figures.main().1;
+        let figures = Scores::of(&watch.measured, classes, film);
+        let loss = Scores::of(&first.watch.measured, classes, film).main().1 - figures.main().1;
         let most = watch.histogram.iter().rposition(|count| *count > 0).map_or(0, |at| at + 1);
         Row {
             model: models[entry.model].name.clone(),

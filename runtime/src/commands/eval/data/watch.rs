@@ -9,7 +9,7 @@ use crate::engine::{self, Choice, Tiles};
 use crate::network::Network;
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::TaskKind;
-use crate::outcome::{MAX_STEPS, Trace};
+use crate::outcome::{MAX_STEPS, StepTrace};
 use crate::service::exit::{Cause, Failure};
 use crate::service::pipeline::Pipeline;
 use crate::telemetry::{Detection, Region, Stages};
@@ -87,7 +87,7 @@ impl Watch {
     }
 
     /// Watches one picture; `cold` from a cleared state.
-    pub fn see(&mut self, sample: &mut Sample, cold: bool, timed: bool) -> Result<Trace, Failure> {
+    pub fn see(&mut self, sample: &mut Sample, cold: bool, timed: bool) -> Result<StepTrace, Failure> {
         sample.frame.cut = cold || sample.cut;
         let began = Time::now();
         let answer = self.pipeline.answer(&sample.frame, MAX_STEPS as u32, None).map_err(|error| Failure::new(Cause::Engine, error))?;

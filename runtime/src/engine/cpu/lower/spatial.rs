@@ -1,11 +1,11 @@
 //! Resizing, padding, cropping, and depth to space and back.
 
 use super::{Id, Lowering, Source, whole};
-use crate::engine::cpu::conv_transposed::Shuffle;
+use crate::engine::cpu::conv_transposed::PixelShuffle;
 use crate::engine::cpu::gather::Gather;
 use crate::engine::cpu::interpolate::Interpolate;
 use crate::engine::cpu::machine::{Operation, View};
-use crate::engine::graph::{self, Between, Order, Size};
+use crate::engine::graph::{self, Between, ChannelOrder, Size};
 
 impl Lowering<'_> {
     /// Pixels of a value by their numbers.
@@ -33,22 +33,22 @@ impl Lowering<'_> {
     }
 
     /// Blocks of channels to pixels.
-    pub(super) fn shuffle(&mut self, input: graph::Id, block: [usize; 2], order: Order, begin: [usize; 2], output: graph::Id) -> Id {
+    pub(super) fn shuffle(&mut self, input: graph::Id, block: [usize; 2], order: ChannelOrder, begin: [usize; 2], output: graph::Id) -> Id {
         let (from, to) = (self.graph.size(input), self.graph.size(output));
         let view = self.view(input);
         let each = block[0] * block[1];
         let input = match order {
-            Order::ChannelFirst => view,
-            Order::BlockFirst => (0..view.len()).map(|at| view[at % each * to.channels + at / each]).collect(),
+            ChannelOrder::ChannelFirst => view,
+            ChannelOrder::BlockFirst => (0..view.len()).map(|at| view[at % each * to.channels + at / each]).collect(),
         };
-        let shuffle = Shuffle { rests: block, columns: from.columns, begin, output: [to.rows, to.columns] };
+        let shuffle = PixelShuffle { rests: block, columns: from.columns, begin, output: [to.rows, to.columns] };
         let output = self.destination(output);
-        self.operations.push(Operation::Shuffle { shuffle, input, output: output.clone() });
+        self.operations.push(Operation::PixelShuffle { shuffle, input, output: output.clone() });
         self.source(Source::View(output))
     }
 
     /// `block x block` pixels to as many channels.
-    pub(super) fn unshuffle(&mut self, input: graph::Id, block: usize, order: Order, output: graph::Id) -> Id {
+    pub(super) fn unshuffle(&mut self, input: graph::Id, block: usize, order: ChannelOrder, output: graph::Id) -> Id {
         let (size, to) = (self.graph.size(input), self.graph.size(output));
         let view = self.view(input);
         let output = self.destination(output);
@@ -56,8 +56,8 @@ impl Lowering<'_> {
             let numbers = |first: usize, count: usize| (0..count).map(|at| at * block + first).collect::<Vec<_>>();
             let gather = Gather::new([size.rows, size.columns], numbers(rest / block, to.rows), numbers(rest % block, to.columns), 0.0);
             let channel = |c: usize| match order {
-                Order::ChannelFirst => c * block * block + rest,
-                Order::BlockFirst => rest * size.channels + c,
+                ChannelOrder::ChannelFirst => c * block * block + rest,
+                ChannelOrder::BlockFirst => rest * size.channels + c,
             };
             let output = (0..size.channels).map(|c| output[channel(c)]).collect();
             self.operations.push(Operation::Planes { work: Box::new(gather), input: view.clone(), output });

@@ -65,7 +65,7 @@ impl Layout {
         for (now, operation) in operations.iter().enumerate() {
             for plane in operation.planes().filter(|plane| self.offsets[plane.buffer.0] == usize::MAX) {
                 match lives.iter_mut().find(|(_, _, buffer)| *buffer == plane.buffer) {
-                    Some(life) => life.1 = now,
+                    Some(lifecycle) => lifecycle.1 = now,
                     None => lives.push((now, now, plane.buffer)),
                 }
             }

@@ -126,7 +126,7 @@ impl Machine {
                     unsafe { *entries.at(table + channel) = *address(plane).0 };
                 }
             }
-            Operation::Shuffle { shuffle, input, output } => {
+            Operation::PixelShuffle { shuffle, input, output } => {
                 inputs.extend(input.iter().map(address));
                 outputs.extend(output.iter().map(address));
                 let (inputs, outputs, each) = (&*inputs, &*outputs, input.len() / output.len());

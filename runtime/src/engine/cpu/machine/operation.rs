@@ -3,7 +3,7 @@
 use crate::engine::cpu::conv_direct::ConvDirect;
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::ConvFft;
-use crate::engine::cpu::conv_transposed::Shuffle;
+use crate::engine::cpu::conv_transposed::PixelShuffle;
 use crate::engine::cpu::conv_winograd::ConvWinograd;
 use crate::engine::cpu::depthwise::{Depthwise, Window};
 use crate::engine::cpu::planes::Shared;
@@ -126,9 +126,9 @@ pub enum Operation {
         table: Table,
     },
     /// Planes laid into each other: the second half of a transposed convolution.
-    Shuffle {
+    PixelShuffle {
         /// Which pixel goes where.
-        shuffle: Shuffle,
+        shuffle: PixelShuffle,
         /// For each output channel, the planes it is made of.
         input: View,
         /// Output channels.
@@ -174,7 +174,7 @@ impl Operation {
             | Operation::Expanded { input, output, .. }
             | Operation::Depthwise { input, output, .. }
             | Operation::Planes { input, output, .. }
-            | Operation::Shuffle { input, output, .. } => Box::new(input.iter().chain(output)),
+            | Operation::PixelShuffle { input, output, .. } => Box::new(input.iter().chain(output)),
             Operation::Normal { input, .. } | Operation::Spread { input, .. } => Box::new(input.iter()),
             Operation::Pointwise { planes, .. } => Box::new(planes.iter()),
         }
@@ -189,7 +189,7 @@ impl Operation {
             | Operation::Expanded { input, .. }
             | Operation::Depthwise { input, .. }
             | Operation::Planes { input, .. }
-            | Operation::Shuffle { input, .. }
+            | Operation::PixelShuffle { input, .. }
             | Operation::Normal { input, .. }
             | Operation::Spread { input, .. } => input,
             Operation::Pointwise { .. } => &[],
@@ -205,7 +205,7 @@ impl Operation {
             | Operation::Expanded { output, .. }
             | Operation::Depthwise { output, .. }
             | Operation::Planes { output, .. }
-            | Operation::Shuffle { output, .. } => Some(output),
+            | Operation::PixelShuffle { output, .. } => Some(output),
             Operation::Normal { .. } | Operation::Spread { .. } | Operation::Pointwise { .. } => None,
         }
     }
@@ -219,7 +219,7 @@ impl Operation {
             | Operation::Expanded { output, .. }
             | Operation::Depthwise { output, .. }
             | Operation::Planes { output, .. }
-            | Operation::Shuffle { output, .. } => Box::new(output.iter()),
+            | Operation::PixelShuffle { output, .. } => Box::new(output.iter()),
             Operation::Normal { .. } | Operation::Spread { .. } => Box::new(std::iter::empty()),
             Operation::Pointwise { program, planes, .. } => {
                 let written = program.instructions.iter().filter_map(|instruction| match instruction.to {
@@ -239,7 +239,7 @@ impl Operation {
             | Operation::Expanded { input, output, .. }
             | Operation::Depthwise { input, output, .. }
             | Operation::Planes { input, output, .. }
-            | Operation::Shuffle { input, output, .. } => Box::new(input.iter_mut().chain(output)),
+            | Operation::PixelShuffle { input, output, .. } => Box::new(input.iter_mut().chain(output)),
             Operation::Normal { input, .. } | Operation::Spread { input, .. } => Box::new(input.iter_mut()),
             Operation::Pointwise { planes, .. } => Box::new(planes.iter_mut()),
         }
@@ -264,7 +264,7 @@ impl Operation {
             Operation::Depthwise { .. }
             | Operation::Planes { .. }
             | Operation::Spread { .. }
-            | Operation::Shuffle { .. }
+            | Operation::PixelShuffle { .. }
             | Operation::Normal { .. }
             | Operation::Pointwise { .. } => 0,
         }
@@ -277,7 +277,7 @@ impl Operation {
             Operation::Expanded { conv, .. } => conv.scratch_floats(threads),
             Operation::Winograd { conv, .. } => conv.scratch_floats(threads),
             Operation::Depthwise { conv, .. } => conv.scratch_floats(threads),
-            Operation::Planes { .. } | Operation::Spread { .. } | Operation::Shuffle { .. } | Operation::Normal { .. } => 0,
+            Operation::Planes { .. } | Operation::Spread { .. } | Operation::PixelShuffle { .. } | Operation::Normal { .. } => 0,
             Operation::Pointwise { program, .. } => program.scratch_floats(threads),
         }
     }
@@ -319,7 +319,7 @@ impl std::fmt::Display for Operation {
             }
             Operation::Planes { work, input, output } => write!(out, "{}, {} planes to {}", work.describe(), input.len(), output.len()),
             Operation::Spread { input, .. } => write!(out, "{} numbers, one for each channel", input.len()),
-            Operation::Shuffle { input, output, .. } => write!(out, "{} planes laid into {}", input.len(), output.len()),
+            Operation::PixelShuffle { input, output, .. } => write!(out, "{} planes laid into {}", input.len(), output.len()),
             Operation::Normal { input, .. } => write!(out, "statistics of {} channels", input.len()),
             Operation::Pointwise { program, .. } => {
                 write!(out, "{} fused element-wise operators on {} channels", program.instructions.len(), program.channels)

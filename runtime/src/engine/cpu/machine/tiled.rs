@@ -25,7 +25,7 @@ impl Machine {
             | Operation::Winograd { input, output, .. }
             | Operation::Depthwise { input, output, .. }
             | Operation::Planes { input, output, .. }
-            | Operation::Shuffle { input, output, .. } => {
+            | Operation::PixelShuffle { input, output, .. } => {
                 inputs.extend(input.iter().map(address));
                 outputs.extend(output.iter().map(address));
             }
@@ -61,7 +61,7 @@ impl Machine {
                 // SAFETY: as above.
                 unsafe { work.run_rects(isa, pool, inputs, outputs, &lists.part()) };
             }
-            Operation::Shuffle { shuffle, input, output } => {
+            Operation::PixelShuffle { shuffle, input, output } => {
                 let each = input.len() / output.len();
                 pool.run(outputs.len(), &|_, channel| {
                     for rect in &lists.rects {

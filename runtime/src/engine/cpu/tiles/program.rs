@@ -216,7 +216,7 @@ fn reach(operation: &Operation, known: Option<[usize; 2]>, pixels: usize, tight:
             Locality::Same => known.map(Reach::same),
             Locality::Reach(reach) => Some(reach),
         },
-        Operation::Shuffle { shuffle, .. } => Some(shuffle.reach(pixels / shuffle.columns)),
+        Operation::PixelShuffle { shuffle, .. } => Some(shuffle.reach(pixels / shuffle.columns)),
         Operation::Pointwise { .. } => known.map(Reach::same),
         Operation::Expanded { .. } | Operation::Spread { .. } | Operation::Normal { .. } => None,
     }

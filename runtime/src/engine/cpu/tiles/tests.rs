@@ -5,7 +5,7 @@ use crate::engine::cpu::across::Across;
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
-use crate::engine::cpu::conv_transposed::Shuffle;
+use crate::engine::cpu::conv_transposed::PixelShuffle;
 use crate::engine::cpu::conv_winograd::ConvWinograd;
 use crate::engine::cpu::depthwise::{Depthwise, Window};
 use crate::engine::cpu::gather::{Gather, OUTSIDE};
@@ -178,8 +178,8 @@ fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) ->
                 operations.push(Operation::Direct { conv: ConvDirect::new(g, isa, &weights, &[]), input: view, output: parts.clone() });
                 let output = put(layout, cout, transposed.output());
                 let shuffle =
-                    Shuffle { rests: transposed.stride, columns: g.output()[1], begin: transposed.begin, output: transposed.output() };
-                operations.push(Operation::Shuffle { shuffle, input: parts, output });
+                    PixelShuffle { rests: transposed.stride, columns: g.output()[1], begin: transposed.begin, output: transposed.output() };
+                operations.push(Operation::PixelShuffle { shuffle, input: parts, output });
             }
             _ => {
                 let norm = put(layout, 1, input);

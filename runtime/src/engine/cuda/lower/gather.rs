@@ -5,7 +5,7 @@ use super::super::opcode::Opcode;
 use super::super::program::{Gather, Geometry, Method, Op, Shape, Spatial};
 use super::expr::{ExprId, Kind as Expr};
 use super::{GraphLowering, conv};
-use crate::engine::graph::{self, Between, Id, OUTSIDE, Order, Pool};
+use crate::engine::graph::{self, Between, ChannelOrder, Id, OUTSIDE, Pool};
 
 impl GraphLowering<'_> {
     pub(super) fn convolution(
@@ -68,18 +68,25 @@ impl GraphLowering<'_> {
         self.gather(self.expression(input), gather, to)
     }
 
-    pub(super) fn shuffle(&mut self, input: Id, block: [usize; 2], order: Order, begin: [usize; 2], to: Shape) -> Result<ExprId, String> {
+    pub(super) fn shuffle(
+        &mut self,
+        input: Id,
+        block: [usize; 2],
+        order: ChannelOrder,
+        begin: [usize; 2],
+        to: Shape,
+    ) -> Result<ExprId, String> {
         let apart = match order {
-            Order::BlockFirst => [to.c, 1],
-            Order::ChannelFirst => [1, block[0] * block[1]],
+            ChannelOrder::BlockFirst => [to.c, 1],
+            ChannelOrder::ChannelFirst => [1, block[0] * block[1]],
         };
         self.gather(self.expression(input), Gather::Interleave { block, apart, begin }, to)
     }
 
-    pub(super) fn unshuffle(&mut self, input: Id, block: usize, order: Order, to: Shape) -> Result<ExprId, String> {
+    pub(super) fn unshuffle(&mut self, input: Id, block: usize, order: ChannelOrder, to: Shape) -> Result<ExprId, String> {
         let apart = match order {
-            Order::BlockFirst => [self.shape(input).c, 1],
-            Order::ChannelFirst => [1, block * block],
+            ChannelOrder::BlockFirst => [self.shape(input).c, 1],
+            ChannelOrder::ChannelFirst => [1, block * block],
         };
         self.gather(self.expression(input), Gather::Collect { block, apart }, to)
     }

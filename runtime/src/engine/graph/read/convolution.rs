@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tract_onnx::pb::NodeProto;
 
 use super::{Attributes, Constant, Entry, Reader};
-use crate::engine::graph::{Axis, Geometry, Id, Kind, Op, Operand, Order, Size, Transposed, Value};
+use crate::engine::graph::{Axis, ChannelOrder, Geometry, Id, Kind, Op, Operand, Size, Transposed, Value};
 
 impl Reader {
     pub(super) fn convolution(&mut self, node: &NodeProto) -> Result<Id, String> {
@@ -80,7 +80,8 @@ impl Reader {
         let parts = Value::picture(Size { channels: geometry.cout, rows: high, columns: wide });
         let weights = transposed.weights(&weights.values).into();
         let parts = self.emit(Kind::Convolution { input: id, geometry, weights, bias: transposed.bias(&bias) }, parts);
-        let shuffle = Kind::Shuffle { input: parts, block: transposed.stride, order: Order::ChannelFirst, begin: transposed.begin };
+        let shuffle =
+            Kind::PixelShuffle { input: parts, block: transposed.stride, order: ChannelOrder::ChannelFirst, begin: transposed.begin };
         Ok(self.emit(shuffle, Value::picture(Size { channels: transposed.cout, rows, columns })))
     }
 

@@ -3,7 +3,7 @@
 use tract_onnx::pb::NodeProto;
 
 use super::{Attributes, Entry, Reader};
-use crate::engine::graph::{Id, Kind, OUTSIDE, Order, Size, Value};
+use crate::engine::graph::{ChannelOrder, Id, Kind, OUTSIDE, Size, Value};
 
 impl Reader {
     pub(super) fn pad(&mut self, node: &NodeProto) -> Result<Vec<Entry>, String> {
@@ -79,18 +79,18 @@ impl Reader {
             return Err(format!("{} channels are not blocks of {n} x {n}", size.channels));
         }
         let order = match Attributes(node).text("mode") {
-            "CRD" => Order::ChannelFirst,
-            "" | "DCR" => Order::BlockFirst,
+            "CRD" => ChannelOrder::ChannelFirst,
+            "" | "DCR" => ChannelOrder::BlockFirst,
             other => return Err(format!("an order of '{other}' is not covered")),
         };
         Ok(self.shuffled(id, n, order))
     }
 
     /// Blocks of `n x n` channels as pixels.
-    pub(super) fn shuffled(&mut self, id: Id, n: usize, order: Order) -> Id {
+    pub(super) fn shuffled(&mut self, id: Id, n: usize, order: ChannelOrder) -> Id {
         let size = self.size(id);
         let value = Value::picture(Size { channels: size.channels / (n * n), rows: size.rows * n, columns: size.columns * n });
-        self.emit(Kind::Shuffle { input: id, block: [n, n], order, begin: [0, 0] }, value)
+        self.emit(Kind::PixelShuffle { input: id, block: [n, n], order, begin: [0, 0] }, value)
     }
 
     pub(super) fn space_to_depth(&mut self, node: &NodeProto) -> Result<Id, String> {
@@ -100,6 +100,6 @@ impl Reader {
             return Err(format!("{size:?} is not blocks of {n} x {n}"));
         }
         let value = Value::picture(Size { channels: size.channels * n * n, rows: size.rows / n, columns: size.columns / n });
-        Ok(self.emit(Kind::Unshuffle { input: id, block: n, order: Order::BlockFirst }, value))
+        Ok(self.emit(Kind::PixelUnshuffle { input: id, block: n, order: ChannelOrder::BlockFirst }, value))
     }
 }

@@ -1,13 +1,13 @@
 //! The recording beside the loop, and the loop on a recording.
 
 use super::*;
-use crate::recording::{Naming, RecordSpec, Replay};
+use crate::recording::{OutcomeFormat, RecordSpec, Replay};
 use crate::source::Recorded;
 
 /// A recording into `folder` whose words for an answer are `outcome`'s.
 fn recording(folder: &std::path::Path, outcome: fn(&Report, &[String]) -> String) -> Recording {
     let spec = RecordSpec { path: folder.join("seen.mcap"), limit: None, events: None, timed: false, watched_by: None };
-    Recording::start(spec, Naming { outcome, ..Naming::default() }).unwrap()
+    Recording::start(spec, OutcomeFormat { outcome, ..OutcomeFormat::default() }).unwrap()
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn every_frame_of_a_film_is_recorded_with_what_became_of_it() {
     while replay.pull(&mut frame, Duration::ZERO).unwrap() == Pull::Frame {
         fates.push(Decision::of(replay.recorded().unwrap()).unwrap().fate);
     }
-    assert_eq!(fates, [Fate::Answered, Fate::Unreadable, Fate::Answered]);
+    assert_eq!(fates, [FrameOutcome::Answered, FrameOutcome::Unreadable, FrameOutcome::Answered]);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_recording_whose_disk_fails_is_told_with_every_answer_and_watching_goes_on()
     let folder = tempfile::tempdir().unwrap();
     // A frame that is larger than a quarter of the bound cannot be recorded.
     let spec = RecordSpec { path: folder.path().join("seen.mcap"), limit: Some(1 << 20), events: None, timed: false, watched_by: None };
-    let mut stage = Stage { recording: Some(Recording::start(spec, Naming::default()).unwrap()), ..Stage::new() };
+    let mut stage = Stage { recording: Some(Recording::start(spec, OutcomeFormat::default()).unwrap()), ..Stage::new() };
     let large = Frame { width: 1024, height: 1024, stride: 1024, data: vec![0; 1 << 20].into(), ..Frame::default() };
     let recording = stage.recording.as_mut().unwrap();
     recording.take(&large, Duration::ZERO, None, None, true);
@@ -96,7 +96,7 @@ fn a_replay_tells_the_ages_times_and_counts_of_the_recorded_run() {
         .map(|at| {
             let report = Report { age: Duration::from_millis(9 + at), dropped: 10 + at, ..Report::for_tests(at) };
             let frame = Frame { captured: Duration::from_millis(40 * at), ..Frame::default() };
-            Decision { spent: Some(Spent::new(&report)), ..decision::begun(&frame, None) }
+            Decision { spent: Some(FrameCost::new(&report)), ..decision::begun(&frame, None) }
         })
         .collect();
     let (kept, seen) = keeping("kept");
@@ -110,7 +110,7 @@ fn a_replay_tells_the_ages_times_and_counts_of_the_recorded_run() {
 
 #[test]
 fn what_a_recorded_run_left_alone_is_left_alone_in_its_replay() {
-    let fates = [Fate::Answered, Fate::Paused, Fate::Answered];
+    let fates = [FrameOutcome::Answered, FrameOutcome::Paused, FrameOutcome::Answered];
     let decisions = fates.map(|fate| Decision { fate, ..decision::begun(&Frame::default(), None) }).to_vec();
     let (kept, seen) = keeping("kept");
     Stage::new().run(&mut Replayed(script(frames(3)), decisions, Default::default()), vec![kept]).unwrap();

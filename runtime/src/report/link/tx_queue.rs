@@ -46,7 +46,7 @@ pub(super) enum Asked {
     Rates(SetReportRate),
 }
 
-pub(super) struct Outbox {
+pub(super) struct TxQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -75,8 +75,8 @@ impl State {
     }
 }
 
-impl Outbox {
-    pub(super) fn new() -> Outbox {
+impl TxQueue {
+    pub(super) fn new() -> TxQueue {
         let now = Instant::now();
         let state = State {
             acks: VecDeque::with_capacity(ACKS),
@@ -91,7 +91,7 @@ impl Outbox {
             closed: false,
             ended: false,
         };
-        Outbox { state: Mutex::new(state), changed: Condvar::new() }
+        TxQueue { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -104,7 +104,7 @@ impl Outbox {
         changed
     }
 
-    /// Leaves an acknowledgement, waiting for room: it is never dropped but when the outbox is closed or the line has `ended` meanwhile. What was
+    /// Leaves an acknowledgement, waiting for room: it is never dropped but when the queue is closed or the line has `ended` meanwhile. What was
     /// `asked` for is said after it.
     pub(super) fn ack(&self, ack: Ack, asked: Option<Asked>, ended: &AtomicBool) {
         let mut state = self.state();
@@ -215,12 +215,12 @@ impl Outbox {
         self.change(|state| state.closed = true);
     }
 
-    /// Whether [`Outbox::close`] was called.
+    /// Whether [`TxQueue::close`] was called.
     pub(super) fn closed(&self) -> bool {
         self.state().closed
     }
 
-    /// The thread that empties this outbox has ended.
+    /// The thread that empties this queue has ended.
     pub(super) fn has_ended(&self) {
         self.change(|state| state.ended = true);
     }
@@ -249,71 +249,71 @@ mod tests {
 
     #[test]
     fn the_oldest_news_go_first_and_acknowledgements_never() {
-        let outbox = Outbox::new();
-        outbox.ask(Asked::Rates(SetReportRate::default()));
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None, &GOES_ON));
-        (0..100).for_each(|frame| outbox.news(seen(frame)));
-        (0..ACKS as u16).for_each(|sequence| assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(sequence))));
-        (68..100).for_each(|frame| assert_eq!(outbox.next(Duration::ZERO), Next::News(seen(frame))));
-        assert_eq!((outbox.next(Duration::ZERO), outbox.dropped()), (Next::Silence, 68));
+        let tx_queue = TxQueue::new();
+        tx_queue.ask(Asked::Rates(SetReportRate::default()));
+        (0..ACKS as u16).for_each(|sequence| tx_queue.ack(ack(sequence), None, &GOES_ON));
+        (0..100).for_each(|frame| tx_queue.news(seen(frame)));
+        (0..ACKS as u16).for_each(|sequence| assert_eq!(tx_queue.next(Duration::ZERO), Next::Ack(ack(sequence))));
+        (68..100).for_each(|frame| assert_eq!(tx_queue.next(Duration::ZERO), Next::News(seen(frame))));
+        assert_eq!((tx_queue.next(Duration::ZERO), tx_queue.dropped()), (Next::Silence, 68));
     }
 
     #[test]
     fn one_acknowledgement_too_many_waits_for_room() {
-        let outbox = Outbox::new();
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None, &GOES_ON));
+        let tx_queue = TxQueue::new();
+        (0..ACKS as u16).for_each(|sequence| tx_queue.ack(ack(sequence), None, &GOES_ON));
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| outbox.ack(ack(999), None, &GOES_ON));
+            let late = scope.spawn(|| tx_queue.ack(ack(999), None, &GOES_ON));
             std::thread::sleep(Duration::from_millis(50));
             assert!(!late.is_finished());
-            assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(0)));
+            assert_eq!(tx_queue.next(Duration::ZERO), Next::Ack(ack(0)));
             late.join().unwrap();
         });
     }
 
     #[test]
     fn nobody_waits_for_room_on_a_line_that_has_ended() {
-        let outbox = Outbox::new();
+        let tx_queue = TxQueue::new();
         let ended = AtomicBool::new(false);
-        (0..ACKS as u16).for_each(|sequence| outbox.ack(ack(sequence), None, &ended));
+        (0..ACKS as u16).for_each(|sequence| tx_queue.ack(ack(sequence), None, &ended));
         std::thread::scope(|scope| {
-            let late = scope.spawn(|| outbox.ack(ack(999), Some(Asked::Status), &ended));
-            outbox.line_ended(&ended);
+            let late = scope.spawn(|| tx_queue.ack(ack(999), Some(Asked::Status), &ended));
+            tx_queue.line_ended(&ended);
             late.join().unwrap();
         });
-        (0..ACKS as u16).for_each(|sequence| assert_eq!(outbox.next(Duration::ZERO), Next::Ack(ack(sequence))));
+        (0..ACKS as u16).for_each(|sequence| assert_eq!(tx_queue.next(Duration::ZERO), Next::Ack(ack(sequence))));
     }
 
     #[test]
     fn a_status_comes_at_its_rate_or_when_asked() {
-        let outbox = Outbox::new();
-        outbox.ask(Asked::Rates(SetReportRate { status_period_ms: 40, detections_period_ms: 0 }));
+        let tx_queue = TxQueue::new();
+        tx_queue.ask(Asked::Rates(SetReportRate { status_period_ms: 40, detections_period_ms: 0 }));
         let began = Instant::now();
-        (0..4).for_each(|_| assert_eq!(outbox.next(Duration::from_secs(5)), Next::Status));
+        (0..4).for_each(|_| assert_eq!(tx_queue.next(Duration::from_secs(5)), Next::Status));
         assert!(began.elapsed() >= Duration::from_millis(120), "{:?}", began.elapsed());
-        outbox.ask(Asked::Rates(SetReportRate::default()));
-        assert_eq!(outbox.next(Duration::from_millis(50)), Next::Silence);
-        outbox.ask(Asked::Status);
-        outbox.ask(Asked::Hello);
-        assert_eq!((outbox.next(Duration::ZERO), outbox.next(Duration::ZERO)), (Next::Hello, Next::Status));
-        outbox.close();
-        assert_eq!(outbox.next(Duration::from_secs(5)), Next::End);
+        tx_queue.ask(Asked::Rates(SetReportRate::default()));
+        assert_eq!(tx_queue.next(Duration::from_millis(50)), Next::Silence);
+        tx_queue.ask(Asked::Status);
+        tx_queue.ask(Asked::Hello);
+        assert_eq!((tx_queue.next(Duration::ZERO), tx_queue.next(Duration::ZERO)), (Next::Hello, Next::Status));
+        tx_queue.close();
+        assert_eq!(tx_queue.next(Duration::from_secs(5)), Next::End);
     }
 
     #[test]
     fn what_a_command_asks_for_is_said_after_its_acknowledgement() {
-        let outbox = Outbox::new();
-        outbox.ask(Asked::Rates(SetReportRate::default()));
-        outbox.ack(ack(1), Some(Asked::Status), &GOES_ON);
-        assert_eq!((outbox.next(Duration::ZERO), outbox.next(Duration::ZERO)), (Next::Ack(ack(1)), Next::Status));
+        let tx_queue = TxQueue::new();
+        tx_queue.ask(Asked::Rates(SetReportRate::default()));
+        tx_queue.ack(ack(1), Some(Asked::Status), &GOES_ON);
+        assert_eq!((tx_queue.next(Duration::ZERO), tx_queue.next(Duration::ZERO)), (Next::Ack(ack(1)), Next::Status));
     }
 
     #[test]
     fn a_flood_of_log_lines_is_cut_short() {
-        let outbox = Outbox::new();
-        outbox.ask(Asked::Rates(SetReportRate::default()));
-        (0..1000).for_each(|_| outbox.log(log::Level::Warn, 5, "the camera is gone\nagain"));
-        let heard = std::iter::from_fn(|| Some(outbox.next(Duration::ZERO)).filter(|next| *next != Next::Silence)).count();
+        let tx_queue = TxQueue::new();
+        tx_queue.ask(Asked::Rates(SetReportRate::default()));
+        (0..1000).for_each(|_| tx_queue.log(log::Level::Warn, 5, "the camera is gone\nagain"));
+        let heard = std::iter::from_fn(|| Some(tx_queue.next(Duration::ZERO)).filter(|next| *next != Next::Silence)).count();
         assert_eq!(heard, LOG_BURST as usize);
     }
 }

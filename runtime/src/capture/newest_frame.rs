@@ -17,7 +17,7 @@ const FAREWELL: Duration = Duration::from_millis(700);
 ///
 /// Three frames go round (in capture, in the slot, with the consumer), so a steady stream allocates nothing. Dropping it stops and
 /// joins the thread.
-pub struct Latest {
+pub struct NewestFrame {
     shared: Arc<Shared>,
     thread: Guard,
     info: SourceInfo,
@@ -42,9 +42,9 @@ struct Slot {
     stop: bool,
 }
 
-impl Latest {
+impl NewestFrame {
     /// Starts the capture thread.
-    pub fn spawn(mut source: Box<dyn Source>) -> std::io::Result<Latest> {
+    pub fn spawn(mut source: Box<dyn Source>) -> std::io::Result<NewestFrame> {
         let slot = Slot { state: source.state(), ..Slot::default() };
         let shared = Arc::new(Shared { slot: Mutex::new(slot), arrived: Condvar::new() });
         let info = source.info().clone();
@@ -57,7 +57,7 @@ impl Latest {
                 died.arrived.notify_one();
             },
         )?;
-        Ok(Latest { shared, thread, info })
+        Ok(NewestFrame { shared, thread, info })
     }
 }
 
@@ -105,7 +105,7 @@ impl Shared {
     }
 }
 
-impl Source for Latest {
+impl Source for NewestFrame {
     fn info(&self) -> &SourceInfo {
         &self.info
     }
@@ -158,7 +158,7 @@ impl Source for Latest {
     }
 }
 
-impl Drop for Latest {
+impl Drop for NewestFrame {
     fn drop(&mut self) {
         self.shared.slot().stop = true;
         if !self.thread.wait(FAREWELL) {
@@ -223,7 +223,7 @@ mod tests {
         }
     }
 
-    fn last_of(latest: &mut Latest) -> Vec<Frame> {
+    fn last_of(latest: &mut NewestFrame) -> Vec<Frame> {
         let mut seen = Vec::new();
         let mut frame = Frame::default();
         while latest.pull(&mut frame, Duration::from_secs(5)).unwrap() == Pull::Frame {
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_slow_consumer_sees_the_newest_and_every_other_is_counted() {
-        let mut latest = Latest::spawn(Box::new(clockwork(2, 60))).unwrap();
+        let mut latest = NewestFrame::spawn(Box::new(clockwork(2, 60))).unwrap();
         let seen = last_of(&mut latest);
         assert!(seen.len() < 60 && seen.windows(2).all(|pair| pair[0].sequence < pair[1].sequence));
         assert_eq!(seen.last().unwrap().sequence, 59);
@@ -248,7 +248,7 @@ mod tests {
     fn the_end_and_an_error_reach_the_consumer_once() {
         let mut source = clockwork(1, 1);
         source.fail = true;
-        let mut latest = Latest::spawn(Box::new(source)).unwrap();
+        let mut latest = NewestFrame::spawn(Box::new(source)).unwrap();
         let mut frame = Frame::default();
         assert_eq!(latest.pull(&mut frame, Duration::from_secs(5)).unwrap(), Pull::Frame);
         assert!(latest.pull(&mut frame, Duration::from_secs(5)).is_err());
@@ -277,7 +277,7 @@ mod tests {
             }
         }
         for (panics, words) in [(true, "planted"), (false, "gone without a word")] {
-            let mut latest = Latest::spawn(Box::new(Doomed(SourceInfo::default(), panics))).unwrap();
+            let mut latest = NewestFrame::spawn(Box::new(Doomed(SourceInfo::default(), panics))).unwrap();
             let mut pulled = Ok(Pull::Waiting);
             while matches!(pulled, Ok(Pull::Waiting)) {
                 pulled = latest.pull(&mut Frame::default(), Duration::from_millis(50));
@@ -293,7 +293,7 @@ mod tests {
     fn nothing_within_the_wait_is_said_and_dropping_stops_the_thread() {
         let source = clockwork(50, u64::MAX);
         let dropped = source.dropped.clone();
-        let mut latest = Latest::spawn(Box::new(source)).unwrap();
+        let mut latest = NewestFrame::spawn(Box::new(source)).unwrap();
         assert_eq!(latest.pull(&mut Frame::default(), Duration::from_millis(1)).unwrap(), Pull::Waiting);
         drop(latest);
         assert!(dropped.load(Ordering::SeqCst));

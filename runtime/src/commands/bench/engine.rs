@@ -4,23 +4,23 @@ use super::Side;
 use crate::commands::stopwatch::Time;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::network::Network;
-use crate::network::engine::{Engine, Order};
+use crate::network::engine::{Engine, StepRequest};
 use crate::network::halting::HaltingRule;
 use crate::service::exit::Failure;
 
 /// This program's engine.
-pub struct Ours {
+pub struct OwnEngine {
     pub engine: CpuEngine,
     plain: bool,
 }
 
-impl Ours {
-    pub fn new(network: &Network, options: Options) -> Result<Ours, Failure> {
-        Ok(Ours { engine: CpuEngine::with(network, options)?, plain: options.plain })
+impl OwnEngine {
+    pub fn new(network: &Network, options: Options) -> Result<OwnEngine, Failure> {
+        Ok(OwnEngine { engine: CpuEngine::with(network, options)?, plain: options.plain })
     }
 }
 
-impl Side for Ours {
+impl Side for OwnEngine {
     fn name(&self) -> String {
         if self.plain { "tract".into() } else { "this engine".into() }
     }
@@ -37,7 +37,7 @@ impl Side for Ours {
     }
 
     fn step(&mut self) -> Result<Time, Failure> {
-        let order = Order { rule: HaltingRule::fixed(1), limit: 1, deadline: None };
+        let order = StepRequest { rule: HaltingRule::fixed(1), limit: 1, deadline: None };
         let began = Time::now();
         self.engine.advance(&order)?;
         Ok(began.since())

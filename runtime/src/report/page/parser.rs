@@ -6,7 +6,7 @@ pub const HEAD: usize = 32 * 1024;
 const HEADERS: usize = 128;
 
 /// What is asked of a client before anything is served.
-pub struct Door {
+pub struct RequestParser {
     /// Has to be in the address (`?token=`) or in `Authorization: Bearer`.
     pub token: Option<String>,
     /// Without a token only this machine's own names are taken as `Host`, so that no web site can point a name of its own here.
@@ -28,7 +28,7 @@ pub struct Request {
 
 /// What the bytes so far amount to.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Knock {
+pub enum ParseResult {
     /// More is to come.
     Partial,
     /// The connection ends.
@@ -46,14 +46,14 @@ pub struct Refusal {
     pub sign_in: bool,
 }
 
-impl Door {
+impl RequestParser {
     /// Looks at what a client has sent.
-    pub fn open(&self, input: &[u8]) -> Knock {
+    pub fn open(&self, input: &[u8]) -> ParseResult {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS];
         let mut request = httparse::Request::new(&mut headers);
         let taken = match request.parse(input) {
             Ok(httparse::Status::Complete(taken)) => taken,
-            Ok(httparse::Status::Partial) if input.len() < HEAD => return Knock::Partial,
+            Ok(httparse::Status::Partial) if input.len() < HEAD => return ParseResult::Partial,
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
                 return refused_with("431 Request Header Fields Too Large");
             }
@@ -80,19 +80,19 @@ impl Door {
                 let asked = query.split('&').find_map(|pair| pair.strip_prefix("token="));
                 if !bearer.or(asked).is_some_and(|given| same(given.as_bytes(), token.as_bytes())) {
                     // A browser sends no token unless a person gave it one.
-                    return Knock::Refused(Refusal { status: "401 Unauthorized", sign_in: path == "/" && bearer.is_none() });
+                    return ParseResult::Refused(Refusal { status: "401 Unauthorized", sign_in: path == "/" && bearer.is_none() });
                 }
             }
             None if self.loopback && !header("host").is_none_or(this_machine) => return refused_with("403 Forbidden"),
             None => {}
         }
         let close = header("connection").is_some_and(|given| given.eq_ignore_ascii_case("close"));
-        Knock::Request(Request { path: path.to_owned(), head: method == "HEAD", keep: version == 1 && !close, taken })
+        ParseResult::Request(Request { path: path.to_owned(), head: method == "HEAD", keep: version == 1 && !close, taken })
     }
 }
 
-fn refused_with(status: &'static str) -> Knock {
-    Knock::Refused(Refusal { status, sign_in: false })
+fn refused_with(status: &'static str) -> ParseResult {
+    ParseResult::Refused(Refusal { status, sign_in: false })
 }
 
 /// Compares in a time that does not tell how much was right.
@@ -111,25 +111,25 @@ fn this_machine(host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn knock(door: &Door, text: &str) -> Knock {
-        door.open(text.as_bytes())
+    fn parse(parser: &RequestParser, text: &str) -> ParseResult {
+        parser.open(text.as_bytes())
     }
 
-    fn refused(door: &Door, text: &str) -> &'static str {
-        match knock(door, text) {
-            Knock::Refused(refusal) => &refusal.status[..3],
+    fn refused(parser: &RequestParser, text: &str) -> &'static str {
+        match parse(parser, text) {
+            ParseResult::Refused(refusal) => &refusal.status[..3],
             other => panic!("{text:?} gave {other:?}"),
         }
     }
 
-    const OPEN: Door = Door { token: None, loopback: true };
+    const OPEN: RequestParser = RequestParser { token: None, loopback: true };
 
     #[test]
     fn a_plain_request_comes_in() {
         let text = "GET /live?seen=4 HTTP/1.1\r\nHost: 127.0.0.1:8088\r\n\r\n";
-        let Knock::Request(request) = knock(&OPEN, text) else { panic!() };
+        let ParseResult::Request(request) = parse(&OPEN, text) else { panic!() };
         assert_eq!((request.path.as_str(), request.head, request.keep, request.taken), ("/live", false, true, text.len()));
-        let Knock::Request(request) = knock(&OPEN, "HEAD / HTTP/1.0\r\n\r\n") else { panic!() };
+        let ParseResult::Request(request) = parse(&OPEN, "HEAD / HTTP/1.0\r\n\r\n") else { panic!() };
         assert!(request.head && !request.keep);
     }
 
@@ -142,33 +142,36 @@ mod tests {
         assert_eq!(refused(&OPEN, "\x16\x03\x01\x02"), "400");
         assert_eq!(refused(&OPEN, &format!("GET /{} HTTP/1.1", "a".repeat(HEAD))), "431");
         assert_eq!(refused(&OPEN, &format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADERS + 1))), "431");
-        assert_eq!(knock(&OPEN, "GET / HTTP/1.1\r\nHost: local"), Knock::Partial);
+        assert_eq!(parse(&OPEN, "GET / HTTP/1.1\r\nHost: local"), ParseResult::Partial);
     }
 
     #[test]
     fn a_long_head_comes_in() {
         let cookies = format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a={}\r\n\r\n", "x".repeat(20_000));
-        assert!(matches!(knock(&OPEN, &cookies), Knock::Request(_)));
+        assert!(matches!(parse(&OPEN, &cookies), ParseResult::Request(_)));
         let proxied = format!("GET / HTTP/1.1\r\n{}Host: localhost\r\n\r\n", "X-Forwarded: proxy\r\n".repeat(100));
-        assert!(matches!(knock(&OPEN, &proxied), Knock::Request(_)));
+        assert!(matches!(parse(&OPEN, &proxied), ParseResult::Request(_)));
     }
 
     #[test]
     fn a_foreign_name_for_this_machine_is_refused() {
         assert_eq!(refused(&OPEN, "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n"), "403");
         for host in ["localhost", "LOCALHOST:80", "[::1]:8088", "127.0.0.1"] {
-            assert!(matches!(knock(&OPEN, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), Knock::Request(_)), "{host}");
+            assert!(matches!(parse(&OPEN, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), ParseResult::Request(_)), "{host}");
         }
     }
 
     #[test]
     fn a_token_is_asked_for_in_either_place() {
-        let door = Door { token: Some("0123456789abcdef".into()), loopback: false };
-        assert_eq!(knock(&door, "GET / HTTP/1.1\r\n\r\n"), Knock::Refused(Refusal { status: "401 Unauthorized", sign_in: true }));
-        assert_eq!(knock(&door, "GET /metrics HTTP/1.1\r\n\r\n"), Knock::Refused(Refusal { status: "401 Unauthorized", sign_in: false }));
-        assert!(matches!(knock(&door, "GET /page.js HTTP/1.1\r\n\r\n"), Knock::Request(_)));
-        assert_eq!(refused(&door, "GET /?token=0123456789abcdeX HTTP/1.1\r\n\r\n"), "401");
-        assert!(matches!(knock(&door, "GET /?a=b&token=0123456789abcdef HTTP/1.1\r\nHost: board\r\n\r\n"), Knock::Request(_)));
-        assert!(matches!(knock(&door, "GET / HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n"), Knock::Request(_)));
+        let parser = RequestParser { token: Some("0123456789abcdef".into()), loopback: false };
+        assert_eq!(parse(&parser, "GET / HTTP/1.1\r\n\r\n"), ParseResult::Refused(Refusal { status: "401 Unauthorized", sign_in: true }));
+        assert_eq!(
+            parse(&parser, "GET /metrics HTTP/1.1\r\n\r\n"),
+            ParseResult::Refused(Refusal { status: "401 Unauthorized", sign_in: false })
+        );
+        assert!(matches!(parse(&parser, "GET /page.js HTTP/1.1\r\n\r\n"), ParseResult::Request(_)));
+        assert_eq!(refused(&parser, "GET /?token=0123456789abcdeX HTTP/1.1\r\n\r\n"), "401");
+        assert!(matches!(parse(&parser, "GET /?a=b&token=0123456789abcdef HTTP/1.1\r\nHost: board\r\n\r\n"), ParseResult::Request(_)));
+        assert!(matches!(parse(&parser, "GET / HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n"), ParseResult::Request(_)));
     }
 }

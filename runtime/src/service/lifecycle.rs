@@ -9,21 +9,21 @@ use crate::clock;
 use crate::telemetry::{CameraState, Report};
 
 /// The life of one run.
-pub struct Life {
+pub struct Lifecycle {
     signals: Signals,
     notifier: Notifier,
 }
 
-impl Life {
+impl Lifecycle {
     /// Listens to signals from now on; `reload` says whether there is a configuration to read again.
-    pub fn begin(reload: bool) -> Result<Life, Failure> {
+    pub fn begin(reload: bool) -> Result<Lifecycle, Failure> {
         let notifier = Notifier::from_environment();
-        Ok(Life { signals: Signals::listen(reload)?, notifier })
+        Ok(Lifecycle { signals: Signals::listen(reload)?, notifier })
     }
 
     /// A life that hears neither signals nor a service manager, for programs that embed this library: `signals` is theirs to set.
-    pub fn embedded(signals: Signals) -> Life {
-        Life { signals, notifier: Notifier::silent() }
+    pub fn embedded(signals: Signals) -> Lifecycle {
+        Lifecycle { signals, notifier: Notifier::silent() }
     }
 
     /// The service manager's ear.

@@ -41,19 +41,19 @@ impl Judge {
             Verdict::Repeat(result) => result,
             Verdict::New => {
                 let result;
-                (result, asked) = understood::carry_out(received.body, &shared.desk);
+                (result, asked) = understood::carry_out(received.body, &shared.control_queue);
                 self.gate.done(result);
                 result
             }
         };
-        shared.outbox.ack(Ack { sequence, kind, result }, asked, ended);
+        shared.tx_queue.ack(Ack { sequence, kind, result }, asked, ended);
     }
 }
 
 /// Listens to `port` until it is gone or `ended` is set; sets `gone` when it is the former.
 pub(super) fn listen(port: &mut dyn Read, judge: &mut Judge, shared: &Shared, ended: &AtomicBool, gone: &AtomicBool) {
     let mut bytes = [0; 1024];
-    while !ended.load(Ordering::Relaxed) && !shared.outbox.closed() {
+    while !ended.load(Ordering::Relaxed) && !shared.tx_queue.closed() {
         match port.read(&mut bytes) {
             Ok(0) => break,
             Ok(n) => judge.hear(&bytes[..n], shared, ended),
@@ -61,5 +61,5 @@ pub(super) fn listen(port: &mut dyn Read, judge: &mut Judge, shared: &Shared, en
             Err(_) => break,
         }
     }
-    gone.store(!ended.load(Ordering::Relaxed) && !shared.outbox.closed(), Ordering::Relaxed);
+    gone.store(!ended.load(Ordering::Relaxed) && !shared.tx_queue.closed(), Ordering::Relaxed);
 }

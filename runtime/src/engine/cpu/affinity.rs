@@ -7,16 +7,16 @@
 use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 /// Where one caller's workers run.
-pub struct Placement {
+pub struct Affinity {
     workers: Vec<Pid>,
     /// The caller's processor when the others were last dealt out.
     caller: Option<usize>,
 }
 
-impl Placement {
+impl Affinity {
     /// For the threads `workers`, which are where the system has put them.
-    pub fn of(workers: Vec<Pid>) -> Placement {
-        Placement { workers, caller: None }
+    pub fn of(workers: Vec<Pid>) -> Affinity {
+        Affinity { workers, caller: None }
     }
 
     /// Keeps the workers away from the calling thread's processor. Costs a look at which that is, unless it has changed.
@@ -81,9 +81,9 @@ mod tests {
             let _ = ended.recv();
         });
         let worker_id = tid.recv().unwrap();
-        let mut placement = Placement::of(vec![worker_id]);
-        placement.keep_away();
-        let caller = placement.caller.unwrap();
+        let mut affinity = Affinity::of(vec![worker_id]);
+        affinity.keep_away();
+        let caller = affinity.caller.unwrap();
         let (mine, workers) = (sched_getaffinity(None).unwrap(), sched_getaffinity(Some(worker_id)).unwrap());
         assert!(mine.count() == 1 || !workers.is_set(caller), "{caller} {workers:?}");
         drop(end);

@@ -10,7 +10,7 @@ use crate::commands::stopwatch::Time;
 use crate::service::exit::{Cause, Failure};
 
 /// ONNX Runtime in a child process, told what to do through a pipe.
-pub struct Theirs {
+pub struct OnnxRuntime {
     child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -19,8 +19,8 @@ pub struct Theirs {
     answer: usize,
 }
 
-impl Theirs {
-    pub fn new(script: &Path, folder: &Path, threads: usize, answer: usize) -> Result<Theirs, Failure> {
+impl OnnxRuntime {
+    pub fn new(script: &Path, folder: &Path, threads: usize, answer: usize) -> Result<OnnxRuntime, Failure> {
         let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
         let cannot = |what: String| Failure::new(Cause::Engine, format!("cannot measure ONNX Runtime: {what}"));
         let folder = Some(folder.to_owned()).filter(|path| path.is_dir()).unwrap_or_else(|| Path::new("models/zoo").join(folder));
@@ -42,7 +42,7 @@ impl Theirs {
         if name.is_empty() {
             return Err(cannot(format!("{} ended at once; its message is above", script.display())));
         }
-        Ok(Theirs { child, commands, answers, name: name.trim().to_owned(), answer })
+        Ok(OnnxRuntime { child, commands, answers, name: name.trim().to_owned(), answer })
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
@@ -65,7 +65,7 @@ fn gone(reason: impl std::fmt::Display) -> Failure {
     Failure::new(Cause::Engine, format!("the ONNX Runtime script stopped answering: {reason}"))
 }
 
-impl Side for Theirs {
+impl Side for OnnxRuntime {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -94,7 +94,7 @@ impl Side for Theirs {
     }
 }
 
-impl Drop for Theirs {
+impl Drop for OnnxRuntime {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use super::decision::{Decision, Planned, Sensed, ns};
+use super::decision::{Decision, Planned, SensorReading, ns};
 use super::pipeline::{Cost, Pipeline};
 use crate::clock;
 use crate::network::engine::EngineError;
-use crate::outcome::Stop;
+use crate::outcome::StopReason;
 use crate::pace::sensors::Sensors;
 use crate::pace::{Budget, CostModel, EnergyMeter, EnergyModel, Governor, Limits, Observation, Plan, Reading};
 use crate::telemetry::Report;
@@ -35,7 +35,7 @@ pub struct Sensing<'a> {
 }
 
 /// Keeps frames within a budget.
-pub struct Pacing {
+pub struct BudgetController {
     governor: Governor,
     energy: EnergyMeter,
     /// The sensors; None on replay, where the recording says what they said.
@@ -44,7 +44,7 @@ pub struct Pacing {
     period: Option<Duration>,
     /// What the sensors said last, and since the last plan.
     last: Reading,
-    heard: Vec<Sensed>,
+    heard: Vec<SensorReading>,
     /// When the last plan was made.
     planned: Duration,
     /// Frames left out since the last answered one, and all of those before.
@@ -52,7 +52,7 @@ pub struct Pacing {
     skipped: u64,
 }
 
-impl Pacing {
+impl BudgetController {
     /// Measures what frames cost on this machine, and starts to watch its sensors.
     pub fn begin(
         pipeline: &mut Pipeline,
@@ -60,7 +60,7 @@ impl Pacing {
         max_steps: u32,
         fps: Option<f64>,
         sensing: &Sensing,
-    ) -> Result<Pacing, EngineError> {
+    ) -> Result<BudgetController, EngineError> {
         let Cost { base, per_step } = pipeline.warm_up()?;
         log::info!("a frame costs {:.2} ms and {:.2} ms a step", base.as_secs_f64() * 1e3, per_step.as_secs_f64() * 1e3);
         // A rate so low that its period cannot be told is none.
@@ -76,26 +76,31 @@ impl Pacing {
                 log::warn!("there is no power rail '{rail}' (`recslowfast doctor power` lists them): {kept}, and not reported");
             }
         }
-        Ok(Pacing {
+        Ok(BudgetController {
             watch: Some(Watch::start(sensors)),
-            ..Pacing::new(limits, CostModel { base, per_step, energy: sensing.energy }, budget)
+            ..BudgetController::new(limits, CostModel { base, per_step, energy: sensing.energy }, budget)
         })
     }
 
     /// Keeps the replay of a recorded run within `budget`, on that run's clock and with its costs; where the recording knows none, with
     /// what frames cost on this machine. `first`: what was decided for its first frame.
-    pub fn replaying(pipeline: &mut Pipeline, budget: Budget, max_steps: u32, first: Option<&Decision>) -> Result<Pacing, EngineError> {
+    pub fn replaying(
+        pipeline: &mut Pipeline,
+        budget: Budget,
+        max_steps: u32,
+        first: Option<&Decision>,
+    ) -> Result<BudgetController, EngineError> {
         // The recorded run warmed up as well: the engine begins as it did then.
         let Cost { base, per_step } = pipeline.warm_up()?;
         let (base, per_step) = first.and_then(Decision::cost).unwrap_or((base, per_step));
         let plan = first.and_then(|first| first.plan.as_ref());
         let frame_period = plan.and_then(|plan| plan.period_ns).map(Duration::from_nanos);
         let limits = Limits { min_steps: 1, max_steps, frame_period, checked: true };
-        Ok(Pacing::new(limits, CostModel { base, per_step, energy: plan.and_then(Planned::energy_model) }, budget))
+        Ok(BudgetController::new(limits, CostModel { base, per_step, energy: plan.and_then(Planned::energy_model) }, budget))
     }
 
-    fn new(limits: Limits, cost: CostModel, budget: Budget) -> Pacing {
-        Pacing {
+    fn new(limits: Limits, cost: CostModel, budget: Budget) -> BudgetController {
+        BudgetController {
             governor: Governor::new(limits, cost, budget),
             energy: EnergyMeter::new(),
             watch: None,
@@ -142,7 +147,7 @@ impl Pacing {
         }
         self.governor.sense(at, &reading);
         self.last = reading;
-        self.heard.push(Sensed::new(at, &reading));
+        self.heard.push(SensorReading::new(at, &reading));
     }
 
     /// What a recording keeps of the last plan: when it was made, what it granted and what it was made from.
@@ -171,7 +176,7 @@ impl Pacing {
     /// Learns from an answered frame, and completes its report.
     pub fn answered(&mut self, plan: &Plan, report: &mut Report) {
         let now = report.captured + report.age;
-        let held = report.trace.steps >= plan.limit && report.trace.stop == Stop::Limit || report.trace.stop == Stop::Deadline;
+        let held = report.trace.steps >= plan.limit && report.trace.stop == StopReason::Limit || report.trace.stop == StopReason::Deadline;
         let stages = &report.stages;
         self.governor.observe(
             now,

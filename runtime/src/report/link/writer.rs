@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use firmware_bridge::Telemetry;
 
-use super::ear::{self, Judge};
-use super::outbox::{Asked, Next};
+use super::reader::{self, Judge};
+use super::tx_queue::{Asked, Next};
 use super::{STANDS_STILL, Shared};
 use crate::report::port::{PortSpec, Reopening};
 use crate::threads;
 
-/// How long the voice sleeps at most before it looks whether the port is still there.
+/// How long the writer sleeps at most before it looks whether the port is still there.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long the ear may take to see that its line has ended: it looks ten times a second.
+/// How long the reader may take to see that its line has ended: it looks ten times a second.
 const EAR_ENDS: Duration = Duration::from_millis(500);
 
 /// One opening of the port, as its two threads see it.
@@ -28,53 +28,53 @@ struct Line {
     gone: AtomicBool,
 }
 
-/// Keeps the link up until the outbox is closed.
+/// Keeps the link up until the queue is closed.
 pub(super) fn live(port: PortSpec, shared: &Arc<Shared>) {
     let mut reopening = Reopening::new(port);
     let judge = Arc::new(Mutex::new(Judge::new()));
     let mut sequence = 0;
-    while !shared.outbox.closed() {
+    while !shared.tx_queue.closed() {
         let opened =
             reopening.open().and_then(|port| Some((port.try_clone().inspect_err(|error| reopening.lost(&error.to_string())).ok()?, port)));
         let Some((mut heard, mut port)) = opened else {
-            // What happens meanwhile waits in the outbox as long as there is room.
-            shared.outbox.wait_for_end(reopening.wait().min(LOOK));
+            // What happens meanwhile waits in the queue as long as there is room.
+            shared.tx_queue.wait_for_end(reopening.wait().min(LOOK));
             continue;
         };
         let line = Arc::new(Line::default());
         let (judge, theirs, their_line) = (Arc::clone(&judge), Arc::clone(shared), Arc::clone(&line));
         let listen = move || {
             let mut judge = judge.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            ear::listen(&mut heard, &mut judge, &theirs, &their_line.ended, &their_line.gone);
+            reader::listen(&mut heard, &mut judge, &theirs, &their_line.ended, &their_line.gone);
         };
-        let ear = threads::spawn("link-ear", listen, |_| {});
-        let end = ear.and_then(|ear| {
-            let end = speak(&mut port, shared, &mut sequence, &|| line.gone.load(Ordering::Relaxed) || ear.fault().is_some());
-            shared.outbox.line_ended(&line.ended);
-            if let Some(fault) = ear.fault() {
+        let reader = threads::spawn("link-reader", listen, |_| {});
+        let end = reader.and_then(|reader| {
+            let end = speak(&mut port, shared, &mut sequence, &|| line.gone.load(Ordering::Relaxed) || reader.fault().is_some());
+            shared.tx_queue.line_ended(&line.ended);
+            if let Some(fault) = reader.fault() {
                 // Commands would go unheard for ever: this thread's guard tells of both.
                 panic!("{fault}");
             }
-            ear.wait(EAR_ENDS);
+            reader.wait(EAR_ENDS);
             end
         });
         match end {
             Ok(()) => {}
-            Err(_) if shared.outbox.closed() => log::warn!("{STANDS_STILL}"),
+            Err(_) if shared.tx_queue.closed() => log::warn!("{STANDS_STILL}"),
             Err(error) => reopening.lost(&error.to_string()),
         }
     }
-    let dropped = shared.outbox.dropped();
+    let dropped = shared.tx_queue.dropped();
     if dropped > 0 {
         log::warn!("link: {dropped} detections and log lines were dropped because the line was slow");
     }
 }
 
-/// Says what there is to say until the outbox is closed (Ok) or the port is gone (Err).
+/// Says what there is to say until the queue is closed (Ok) or the port is gone (Err).
 fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &dyn Fn() -> bool) -> Result<(), Error> {
     // Ends whatever the line picked up before.
     write(port, &[0], shared, gone)?;
-    shared.outbox.ask(Asked::Hello);
+    shared.tx_queue.ask(Asked::Hello);
     let mut say = |telegram: &Telemetry| {
         let frame = match telegram.encode(*sequence) {
             Ok(frame) => frame,
@@ -87,7 +87,7 @@ fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &dyn F
         write(port, &frame, shared, gone)
     };
     loop {
-        match shared.outbox.next(LOOK) {
+        match shared.tx_queue.next(LOOK) {
             Next::Ack(ack) => say(&Telemetry::Ack(ack))?,
             Next::Hello => {
                 say(&Telemetry::Hello(shared.about.hello()))?;
@@ -96,7 +96,7 @@ fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &dyn F
                 }
             }
             Next::Status => {
-                let status = shared.follower().status(&shared.desk.standing());
+                let status = shared.follower().status(&shared.control_queue.status());
                 say(&Telemetry::Status(status))?;
             }
             Next::News(telegram) => say(&telegram)?,
@@ -107,7 +107,7 @@ fn speak(port: &mut dyn Write, shared: &Shared, sequence: &mut u16, gone: &dyn F
     }
 }
 
-/// Writes all of `bytes`, however slow the line is; given up when the outbox is closed meanwhile.
+/// Writes all of `bytes`, however slow the line is; given up when the queue is closed meanwhile.
 fn write(port: &mut dyn Write, mut bytes: &[u8], shared: &Shared, gone: &dyn Fn() -> bool) -> Result<(), Error> {
     while !bytes.is_empty() {
         if gone() {
@@ -117,7 +117,7 @@ fn write(port: &mut dyn Write, mut bytes: &[u8], shared: &Shared, gone: &dyn Fn(
             Ok(0) => return Err(away()),
             Ok(n) => bytes = &bytes[n..],
             Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::WouldBlock) => {
-                if shared.outbox.closed() {
+                if shared.tx_queue.closed() {
                     return Err(error);
                 }
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 ///
 /// What overflows is not lost but banked, and comes back slowly (`boost`, a percent or two of the budget) when frames are hungry.
 #[derive(Clone, Debug)]
-pub struct Allowance {
+pub struct TokenBucket {
     tokens: f64,
     bank: f64,
     at: Duration,
@@ -25,10 +25,10 @@ const DEPTH_S: f64 = 0.15;
 /// How long the bank can give its boost, in seconds.
 const BANK_S: f64 = 30.0;
 
-impl Allowance {
+impl TokenBucket {
     /// A bucket that does not limit until a rate is set.
-    pub fn new() -> Allowance {
-        Allowance { tokens: 0.0, bank: 0.0, at: Duration::ZERO, rate: f64::INFINITY, boost: 0.0, depth: 0.0 }
+    pub fn new() -> TokenBucket {
+        TokenBucket { tokens: 0.0, bank: 0.0, at: Duration::ZERO, rate: f64::INFINITY, boost: 0.0, depth: 0.0 }
     }
 
     /// Refills at `rate` steps per second from `now` on, and from the bank at up to `boost`; `frame` is the work of the largest
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn hungry_frames_get_the_rate_dithered_by_one_step() {
-        let mut bucket = Allowance::new();
+        let mut bucket = TokenBucket::new();
         let steps: Vec<u64> = (0..=10)
             .map(|frame| {
                 bucket.set_rate(ms(frame * 100), Some(34.0), 0.0, 8.0);
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_calm_frames_leave_a_cut_may_take_but_no_more_than_the_depth() {
-        let mut bucket = Allowance::new();
+        let mut bucket = TokenBucket::new();
         bucket.set_rate(ms(0), Some(34.0), 0.0, 8.0);
         for frame in 1..100 {
             bucket.spend(ms(frame * 100), 1.0);
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_overflows_comes_back_at_the_boost_and_not_faster() {
-        let mut bucket = Allowance::new();
+        let mut bucket = TokenBucket::new();
         (0..100).for_each(|frame| bucket.set_rate(ms(frame * 100), Some(34.0), 2.0, 8.0));
         let mut spent = 0.0;
         for frame in 100..200 {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_nothing_limits() {
-        let mut bucket = Allowance::new();
+        let mut bucket = TokenBucket::new();
         bucket.spend(ms(5), 100.0);
         assert_eq!(bucket.tokens(), None);
     }

@@ -58,7 +58,7 @@ impl Shared {
 }
 
 /// The pipeline's end of a sink.
-pub struct Outlet {
+pub struct SinkWorker {
     name: String,
     shared: Arc<Shared>,
     overflow: Overflow,
@@ -68,9 +68,9 @@ pub struct Outlet {
     thread: Option<Guard>,
 }
 
-impl Outlet {
+impl SinkWorker {
     /// Starts a thread that feeds `sink`, called `name` in messages. A panic of the sink is its failure, and ends nothing else.
-    pub fn start(name: &str, mut sink: Box<dyn Sink>, overflow: Overflow) -> std::io::Result<Outlet> {
+    pub fn start(name: &str, mut sink: Box<dyn Sink>, overflow: Overflow) -> std::io::Result<SinkWorker> {
         let queue = Queue { reports: VecDeque::with_capacity(CAPACITY), closed: false, dropped: 0, failure: None, finished: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
         let audience = sink.audience();
@@ -85,11 +85,11 @@ impl Outlet {
             theirs.finish(shown.and(finished).err());
         };
         let thread = threads::spawn(&format!("report-{name}"), body, move |fault| died.finish(Some(SinkError::Fault(fault.clone()))))?;
-        Ok(Outlet { name: name.to_owned(), shared, overflow, audience, grace: GRACE, thread: Some(thread) })
+        Ok(SinkWorker { name: name.to_owned(), shared, overflow, audience, grace: GRACE, thread: Some(thread) })
     }
 
     /// Gives the sink so long to finish once the end is asked for.
-    pub fn with_grace(mut self, grace: Duration) -> Outlet {
+    pub fn with_grace(mut self, grace: Duration) -> SinkWorker {
         self.grace = grace;
         self
     }
@@ -114,7 +114,7 @@ impl Outlet {
         self.offer(report, &|| true)
     }
 
-    /// As [`Outlet::send`], but waits for room only as long as it `goes_on`; after that the report is dropped and counted.
+    /// As [`SinkWorker::send`], but waits for room only as long as it `goes_on`; after that the report is dropped and counted.
     pub fn offer(&self, report: &Report, goes_on: &dyn Fn() -> bool) -> Result<(), SinkError> {
         self.check()?;
         let mut queue = self.shared.queue();
@@ -212,7 +212,7 @@ impl Outlet {
     }
 }
 
-impl Drop for Outlet {
+impl Drop for SinkWorker {
     fn drop(&mut self) {
         if self.thread.is_some() {
             self.finish();
@@ -272,9 +272,9 @@ mod tests {
         }
     }
 
-    fn outlet(overflow: Overflow, show: impl FnMut(u64) -> Result<(), SinkError> + Send + 'static) -> (Outlet, Receiver<&'static str>) {
+    fn worker(overflow: Overflow, show: impl FnMut(u64) -> Result<(), SinkError> + Send + 'static) -> (SinkWorker, Receiver<&'static str>) {
         let (told, hears) = channel();
-        (Outlet::start("test", Box::new(Told(show, told)), overflow).unwrap(), hears)
+        (SinkWorker::start("test", Box::new(Told(show, told)), overflow).unwrap(), hears)
     }
 
     const SOON: Duration = Duration::from_secs(10);
@@ -282,59 +282,59 @@ mod tests {
     #[test]
     fn a_sink_that_panics_is_an_error_and_holds_nobody_up() {
         for overflow in [Overflow::Wait, Overflow::DropOldest] {
-            let (outlet, _) = outlet(overflow, |sequence| if sequence >= 3 { panic!("planted") } else { Ok(()) });
-            let sent: Result<(), SinkError> = (0..4 * CAPACITY as u64).try_for_each(|sequence| outlet.send(&Report::for_tests(sequence)));
+            let (worker, _) = worker(overflow, |sequence| if sequence >= 3 { panic!("planted") } else { Ok(()) });
+            let sent: Result<(), SinkError> = (0..4 * CAPACITY as u64).try_for_each(|sequence| worker.send(&Report::for_tests(sequence)));
             let failure = if sent.is_err() {
                 sent
             } else {
-                assert!(outlet.has_ended(SOON));
-                outlet.check()
+                assert!(worker.has_ended(SOON));
+                worker.check()
             }
             .unwrap_err()
             .to_string();
             assert!(failure.contains("a fault in thread 'report-test': ") && failure.contains("planted"), "{failure}");
-            assert!(outlet.is_over() && outlet.send(&Report::for_tests(9)).is_ok(), "it is told once");
-            outlet.close().unwrap();
+            assert!(worker.is_over() && worker.send(&Report::for_tests(9)).is_ok(), "it is told once");
+            worker.close().unwrap();
         }
     }
 
     #[test]
     fn a_sink_whose_thread_is_taken_away_is_an_error_too() {
         // SAFETY: ends the sink's thread alone.
-        let (outlet, _) = outlet(Overflow::Wait, |_| unsafe {
+        let (worker, _) = worker(Overflow::Wait, |_| unsafe {
             libc::syscall(libc::SYS_exit, 0);
             Ok(())
         });
-        let failure = (0..4 * CAPACITY as u64).find_map(|sequence| outlet.send(&Report::for_tests(sequence)).err());
+        let failure = (0..4 * CAPACITY as u64).find_map(|sequence| worker.send(&Report::for_tests(sequence)).err());
         assert!(failure.unwrap().to_string().contains("gone without a word"));
-        outlet.close().unwrap();
+        worker.close().unwrap();
     }
 
     #[test]
     fn whoever_is_asked_to_end_does_not_wait_for_a_stuck_sink() {
         let (free, stuck) = channel::<()>();
-        let (outlet, hears) = outlet(Overflow::Wait, move |_| {
+        let (worker, hears) = worker(Overflow::Wait, move |_| {
             stuck.recv().unwrap_or_default();
             Ok(())
         });
         for sequence in 0..=CAPACITY as u64 + 1 {
-            outlet.offer(&Report::for_tests(sequence), &|| false).unwrap();
+            worker.offer(&Report::for_tests(sequence), &|| false).unwrap();
         }
-        assert!(outlet.dropped() >= 1);
-        outlet.end();
-        assert!(!outlet.has_ended(Duration::from_millis(20)) && outlet.waiting() > 0);
+        assert!(worker.dropped() >= 1);
+        worker.end();
+        assert!(!worker.has_ended(Duration::from_millis(20)) && worker.waiting() > 0);
         drop(free);
-        assert!(outlet.has_ended(SOON) && outlet.waiting() == 0);
+        assert!(worker.has_ended(SOON) && worker.waiting() == 0);
         assert_eq!(hears.recv_timeout(SOON), Ok("finished"));
-        outlet.abandon();
+        worker.abandon();
     }
 
     #[test]
     fn a_sink_that_fails_is_finished_and_its_failure_told_once() {
-        let (outlet, hears) = outlet(Overflow::Wait, |_| Err(SinkError::Closed));
-        let failure = (0..4 * CAPACITY as u64).find_map(|sequence| outlet.send(&Report::for_tests(sequence)).err());
+        let (worker, hears) = worker(Overflow::Wait, |_| Err(SinkError::Closed));
+        let failure = (0..4 * CAPACITY as u64).find_map(|sequence| worker.send(&Report::for_tests(sequence)).err());
         assert!(matches!(failure, Some(SinkError::Closed)));
         assert_eq!(hears.recv_timeout(SOON), Ok("finished"));
-        outlet.close().unwrap();
+        worker.close().unwrap();
     }
 }
