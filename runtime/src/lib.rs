@@ -17,6 +17,7 @@ pub mod latencies;
 pub mod network;
 pub mod outcome;
 pub mod pace;
+pub mod pipeline;
 pub mod priority;
 pub mod recording;
 pub mod report;

@@ -218,3 +218,16 @@ pub struct Picture {
     /// The source's own picture in colour.
     pub source: Option<Arc<SourcePicture>>,
 }
+
+/// What each pixel of an answer shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shapes {
+    /// Width in pixels of `classes`.
+    pub width: usize,
+    /// Height in pixels of `classes`.
+    pub height: usize,
+    /// Class of each pixel, 0 for background, row by row.
+    pub classes: Vec<u8>,
+    /// The part of the source's picture that they cover.
+    pub view: Region,
+}

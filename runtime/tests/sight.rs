@@ -11,7 +11,7 @@ use recslowfast::frame::{Frame, PixelFormat};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
-use recslowfast::service::pipeline::Pipeline;
+use recslowfast::pipeline::Pipeline;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/networks").join(name)

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use super::outline::Shapes;
 use super::proto::{bytes, double, number, timestamp};
-use crate::telemetry::{Region, Report};
+use crate::telemetry::{Region, Report, Shapes};
 
 /// `foxglove.PointsAnnotation.Type.LINE_LOOP`.
 const LINE_LOOP: u64 = 2;

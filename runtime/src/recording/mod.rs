@@ -42,7 +42,6 @@ mod spec;
 mod yuv;
 
 pub use names::family;
-pub use outline::Shapes;
 pub use reader::Frames;
 pub use recorder::{RecordedFrame, Recorder};
 pub use replay::{Replay, is_recording, watched_by};

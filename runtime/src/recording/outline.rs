@@ -1,22 +1,9 @@
 //! The outlines of what a mask shows, for programs that draw lines over a picture.
 
-use crate::telemetry::Region;
+use crate::telemetry::Shapes;
 
 /// Points of all outlines of one frame at most: a mask of noise is no shape.
 const MOST: usize = 4096;
-
-/// What each pixel of an answer shows.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Shapes {
-    /// Width in pixels of `classes`.
-    pub width: usize,
-    /// Height in pixels of `classes`.
-    pub height: usize,
-    /// Class of each pixel, 0 for background, row by row.
-    pub classes: Vec<u8>,
-    /// The part of the source's picture that they cover.
-    pub view: Region,
-}
 
 /// A closed line around a region of one class, in pixels of the source's picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +95,7 @@ impl Shapes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Region;
 
     fn shapes(rows: &[&str]) -> Shapes {
         let (width, height) = (rows[0].len(), rows.len());

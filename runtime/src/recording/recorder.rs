@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::names::{self, Names};
-use super::outline::Shapes;
 use super::part::{Part, in_words};
 use super::spec::{OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 use super::yuv;
 use crate::clock;
 use crate::frame::Frame;
-use crate::telemetry::Report;
+use crate::telemetry::{Report, Shapes};
 
 /// Bytes the pre-roll may take in memory.
 const PRE_ROLL_BYTES: usize = 256 << 20;

@@ -9,11 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendErr
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use super::outline::Shapes;
 use super::recorder::{RecordedFrame, Recorder};
 use super::spec::{OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 use crate::frame::Frame;
-use crate::telemetry::Report;
+use crate::telemetry::{Report, Shapes};
 use crate::threads::{self, Fault, Guard};
 
 /// Frames that may wait for the disk.

@@ -7,12 +7,12 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use super::decision::{Decision, Planned, SensorReading, ns};
-use super::pipeline::{Cost, Pipeline};
 use crate::clock;
 use crate::network::engine::EngineError;
 use crate::outcome::StopReason;
 use crate::pace::sensors::Sensors;
 use crate::pace::{Budget, CostModel, EnergyMeter, EnergyModel, Governor, Limits, Observation, Plan, Reading};
+use crate::pipeline::{Cost, Pipeline};
 use crate::telemetry::Report;
 use crate::threads::{self, Fault, Guard};
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::budget_controller::BudgetController;
-use super::pipeline::Pipeline;
 use crate::control::{Control, ControlQueue, ServiceStatus};
+use crate::pipeline::Pipeline;
 use crate::telemetry::CameraState;
 
 /// What may bind the main loop: requests that come over links, and the budget they may change.

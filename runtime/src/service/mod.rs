@@ -11,8 +11,6 @@ pub mod lifecycle;
 pub mod logging;
 pub mod notify;
 pub mod panics;
-pub mod pictures;
-pub mod pipeline;
 pub mod places;
 pub mod run;
 pub mod signals;

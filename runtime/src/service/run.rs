@@ -8,16 +8,16 @@ use super::control_handler::ControlHandler;
 use super::decision::{self, Decision, FrameCost, FrameOutcome};
 use super::exit::{Cause, Failure};
 use super::lifecycle::Lifecycle;
-use super::pipeline::{Pipeline, PipelineError};
 use crate::capture::fit::FitError;
 use crate::clock;
 use crate::frame::Frame;
 use crate::latencies::Latencies;
 use crate::outcome::MAX_STEPS;
-use crate::recording::{Recording, Shapes};
+use crate::pipeline::{Pipeline, PipelineError};
+use crate::recording::Recording;
 use crate::report::{SinkError, SinkWorker};
 use crate::source::{Pull, Source, Times};
-use crate::telemetry::{RecordingState, Report};
+use crate::telemetry::{RecordingState, Report, Shapes};
 use crate::threads::{self, Fault};
 
 /// How long one pull may wait before the loop looks at the stop flag again.

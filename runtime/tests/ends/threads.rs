@@ -171,13 +171,13 @@ mod embedded {
     use recslowfast::engine::{self, Choice};
     use recslowfast::network::Network;
     use recslowfast::pace::Budget;
+    use recslowfast::pipeline::Pipeline;
     use recslowfast::recording::{OutcomeFormat, RecordSpec, Recording};
     use recslowfast::report::{Heading, JsonLines, Overflow, Page, SinkWorker};
     use recslowfast::service::budget_controller::{BudgetController, Sensing};
     use recslowfast::service::closing;
     use recslowfast::service::control_handler::ControlHandler;
     use recslowfast::service::lifecycle::Lifecycle;
-    use recslowfast::service::pipeline::Pipeline;
     use recslowfast::service::run::Run;
     use recslowfast::service::signals::Signals;
 

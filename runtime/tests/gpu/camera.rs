@@ -9,7 +9,7 @@ use recslowfast::engine::resilient::{Backoff, ResilientEngine};
 use recslowfast::frame::{Bytes, Frame, PixelFormat, Range};
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
-use recslowfast::service::pipeline::Pipeline;
+use recslowfast::pipeline::Pipeline;
 
 use crate::faults::{LAUNCH_FAILED, fail, live, number};
 use crate::standin::{self, AMPERE, Build, network};

@@ -14,8 +14,8 @@ use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::halting::HaltingRule;
 use crate::outcome::{MAX_STEPS, StepTrace};
+use crate::pipeline::Pipeline;
 use crate::service::exit::{Cause, Failure};
-use crate::service::pipeline::Pipeline;
 use crate::telemetry::Stages;
 
 /// What the runtime is told of where scenes begin.

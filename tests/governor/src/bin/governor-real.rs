@@ -18,7 +18,7 @@ use recslowfast::network::halting::RuleName;
 use recslowfast::outcome::MAX_STEPS;
 use recslowfast::pace::{Budget, Deadline};
 use recslowfast::service::budget_controller::{BudgetController, Sensing};
-use recslowfast::service::pipeline::Pipeline;
+use recslowfast::pipeline::Pipeline;
 use temporal_pathfinder::{Spec, Stream};
 
 type Failure = Box<dyn std::error::Error>;

@@ -10,8 +10,8 @@ use crate::network::Network;
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::TaskKind;
 use crate::outcome::{MAX_STEPS, StepTrace};
+use crate::pipeline::Pipeline;
 use crate::service::exit::{Cause, Failure};
-use crate::service::pipeline::Pipeline;
 use crate::telemetry::{Detection, Region, Stages};
 
 /// Boxes of this score and surer ones are measured; what is reported of them is the network's business.

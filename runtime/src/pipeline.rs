@@ -1,4 +1,6 @@
-//! One frame through the network: fit, encode, step, read out, report.
+//! One frame through the network: fit, encode, step, read out, report. Free of signals, service managers and exit codes.
+
+mod colour;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +13,9 @@ use crate::network::engine::{Engine, EngineError, StepRequest};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
 use crate::outcome::StepTrace;
-use crate::recording::Shapes;
-use crate::service::pictures;
 use crate::source_picture::SourcePicture;
 use crate::task::{Candidate, Mask, Scene, Task};
-use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Stages};
+use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages};
 
 /// A gap between two frames of a timed source after which the carried state is doubted.
 const DOUBT_AFTER: Duration = Duration::from_millis(500);
@@ -261,7 +261,7 @@ impl Pipeline {
                 outline(&mut mask, [width, height], [left, top, left + w * sx, top + h * sy], seen.class.saturating_add(1));
             }
         }
-        let source = Some(Arc::new(SourcePicture::new(frame, pictures::rgb)));
+        let source = Some(Arc::new(SourcePicture::new(frame, colour::rgb)));
         let (width, height) = (width as u32, height as u32);
         Ok(Arc::new(Picture { width, height, luma, mask, outlined: self.task.mask().width == 0, view: self.view, source }))
     }
