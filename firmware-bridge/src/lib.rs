@@ -17,6 +17,7 @@
 
 mod command;
 mod crc;
+#[cfg(feature = "dashboard")]
 pub mod dashboard;
 
 mod decoder;

@@ -1,6 +1,9 @@
 //! One frame through the network: fit, encode, step, read out, report. Free of signals, service managers and exit codes.
 
+mod builder;
 mod colour;
+
+pub use builder::PipelineBuilder;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +15,7 @@ use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, StepRequest};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
-use crate::outcome::StepTrace;
+use crate::outcome::{MAX_STEPS, StepTrace};
 use crate::source_picture::SourcePicture;
 use crate::task::{Candidate, Mask, Scene, Task};
 use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages};
@@ -49,6 +52,7 @@ pub struct Answer<'a> {
 
 /// One frame could not be answered.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PipelineError {
     /// The frame cannot be converted: broken, or of an unknown layout.
     #[error(transparent)]
@@ -76,6 +80,11 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Wires `network` as the command line does, with what is asked for in place of its defaults.
+    pub fn builder(network: &Network) -> PipelineBuilder<'_> {
+        PipelineBuilder::new(network)
+    }
+
     /// Wires `engine` for frames of a source whose capture times are those of the scene (`timed`) or not, fitted by `mode`, halted by `rule`.
     pub fn new(network: &Network, mut engine: Box<dyn Engine>, rule: HaltingRule, mode: Mode, timed: bool) -> Pipeline {
         let input = network.manifest.input.clone();
@@ -154,8 +163,17 @@ impl Pipeline {
         self.engine.pin(frame);
     }
 
-    /// Answers one frame with at most `limit` steps, none of which may end after `deadline`.
-    pub fn answer(&mut self, frame: &Frame, limit: u32, deadline: Option<Duration>) -> Result<Answer<'_>, PipelineError> {
+    /// Answers one frame with as many steps as the halting rule asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`PipelineError::Fit`] if the frame is broken: it costs that frame and no other. [`PipelineError::Engine`] if the engine failed.
+    pub fn answer(&mut self, frame: &Frame) -> Result<Answer<'_>, PipelineError> {
+        self.answer_within(frame, MAX_STEPS as u32, None)
+    }
+
+    /// As [`Pipeline::answer`], with at most `limit` steps, none of which may end after `deadline` of [`crate::clock`].
+    pub fn answer_within(&mut self, frame: &Frame, limit: u32, deadline: Option<Duration>) -> Result<Answer<'_>, PipelineError> {
         self.continuity(frame);
         let began = clock::now();
         self.taken = match self.fitter.sampling(frame)? {

@@ -122,6 +122,7 @@ pub trait Source: Send {
 
 /// Why a source cannot be opened, or went away.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CaptureError {
     /// The URI is malformed or names no kind of source.
     #[error("source '{uri}': {reason}")]

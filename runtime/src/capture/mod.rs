@@ -1,7 +1,7 @@
 //! Where frames come from.
 //!
 //! A [`Source`] is pulled. Files give every frame; live sources give the newest and count what they skip. Recordings are another
-//! room's: `service::sources` opens those, and everything else through here.
+//! room's: `sources` opens those, and everything else through here.
 //!
 //! ```text
 //! open(uri) -> V4l2 | Y4m | Avi | ffmpeg child | images | pipe | stream | pathfinder      one Source each
@@ -13,6 +13,7 @@
 //! fit       -> frame bytes to the network's input tensor, one pass
 //! ```
 
+#[cfg(feature = "v4l2")]
 pub mod doctor;
 mod faulty;
 pub mod file;
@@ -23,6 +24,7 @@ mod pathfinder;
 mod stream;
 mod supervise;
 mod uri;
+#[cfg(feature = "v4l2")]
 mod v4l2;
 
 use std::ffi::OsStr;
@@ -114,7 +116,13 @@ fn paced(source: Box<dyn Source>, want: &CaptureRequest) -> Result<Box<dyn Sourc
 
 fn open_place(uri: &str, place: &uri::Place, want: &CaptureRequest) -> Result<Box<dyn Source>, CaptureError> {
     match place {
+        #[cfg(feature = "v4l2")]
         uri::Place::Device(path) => Ok(Box::new(v4l2::Camera::open(uri, path, want)?)),
+        #[cfg(not(feature = "v4l2"))]
+        uri::Place::Device(path) => {
+            let reason = "this build reads no Video4Linux cameras: build it with the feature v4l2".into();
+            Err(CaptureError::Open { path: path.display().to_string(), reason })
+        }
         uri::Place::File(path) => file::open(uri, path),
         uri::Place::Folder(path) => Ok(Box::new(file::Images::open(uri, path)?)),
         uri::Place::Descriptor(number) => file::open_descriptor(uri, *number),

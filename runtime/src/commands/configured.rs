@@ -9,7 +9,7 @@ use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 use super::run::Args;
 use crate::service::config::{ConfigError, File, Key};
 use crate::service::exit::{Cause, Failure};
-use crate::service::sources;
+use crate::sources;
 
 /// What `run` was asked to do, where it was written down, and how to read that again.
 pub struct Configured {

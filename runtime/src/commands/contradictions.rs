@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::report_to::Destination;
 use super::run::Args;
-use crate::service::{places, sources};
+use crate::service::places;
+use crate::sources;
 
 impl Args {
     /// What does not go together: the flag to change, and why.

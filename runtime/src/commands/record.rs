@@ -13,8 +13,9 @@ use crate::recording::{OutcomeFormat, RecordSpec, Recording};
 use crate::service::ends;
 use crate::service::exit::{Cause, Failure};
 use crate::service::lifecycle::Lifecycle;
-use crate::service::{places, sources};
+use crate::service::places;
 use crate::source::Pull;
+use crate::sources;
 
 /// How long one pull may wait before the stop flag is looked at again.
 const WAIT: Duration = Duration::from_millis(100);

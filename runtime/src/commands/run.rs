@@ -57,8 +57,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     tell_what_is_seen(&network.manifest, natural);
     let title = format!("recslowfast: {} on {}", network.manifest.name, info.description);
     log::info!("watching {} with {} {} on {}", info.description, network.manifest.name, network.manifest.version, engine.name());
-    let mut pipeline = Pipeline::new(&network, engine, network.manifest.rule_named(args.halt), args.fit, info.timed);
-    pipeline.set_rate(info.fps.filter(|_| !info.timed));
+    let mut pipeline = Pipeline::builder(&network).halt(args.halt).fit(args.fit).source(&info).around(engine);
     let watched_by = watching::named(&network);
     let manifest = network.into_manifest();
     let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());

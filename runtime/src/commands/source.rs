@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::capture::{self, CaptureError, CaptureRequest, FaultSpec, Kind, Source, Timeouts};
 use crate::service::exit::{Cause, Failure};
 use crate::service::lifecycle::Lifecycle;
-use crate::service::sources;
+use crate::sources;
 use crate::telemetry::CameraState;
 
 /// How long a service rests between two looks for its camera.

@@ -6,8 +6,8 @@ use std::path::Path;
 use crate::network::Network;
 use crate::network::load::{built_in, default_for};
 use crate::service::exit::{Cause, Failure};
-use crate::service::sources;
 use crate::source::WatchedBy;
+use crate::sources;
 
 /// What a recording keeps of `network`.
 pub fn named(network: &Network) -> WatchedBy {

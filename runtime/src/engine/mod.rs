@@ -1,8 +1,10 @@
 //! The graphs, run. An engine owns the hidden state and executes the halting rule.
 
 pub mod cpu;
+#[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod graph;
+#[cfg(feature = "cuda")]
 pub mod resilient;
 
 use std::str::FromStr;
@@ -11,6 +13,7 @@ use crate::network::Network;
 use crate::network::engine::{Engine, EngineError};
 use cpu::threads::Threads;
 use cpu::{CpuEngine, Options, tiles};
+#[cfg(feature = "cuda")]
 use resilient::{Backoff, ResilientEngine};
 
 /// Which engine a user asked for.
@@ -98,9 +101,15 @@ pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Til
         }
         Ok(engine)
     };
-    if choice == Choice::Cpu {
-        return Ok(Box::new(cpu()?));
+    match choice {
+        Choice::Cpu => Ok(Box::new(cpu()?)),
+        Choice::Cuda | Choice::Auto => on_gpu(choice, network, cpu),
     }
+}
+
+/// On the GPU, with the CPU behind it where a user left the choice.
+#[cfg(feature = "cuda")]
+fn on_gpu(choice: Choice, network: &Network, cpu: impl FnOnce() -> Result<CpuEngine, EngineError>) -> Result<Box<dyn Engine>, EngineError> {
     match cuda::CudaEngine::load(network, cuda::Precision::Auto) {
         Ok(engine) => {
             log::info!("engine: {}", engine.description());
@@ -115,4 +124,13 @@ pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Til
         }
         Err(error) => Err(error),
     }
+}
+
+/// Built without the feature `cuda` there is no GPU.
+#[cfg(not(feature = "cuda"))]
+fn on_gpu(choice: Choice, _: &Network, cpu: impl FnOnce() -> Result<CpuEngine, EngineError>) -> Result<Box<dyn Engine>, EngineError> {
+    if choice == Choice::Auto {
+        return Ok(Box::new(cpu()?));
+    }
+    Err(EngineError::Unavailable { engine: "cuda", reason: "this build has none: build it with the feature cuda".into() })
 }

@@ -20,6 +20,7 @@ pub struct StepRequest {
 
 /// Something went wrong inside an engine.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EngineError {
     /// A graph cannot be run by this engine.
     #[error("{graph}: {reason}")]

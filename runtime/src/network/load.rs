@@ -67,6 +67,7 @@ pub struct Encoded {
 
 /// Why a network was refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NetworkError {
     /// No such network.
     #[error("no network '{name}': it is neither a folder nor one of the built-in networks ({})", built_in().collect::<Vec<_>>().join(", "))]
@@ -104,16 +105,22 @@ pub enum NetworkError {
     },
 }
 
-struct Files {
-    manifest: &'static [u8],
-    encoder: &'static [u8],
-    step: &'static [u8],
-    readout: &'static [u8],
+/// The files of a network in memory, for [`Network::from_bytes`].
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkFiles<'a> {
+    /// `model.toml`, UTF-8.
+    pub manifest: &'a [u8],
+    /// `encoder.onnx`, with its weights inside.
+    pub encoder: &'a [u8],
+    /// `step.onnx`; empty for a feed-forward network.
+    pub step: &'a [u8],
+    /// `readout.onnx`.
+    pub readout: &'a [u8],
 }
 
 macro_rules! zoo {
     ($name:literal) => {
-        Files {
+        NetworkFiles {
             manifest: include_bytes!(concat!("../../../models/zoo/", $name, "/model.toml")),
             encoder: include_bytes!(concat!("../../../models/zoo/", $name, "/encoder.onnx")),
             step: include_bytes!(concat!("../../../models/zoo/", $name, "/step.onnx")),
@@ -129,7 +136,7 @@ pub const DEFAULT: &str = "pathfinder-hgru";
 const NATURAL: &str = "street";
 
 /// Networks that travel inside the binary.
-const BUILT_IN: &[(&str, Files)] = &[(DEFAULT, zoo!("pathfinder-hgru")), (NATURAL, zoo!("street"))];
+const BUILT_IN: &[(&str, NetworkFiles<'static>)] = &[(DEFAULT, zoo!("pathfinder-hgru")), (NATURAL, zoo!("street"))];
 
 /// Names of the networks that travel inside the binary.
 pub fn built_in() -> impl Iterator<Item = &'static str> {
@@ -143,23 +150,37 @@ pub fn default_for(natural: bool) -> &'static str {
 
 impl Network {
     /// Loads a built-in network by name, or a folder by path.
+    ///
+    /// # Errors
+    ///
+    /// There is no such network, a file is missing or cannot be read, or a graph disagrees with `model.toml`; the message names the file, the
+    /// tensor and the line.
     pub fn load(name: impl AsRef<Path>) -> Result<Network, NetworkError> {
         let folder = name.as_ref();
         let name = folder.display().to_string();
         if let Some((_, files)) = BUILT_IN.iter().find(|(known, _)| folder.as_os_str() == *known) {
-            return Network::read(&name, ExternalData::Nothing, |file| {
-                Ok(match file {
-                    MANIFEST => files.manifest.to_vec(),
-                    ENCODER => files.encoder.to_vec(),
-                    STEP => files.step.to_vec(),
-                    _ => files.readout.to_vec(),
-                })
-            });
+            return Network::from_bytes(&name, *files);
         }
         if !folder.is_dir() {
             return Err(NetworkError::Unknown { name });
         }
         Network::read(&name, ExternalData::Folder(folder), |file| std::fs::read(folder.join(file)))
+    }
+
+    /// Reads a network from memory; `place` is what messages call it. Graphs with weights in files beside them are refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Network::load`].
+    pub fn from_bytes(place: &str, files: NetworkFiles) -> Result<Network, NetworkError> {
+        Network::read(place, ExternalData::Nothing, |file| {
+            Ok(match file {
+                MANIFEST => files.manifest.to_vec(),
+                ENCODER => files.encoder.to_vec(),
+                STEP => files.step.to_vec(),
+                _ => files.readout.to_vec(),
+            })
+        })
     }
 
     fn read(

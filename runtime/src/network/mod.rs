@@ -8,4 +8,4 @@ pub mod load;
 pub mod manifest;
 pub mod onnx;
 
-pub use load::Network;
+pub use load::{Network, NetworkFiles};

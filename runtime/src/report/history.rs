@@ -9,6 +9,7 @@ use crate::telemetry::Report;
 #[derive(Clone, Copy)]
 struct Moment {
     steps: u32,
+    #[cfg(feature = "page")]
     limit: u32,
     /// From capture to the answer.
     age: Duration,
@@ -32,7 +33,13 @@ impl History {
         if self.moments.len() == self.kept {
             self.moments.pop_front();
         }
-        self.moments.push_back(Moment { steps: report.trace.steps, limit: report.trace.limit, age: report.age, at: now });
+        self.moments.push_back(Moment {
+            steps: report.trace.steps,
+            #[cfg(feature = "page")]
+            limit: report.trace.limit,
+            age: report.age,
+            at: now,
+        });
     }
 
     /// Steps taken, the oldest result first.
@@ -41,6 +48,7 @@ impl History {
     }
 
     /// Steps allowed, the oldest result first.
+    #[cfg(feature = "page")]
     pub(super) fn limits(&self) -> impl Iterator<Item = u32> {
         self.moments.iter().map(|moment| moment.limit)
     }

@@ -6,14 +6,19 @@ mod filter;
 mod history;
 mod json;
 mod link;
+#[cfg(feature = "mavlink")]
 mod mavlink;
+#[cfg(feature = "page")]
 mod page;
+#[cfg(any(feature = "page", feature = "panel"))]
 mod painting;
+#[cfg(feature = "panel")]
 mod panel;
 mod plain;
 mod port;
 mod record;
 mod serial;
+#[cfg(feature = "panel")]
 mod snapshot;
 mod telegrams;
 mod terminal;
@@ -23,13 +28,17 @@ pub use audience::Audience;
 pub use filter::{Filter, Filtered};
 pub use json::JsonLines;
 pub use link::{Link, LogSender};
+#[cfg(feature = "mavlink")]
 pub use mavlink::{Mavlink, MavlinkSpec};
+#[cfg(feature = "page")]
 pub use page::{Heading, HeadingHandle, Page};
+#[cfg(feature = "panel")]
 pub use panel::{PanelSpec, start as panel};
 pub use plain::PlainLines;
 pub use port::{DEFAULT_BAUD, PortSpec};
 pub use record::Record;
 pub use serial::SerialLines;
+#[cfg(feature = "panel")]
 pub use snapshot::Snapshot;
 pub use telegrams::About;
 pub use terminal::{Terminal, restore as restore_terminal, take_log_line};
@@ -68,6 +77,7 @@ pub trait Sink: Send {
 
 /// Why a sink can show nothing any more.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SinkError {
     /// The reader of a pipe has gone away: a wish to end, and no failure.
     #[error("the reader of the output has closed it")]

@@ -14,4 +14,3 @@ pub mod panics;
 pub mod places;
 pub mod run;
 pub mod signals;
-pub mod sources;

@@ -136,7 +136,7 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
         let checked = recorded.as_ref().and_then(|recorded| recorded.checked(plan.as_ref(), follows));
         let deadline = if times == Times::Replayed { None } else { plan.and_then(|plan| plan.deadline) };
         let limit = checked.map_or(granted, |checked| granted.min(checked));
-        let mut report = match pipeline.answer(&frame, limit, deadline) {
+        let mut report = match pipeline.answer_within(&frame, limit, deadline) {
             Ok(answer) => answer.report(&frame, engine),
             // A broken picture costs that picture and no other.
             Err(PipelineError::Fit(error)) => {

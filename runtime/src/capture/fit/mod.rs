@@ -19,9 +19,9 @@ use rows::Pixels;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Keep the middle, lose the borders.
+    #[default]
     Crop,
     /// Keep everything, fill the borders with black.
-    #[default]
     Letterbox,
     /// Keep everything, change the proportions.
     Stretch,

@@ -107,7 +107,7 @@ impl Lane {
                 ..Frame::default()
             };
             let began = Time::now();
-            let answer = self.pipeline.answer(&frame, MAX_STEPS as u32, None).map_err(|error| Failure::new(Cause::Engine, error))?;
+            let answer = self.pipeline.answer(&frame).map_err(|error| Failure::new(Cause::Engine, error))?;
             let took = began.since();
             let (trace, stages) = (answer.trace, answer.stages);
             self.steps += u64::from(trace.steps);

@@ -7,7 +7,7 @@ use super::Metric;
 use crate::outcome::MAX_STEPS;
 
 /// What a user writes after `--halt`: `RULE[,KEY=VALUE]...`, a rule in full or the one the model carries.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RuleName {
     /// The rule.
     pub base: Base,
@@ -16,9 +16,10 @@ pub struct RuleName {
 }
 
 /// Which rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Base {
     /// `model`: the calibrated rule of model.toml.
+    #[default]
     Model,
     /// `fixed:N`
     Fixed(u32),

@@ -17,8 +17,8 @@ use recslowfast::network::Network;
 use recslowfast::network::halting::RuleName;
 use recslowfast::outcome::MAX_STEPS;
 use recslowfast::pace::{Budget, Deadline};
-use recslowfast::service::budget_controller::{BudgetController, Sensing};
 use recslowfast::pipeline::Pipeline;
+use recslowfast::service::budget_controller::{BudgetController, Sensing};
 use temporal_pathfinder::{Spec, Stream};
 
 type Failure = Box<dyn std::error::Error>;
@@ -109,7 +109,7 @@ fn main() -> Result<(), Failure> {
         }
         let (limit, stop_at) = plan.map_or((MAX_STEPS as u32, None), |plan| (plan.limit, plan.deadline));
         let engine = pipeline.engine();
-        let mut report = pipeline.answer(&frame, limit, stop_at)?.report(&frame, engine);
+        let mut report = pipeline.answer_within(&frame, limit, stop_at)?.report(&frame, engine);
         if let Some(plan) = &plan {
             budget_controller.answered(plan, &mut report);
         }

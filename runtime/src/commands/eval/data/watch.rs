@@ -90,7 +90,7 @@ impl Watch {
     pub fn see(&mut self, sample: &mut Sample, cold: bool, timed: bool) -> Result<StepTrace, Failure> {
         sample.frame.cut = cold || sample.cut;
         let began = Time::now();
-        let answer = self.pipeline.answer(&sample.frame, MAX_STEPS as u32, None).map_err(|error| Failure::new(Cause::Engine, error))?;
+        let answer = self.pipeline.answer(&sample.frame).map_err(|error| Failure::new(Cause::Engine, error))?;
         let took = began.since();
         let (trace, stages) = (answer.trace, answer.stages);
         let reported: Vec<Seen> = answer.detections.iter().map(reported).collect();

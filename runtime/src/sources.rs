@@ -1,22 +1,30 @@
 //! What a source's name names, whichever room reads it: recordings are opened here, everything else by `capture`.
 
 use std::ffi::OsStr;
+#[cfg(feature = "record")]
 use std::io::Cursor;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::capture::file::images;
-use crate::capture::{self, CaptureRequest, FaultSpec, Kind, Timeouts, jpeg};
+use crate::capture::{self, CaptureRequest, FaultSpec, Kind, Timeouts};
+#[cfg(feature = "record")]
+use crate::source::WatchedBy;
+use crate::source::{CaptureError, Source};
+
+#[cfg(feature = "record")]
+use crate::capture::{file::images, jpeg};
+#[cfg(feature = "record")]
 use crate::frame::{Frame, PixelFormat, Range};
+#[cfg(feature = "record")]
 use crate::recording::{self, Replay};
-use crate::source::{CaptureError, Source, WatchedBy};
 
 /// Opens what `uri` names: a recording (`FILE.mcap?topic=/camera/image`), or anything [`capture::open`] knows.
 pub fn open(uri: &OsStr, want: &CaptureRequest) -> Result<Box<dyn Source>, CaptureError> {
-    match recording(uri)? {
-        Some((path, topic)) => Ok(Box::new(Replay::open(&uri.to_string_lossy(), &path, topic.as_deref(), picture)?)),
-        None => capture::open(uri, want),
+    #[cfg(feature = "record")]
+    if let Some((path, topic)) = recording(uri)? {
+        return Ok(Box::new(Replay::open(&uri.to_string_lossy(), &path, topic.as_deref(), picture)?));
     }
+    capture::open(uri, want)
 }
 
 /// Opens what `uri` names and keeps it going, as [`capture::start`] does.
@@ -26,13 +34,15 @@ pub fn start(uri: &OsStr, want: &CaptureRequest, faults: Option<FaultSpec>, time
 
 /// Whether `uri` can be meant at all, and where it leads, as [`capture::check`] does. Opens nothing but a file that may be a recording.
 pub fn check(uri: &OsStr) -> Result<Kind, CaptureError> {
-    match recording(uri)? {
-        Some(_) => Ok(Kind::Film),
-        None => capture::check(uri),
+    #[cfg(feature = "record")]
+    if recording(uri)?.is_some() {
+        return Ok(Kind::Film);
     }
+    capture::check(uri)
 }
 
 /// The network that watched while the recording that `uri` names was made, where it is one and says so.
+#[cfg(feature = "record")]
 pub fn watched_by(uri: &OsStr) -> Option<WatchedBy> {
     let (path, _) = recording(uri).ok()??;
     recording::watched_by(&path)
@@ -57,6 +67,7 @@ fn parts(uri: &OsStr) -> (&[u8], &[u8]) {
 }
 
 /// The recording that `uri` names, and the topic asked for.
+#[cfg(feature = "record")]
 fn recording(uri: &OsStr) -> Result<Option<(PathBuf, Option<String>)>, CaptureError> {
     // A file may have a question mark in its name.
     if recording::is_recording(Path::new(uri)) {
@@ -81,6 +92,7 @@ fn recording(uri: &OsStr) -> Result<Option<(PathBuf, Option<String>)>, CaptureEr
 }
 
 /// Fills `frame` from one encoded picture; what is in it decides what it is. A JPEG stays one: it is decoded where it is fitted.
+#[cfg(feature = "record")]
 pub fn picture(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
     if bytes.starts_with(&[0xff, 0xd8]) {
         frame.format = PixelFormat::Mjpeg;
@@ -96,7 +108,7 @@ pub fn picture(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "record"))]
 mod tests {
     use super::*;
     use crate::recording::{OutcomeFormat, RecordSpec, RecordedFrame, Recorder};
