@@ -76,7 +76,7 @@ fn a_red_thing_is_a_person_and_a_blue_one_a_car_in_pixels_of_the_source() {
     let mut pipeline = pipeline("colour-boxes");
     // Twice the network's size; each thing fills one cell.
     let things = [([32, 16, 48, 32], RED), ([96, 64, 112, 80], BLUE)];
-    let answer = pipeline.answer(&frame(128, 96, &things, 0), 64, None).unwrap();
+    let answer = pipeline.answer(&frame(128, 96, &things, 0)).unwrap();
     let mut seen: Vec<_> = answer.detections.iter().map(|seen| (seen.class, seen.track, seen.region, seen.score)).collect();
     seen.sort_by_key(|(class, ..)| *class);
     assert_eq!(seen.len(), 2, "{seen:?}");
@@ -94,7 +94,7 @@ fn tracks_carry_their_age_and_where_the_rate_is_known_their_speed() {
     for at in 0..6usize {
         // One cell of 8 pixels every second frame: 40 pixels a second to the right.
         let left = 8 * at;
-        let answer = pipeline.answer(&frame(64, 48, &[([left, 16, left + 8, 24], RED)], 2 * at as u64), 64, None).unwrap();
+        let answer = pipeline.answer(&frame(64, 48, &[([left, 16, left + 8, 24], RED)], 2 * at as u64)).unwrap();
         let [seen] = &answer.detections[..] else { panic!("frame {at}: {:?}", answer.detections) };
         assert_eq!((seen.track, seen.track_frames), if at == 0 { (0, 0) } else { (1, at as u32) });
         if at == 5 {
@@ -109,7 +109,7 @@ fn tracks_carry_their_age_and_where_the_rate_is_known_their_speed() {
 fn a_picture_for_people_is_luma_of_the_colours_with_the_boxes_drawn() {
     let mut pipeline = pipeline("colour-boxes");
     let given = frame(64, 48, &[([24, 16, 32, 24], [250, 0, 0]), ([0, 40, 8, 48], [0, 250, 0])], 0);
-    pipeline.answer(&given, 64, None).unwrap();
+    pipeline.answer(&given).unwrap();
     let picture = pipeline.picture(&given).unwrap();
     let luma = |x: usize, y: usize| picture.luma[y * 64 + x];
     assert_eq!((luma(28, 20), luma(4, 44), luma(60, 4)), (75, 147, 60), "red is dark, green is bright");
@@ -122,7 +122,7 @@ fn a_picture_for_people_is_luma_of_the_colours_with_the_boxes_drawn() {
 fn every_pixel_has_its_likeliest_class_and_class_0_is_no_background() {
     let mut pipeline = pipeline("colour-classes");
     let given = frame(32, 24, &[([0, 0, 16, 24], RED), ([16, 0, 32, 24], BLUE)], 0);
-    let answer = pipeline.answer(&given, 64, None).unwrap();
+    let answer = pipeline.answer(&given).unwrap();
     let seen: Vec<_> = answer.detections.iter().map(|seen| (seen.class, seen.area)).collect();
     assert_eq!(seen, [(0, 384.0), (2, 384.0)], "void would be likeliest, and is left out");
     let picture = pipeline.picture(&given).unwrap();

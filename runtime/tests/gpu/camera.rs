@@ -174,7 +174,7 @@ struct Seen {
 fn see(pipeline: &mut Pipeline, at: usize) -> Seen {
     let mut frame = stream(at);
     pipeline.pin(&mut frame);
-    let steps = pipeline.answer(&frame, 64, None).expect("every frame is answered").trace.steps;
+    let steps = pipeline.answer(&frame).expect("every frame is answered").trace.steps;
     let picture = pipeline.picture(&frame).unwrap();
     Seen { steps, mask: pipeline.mask().classes.clone(), luma: picture.luma.clone() }
 }

@@ -4,6 +4,7 @@ mod access;
 mod board;
 mod devices;
 mod finding;
+mod gpu;
 mod power;
 mod software;
 
@@ -49,7 +50,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 Area::Memory => board::memory(&args.root),
                 Area::Groups => devices::groups(&args.root, &who),
                 Area::Camera => devices::cameras(&args.root, &who),
-                Area::Gpu => software::gpu(&args.model, &args.root),
+                Area::Gpu => gpu::gpu(&args.model, &args.root),
                 Area::Power => power::power(&args.root),
                 Area::Serial => devices::serial(&args.root, &who),
                 Area::Panel => devices::panels(&args.root, &who),
