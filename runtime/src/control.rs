@@ -67,7 +67,7 @@ pub struct ServiceStatus {
     pub camera: CameraState,
 }
 
-/// The queue is full: the main loop has not come round to what was asked before.
+/// The queue is full: the main loop has not handled the earlier requests yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
 

@@ -158,7 +158,7 @@ fn provoke(message: &str) -> Evidence {
         "cannot open …: permission denied: add the user to group video" => a_camera_that_keeps_its_user_out(),
         "cannot open …: it is no camera: it knows nothing of Video4Linux" => said(&["run", "--source", "v4l2:/dev/null"]),
         "another program is using the camera" | "the USB bus has no bandwidth left" => Evidence::AssertedIn("src/capture/v4l2/errno.rs"),
-        "without a camera only the built-in stream could be watched, and … would take its made-up scene for a real one" => {
+        "without a camera only the built-in stream could be watched, and … would act on its generated scene as if it were real" => {
             if fs::read_dir("/dev").unwrap().flatten().any(|node| node.file_name().to_string_lossy().starts_with("video")) {
                 return Evidence::NotHere("there is a camera");
             }
@@ -187,8 +187,8 @@ fn provoke(message: &str) -> Evidence {
         }
         "…:…:…: there is no key '…' in [source]: did you mean '…'?" => check("[source]\nfitt = \"crop\"\n"),
         "the unit is missing" => check("[budget]\ndeadline = \"33\"\n"),
-        "configuration not taken up, everything stays as it was: …" => reloaded("kind = \"gpu\""),
-        "configuration read again: needs a restart: …" => reloaded("kind = \"auto\""),
+        "configuration not applied, the running settings stay: …" => reloaded("kind = \"gpu\""),
+        "configuration reloaded: needs a restart: …" => reloaded("kind = \"auto\""),
         "can be reached from other machines; give a page token" => said(&["run", "--page", "0.0.0.0:0"]),
         "cannot write to the page at …: Address already in use" => {
             let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

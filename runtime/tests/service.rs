@@ -176,7 +176,7 @@ fn sighup_takes_up_what_it_can_and_says_what_it_cannot() {
     service.signal("-TERM");
     drop(records);
     let (_, _, log) = service.end();
-    for words in ["taken up: model.halt", "needs a restart: source.fit", "board.toml:2:8:", "everything stays"] {
+    for words in ["applied: model.halt", "needs a restart: source.fit", "board.toml:2:8:", "the running settings stay"] {
         assert!(log.contains(words), "'{words}' is not in: {log}");
     }
 }

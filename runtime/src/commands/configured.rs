@@ -22,7 +22,7 @@ pub struct Configured {
 
 /// What became of reading the file again.
 pub struct Reread {
-    /// Keys with new values that are taken up.
+    /// Keys with new values that are applied.
     pub taken: Vec<&'static Key>,
     /// Keys with new values that need a restart.
     pub left: Vec<&'static Key>,

@@ -145,7 +145,7 @@ fn tell_what_is_seen(manifest: &Manifest, natural: bool) {
     }
 }
 
-/// Reads the configuration again, takes up what can be taken up while running, and says what cannot.
+/// Reads the configuration again, applies what can be applied while running, and logs what cannot.
 fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipeline, budget_controller: Option<&mut BudgetController>) {
     let names = |keys: &[&Key]| keys.iter().map(|key| format!("{}.{}", key.table, key.key)).collect::<Vec<_>>().join(", ");
     match configured.reread() {
@@ -153,19 +153,19 @@ fn reread(configured: &mut Configured, manifest: &Manifest, pipeline: &mut Pipel
             pipeline.set_rule(manifest.rule_named(configured.args.halt));
             match (budget_controller, configured.args.budget()) {
                 (Some(budget_controller), budget) => budget_controller.set_budget(budget.unwrap_or_default()),
-                (None, Some(_)) => log::warn!("configuration read again: a budget where there was none needs a restart"),
+                (None, Some(_)) => log::warn!("configuration reloaded: a budget where there was none needs a restart"),
                 (None, None) => {}
             }
             if taken.is_empty() && left.is_empty() {
-                log::info!("configuration read again: nothing has changed");
+                log::info!("configuration reloaded: nothing has changed");
             }
             if !taken.is_empty() {
-                log::info!("configuration read again: taken up: {}", names(&taken));
+                log::info!("configuration reloaded: applied: {}", names(&taken));
             }
             if !left.is_empty() {
-                log::warn!("configuration read again: needs a restart: {}", names(&left));
+                log::warn!("configuration reloaded: needs a restart: {}", names(&left));
             }
         }
-        Err(error) => log::error!("configuration not taken up, everything stays as it was: {error}"),
+        Err(error) => log::error!("configuration not applied, the running settings stay: {error}"),
     }
 }

@@ -21,7 +21,7 @@ pub fn json() -> String {
             clap::ArgAction::Append => json!({ "anyOf": [value, { "type": "array", "items": value }] }),
             _ => value,
         };
-        let live = if key.live { " (taken up by `systemctl reload`)" } else { "" };
+        let live = if key.live { " (applied by `systemctl reload`)" } else { "" };
         property["description"] = Value::String(format!("{help}{live}"));
         if let [default] = flag.get_default_values() {
             property["default"] = Value::String(default.to_string_lossy().into_owned());

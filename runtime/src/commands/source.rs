@@ -53,13 +53,13 @@ impl SourceRequest<'_> {
         }
     }
 
-    /// Nothing acts on a made-up scene unasked.
+    /// Nothing acts on a generated scene unasked.
     fn refuse_to_make_up(&self, refusal: &CaptureError) -> Result<(), Failure> {
         let Some(first) = self.takers.first() else { return Ok(()) };
         let more = self.takers.len() - 1;
         let who = if more == 0 { first.clone() } else { format!("{first} and {more} more") };
         let words = format!(
-            "{refusal}; without a camera only the built-in stream could be watched, and {who} would take its made-up scene for a real one: \
+            "{refusal}; without a camera only the built-in stream could be watched, and {who} would act on its generated scene as if it were real: \
              plug a camera in, name a source (--source), or ask for that stream by name (--source 'pathfinder:easy?fps=25')"
         );
         Err(Failure::new(Cause::Source, words))
@@ -171,7 +171,7 @@ mod tests {
         assert!(refused(&[]).is_none());
         let failure = refused(&["mavlink:/dev/ttyTHS1", "the recording a.mcap"]).unwrap();
         assert_eq!(failure.cause, Cause::Source);
-        for words in ["mavlink:/dev/ttyTHS1 and 1 more", "made-up", "there is none", "--source 'pathfinder:"] {
+        for words in ["mavlink:/dev/ttyTHS1 and 1 more", "generated scene", "there is none", "--source 'pathfinder:"] {
             assert!(failure.message.contains(words), "'{words}' is not in: {failure}");
         }
     }

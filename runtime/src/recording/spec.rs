@@ -58,7 +58,7 @@ impl Events {
     }
 }
 
-/// How answers are put into words.
+/// How answers are formatted.
 #[derive(Clone)]
 pub struct OutcomeFormat {
     /// The network's class names.

@@ -1,4 +1,4 @@
-//! What a sink is told, and what not: `every=`, `on=change`, `classes=`, `score=`, `area=`, `zone=`, `min_frames=`.
+//! Which results a sink receives: `every=`, `on=change`, `classes=`, `score=`, `area=`, `zone=`, `min_frames=`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::telemetry::{Detection, Detections, Region, Report};
 /// The settings, behind what they are for: `json,every=1s,classes=person+car`.
 const KEYS: &str = "every=SECONDS (or 200ms), on=change, classes=NAME+NAME, score=0..1, area=PIXELS, zone=X:Y/X:Y/X:Y or min_frames=N";
 
-/// Which reports a sink is told, and which detections they hold. Everything that is set has to hold.
+/// Which reports a sink receives, and which detections they hold. Everything that is set has to hold.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
     /// At most one report in this time.

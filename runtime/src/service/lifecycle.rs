@@ -8,7 +8,7 @@ use super::signals::Signals;
 use crate::clock;
 use crate::telemetry::{CameraState, Report};
 
-/// The life of one run.
+/// The lifecycle of one run.
 pub struct Lifecycle {
     signals: Signals,
     notifier: Notifier,
@@ -21,7 +21,7 @@ impl Lifecycle {
         Ok(Lifecycle { signals: Signals::listen(reload)?, notifier })
     }
 
-    /// A life that hears neither signals nor a service manager, for programs that embed this library: `signals` is theirs to set.
+    /// A lifecycle without signals and without a service manager, for programs that embed this library: `signals` is theirs to set.
     pub fn embedded(signals: Signals) -> Lifecycle {
         Lifecycle { signals, notifier: Notifier::silent() }
     }

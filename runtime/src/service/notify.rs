@@ -1,4 +1,4 @@
-//! What the service manager is told: ready, alive, reading its configuration again, ending. Without one, nothing.
+//! Notifications to the service manager: ready, alive, reading its configuration again, ending. Without one, nothing.
 //!
 //! The watchdog is fed by answered frames, and by waiting while the camera is known to be away. Waiting while the camera
 //! is said to stream is what a hang looks like, and feeds nothing.

@@ -48,7 +48,7 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Answers frames until the source ends, enough are answered, the last sink's reader leaves, or the life is to end. Returns how long the
+    /// Answers frames until the source ends, enough are answered, the last sink's reader leaves, or the run is to end. Returns how long the
     /// answered frames took. The death of any thread is an error with [`Cause::Internal`].
     pub fn answer(self) -> Result<Latencies, Failure> {
         // This thread is watched like any other: a panic of an engine is the caller's to finish its outputs after.

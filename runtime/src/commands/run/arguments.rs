@@ -99,7 +99,7 @@ pub struct Args {
     /// PORT is a device, tcp:HOST:PORT or udp:HOST:PORT.
     /// panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341).
     /// snapshot:FILE.png: the last frames, when the run ends.
-    /// Behind each, what it is told: ,every=1s ,on=change ,classes=person+car ,score=0.5 ,area=400 ,zone=X:Y/X:Y/X:Y ,min_frames=3
+    /// Behind each, which results it receives: ,every=1s ,on=change ,classes=person+car ,score=0.5 ,area=400 ,zone=X:Y/X:Y/X:Y ,min_frames=3
     #[arg(long, value_name = "SINK", value_parser = OsStringValueParser::new().try_map(ReportTo::read), help_heading = REPORTS)]
     pub(super) report: Vec<ReportTo>,
     /// Record frames and answers to a file ending in .mcap, which --source replays to the same decisions
@@ -222,7 +222,7 @@ impl Args {
         if asked { self.budget() } else { recorded.or(self.budget()) }
     }
 
-    /// What acts on results, keeps them or shows them to others, and so must never be given a made-up scene that nobody asked for.
+    /// What acts on results, keeps them or shows them to others, and so must never be given a generated scene that nobody asked for.
     pub(super) fn takers_of_truth(&self) -> Vec<String> {
         let reports = self.report.iter().filter_map(|report| match &report.to {
             Destination::Terminal | Destination::Json | Destination::Snapshot(_) => None,

@@ -1,4 +1,4 @@
-//! What a MAVLink sink is told on the command line.
+//! The options of a MAVLink sink on the command line.
 
 use std::str::FromStr;
 

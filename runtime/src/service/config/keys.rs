@@ -9,7 +9,7 @@ pub struct Key {
     pub key: &'static str,
     /// The long flag of the same meaning.
     pub flag: &'static str,
-    /// Whether a new value is taken up while running.
+    /// Whether a new value is applied while running.
     pub live: bool,
 }
 
