@@ -12,13 +12,13 @@ use crate::capture::fit::{FitError, Fitter, InputSpec, Mode};
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::network::engine::{Engine, EngineError, StepRequest, Tensors};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
 use crate::outcome::{MAX_STEPS, StepTrace};
 use crate::source_picture::SourcePicture;
 use crate::task::{Candidate, Mask, Scene, Task};
-use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages};
+use crate::telemetry::{AnswerMask, CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages};
 
 /// A gap between two frames of a timed source after which the carried state is doubted.
 const DOUBT_AFTER: Duration = Duration::from_millis(500);
@@ -145,6 +145,26 @@ impl Pipeline {
         let Mask { width, height, .. } = *mask;
         let there = width > 0 && height > 0 && mask.classes.len() == width * height;
         there.then(|| Shapes { width, height, classes: mask.classes.clone(), view: self.view })
+    }
+
+    /// The class or the share of foreground of every pixel of the last answer; None where boxes are seen or nothing is.
+    pub fn answer_mask(&self) -> Option<AnswerMask> {
+        let mask = self.task.mask();
+        let Mask { width, height, .. } = *mask;
+        let matte = self.task.is_matte();
+        let share = |(class, score): (&u8, &f32)| {
+            let alpha = if *class == 0 { 1.0 - score } else { *score };
+            (alpha.clamp(0.0, 1.0) * 255.0).round() as u8
+        };
+        let pixels = if matte { mask.classes.iter().zip(&mask.scores).map(share).collect() } else { mask.classes.clone() };
+        (width > 0 && height > 0).then_some(AnswerMask { width, height, pixels, matte, view: self.view })
+    }
+
+    /// What the network holds after the last frame answered, and its answer, as [`Engine::readout`] gives it. None where the engine keeps its
+    /// tensors on a device.
+    pub fn tensors(&mut self) -> Result<Option<(Tensors, Vec<f32>)>, EngineError> {
+        let Some(tensors) = self.engine.tensors() else { return Ok(None) };
+        Ok(Some((tensors, self.engine.readout()?.to_vec())))
     }
 
     /// The mask of the last frame answered; empty where boxes are seen.
@@ -332,6 +352,7 @@ impl Answer<'_> {
             energy_j: None,
             recording: None,
             picture: None,
+            mask: None,
         }
     }
 }

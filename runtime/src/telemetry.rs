@@ -165,6 +165,23 @@ pub struct Report {
     pub recording: Option<RecordingState>,
     /// The network's input and answer, for sinks that draw; made only when one asks.
     pub picture: Option<Arc<Picture>>,
+    /// The class or the share of foreground of every pixel, for sinks that keep it; made only when one asks.
+    pub mask: Option<Arc<AnswerMask>>,
+}
+
+/// A network's answer for every pixel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AnswerMask {
+    /// Pixels across, of the answer.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    /// Row by row: a class index, or for a matte the share of foreground, 0 to 255.
+    pub pixels: Vec<u8>,
+    /// Whether it is a matte.
+    pub matte: bool,
+    /// The part of the source's picture that it covers, in its pixels.
+    pub view: Region,
 }
 
 #[cfg(test)]
@@ -196,6 +213,7 @@ impl Report {
             energy_j: None,
             recording: None,
             picture: None,
+            mask: None,
         }
     }
 }

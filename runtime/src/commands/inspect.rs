@@ -20,6 +20,10 @@ pub struct Args {
     /// Print which ONNX operators are computed by which engine, and nothing else
     #[arg(long, conflicts_with = "model")]
     operators: bool,
+
+    /// Print every node: what computes it, and what it costs
+    #[arg(long, conflicts_with = "operators")]
+    nodes: bool,
 }
 
 /// Runs the verb.
@@ -28,9 +32,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Ok(say!("{}", coverage::table().trim_end())?);
     }
     let network = Network::load(&args.model)?;
+    if args.nodes {
+        return all(&network).try_for_each(nodes);
+    }
     let manifest = &network.manifest;
-    say!("{} {}  ({})", manifest.name, manifest.version, manifest.licence)?;
-    say!("origin      {}", manifest.origin)?;
+    let said = |text: &str| if text.is_empty() { "not said in model.toml".to_owned() } else { text.to_owned() };
+    say!("{} {}  ({})", manifest.name, manifest.version, said(&manifest.licence))?;
+    say!("origin      {}", said(&manifest.origin))?;
     say!("task        {:?}: {}", manifest.task.kind, manifest.task.classes.join(", "))?;
     say!("parameters  {}", network.parameters())?;
     for graph in [Some(&network.encoder), network.step.as_ref(), Some(&network.readout)].into_iter().flatten() {
@@ -40,7 +48,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
         say!("{:<11} {}", "", nature(graph))?;
     }
     for state in &manifest.states {
-        say!("state       {} {:?}", state.name, state.shape)?;
+        let moves = match &state.answer {
+            Some(answer) => format!("; the last frame's {answer}"),
+            None if !state.is_stepped() => "; moves once a frame".into(),
+            None if !state.halting => "; does not count for halting".into(),
+            None => String::new(),
+        };
+        say!("state       {} {:?}{moves}", state.name, state.shape)?;
     }
     if network.step.is_some() {
         let steps = manifest.steps;
@@ -66,17 +80,59 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
+fn all(network: &Network) -> impl Iterator<Item = &Graph> {
+    [Some(&network.encoder), network.step.as_ref(), Some(&network.readout)].into_iter().flatten()
+}
+
+/// What computes each graph, in a line.
+pub fn placement(network: &Network) -> Result<(), Failure> {
+    all(network).try_for_each(|graph| match graph::read_in_parts(graph) {
+        Ok(read) => say!(
+            "{:<12} {} nodes{}",
+            graph.file,
+            read.nodes.len(),
+            if foreign(&read).is_empty() { ", all native".into() } else { foreign(&read) }
+        ),
+        Err(reason) => say!("{:<12} runs on tract: {reason}", graph.file),
+    })
+}
+
+/// Every node of a graph.
+fn nodes(graph: &Graph) -> Result<(), Failure> {
+    let read = match graph::read_in_parts(graph) {
+        Ok(read) => read,
+        Err(reason) => return say!("{}: runs on tract: {reason}", graph.file),
+    };
+    say!("{:<52} {:<8} {:>10} {:>10}", graph.file, "", "MMAC", "KB moved")?;
+    for node in &read.nodes {
+        let cost = cost::of(&read, node);
+        let place = if matches!(node.kind, graph::Kind::Foreign { .. }) { "tract" } else { "native" };
+        let (macs, moved) = (cost.macs as f64 / 1e6, (cost.read + cost.written) as f64 / 1e3);
+        say!("{:<52} {place:<8} {macs:>10.3} {moved:>10.1}", node.name)?;
+    }
+    Ok(())
+}
+
+/// The parts that run on tract, why, and what would be native.
+fn foreign(read: &graph::Graph) -> String {
+    let parts = read.nodes.iter().filter_map(|node| match &node.kind {
+        graph::Kind::Foreign { part, .. } => {
+            let names = part.nodes.join(", ");
+            let instead = coverage::substitute(&names).map_or(String::new(), |instead| format!("; native instead: {instead}"));
+            Some(format!("; on tract, on the CPU alone: {names} ({}{instead})", part.reason))
+        }
+        _ => None,
+    });
+    parts.collect()
+}
+
 /// What an engine makes of a graph: what it moves, and how far a change of one pixel spreads.
 fn nature(graph: &Graph) -> String {
     let read = match graph::read_in_parts(graph) {
         Ok(read) => read,
         Err(reason) => return format!("{}: runs on tract: {reason}", graph.file),
     };
-    let foreign = read.nodes.iter().filter_map(|node| match &node.kind {
-        graph::Kind::Foreign { part, .. } => Some(format!("; on tract, on the CPU alone: {} ({})", part.nodes.join(", "), part.reason)),
-        _ => None,
-    });
-    let foreign: String = foreign.collect();
+    let foreign = foreign(&read);
     let cost = cost::of_graph(&read);
     let moved = (cost.read + cost.written) as f64 / 1e6;
     let reaches = reach::of(&read);

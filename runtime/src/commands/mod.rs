@@ -1,5 +1,6 @@
 //! The verbs of the command line, one file each.
 
+mod advance;
 mod bench;
 mod calibrate;
 mod check;
@@ -10,6 +11,7 @@ mod contradictions;
 mod dataset;
 pub mod doctor;
 mod eval;
+mod init;
 mod inspect;
 mod listen;
 mod out;
@@ -21,6 +23,7 @@ mod run;
 mod schema;
 mod source;
 mod stopwatch;
+mod verify;
 mod watching;
 
 use std::process::ExitCode;
@@ -83,6 +86,12 @@ enum Verb {
     Calibrate(calibrate::Args),
     /// Show what a network is: shapes, cost, states, halting rule, origin
     Inspect(inspect::Args),
+    /// Hold a network against ONNX Runtime over carried frames: every tensor, every answer, and what runs where
+    Verify(verify::Args),
+    /// Begin a network of one's own: a commented model.toml and a script that trains and exports it
+    Init(init::Args),
+    /// Run a network for another program, through a pipe (what `models/export` uses)
+    Advance(advance::Args),
     /// Read a configuration file and say everything that is wrong with it; touches no device
     Check(check::Args),
     /// Look at board, cameras, GPU, sensors, ports, network and configuration, and say how to fix what is wrong
@@ -157,6 +166,9 @@ fn verb(matches: &ArgMatches) -> Result<(), Failure> {
         Verb::Eval(args) => eval::run(args),
         Verb::Calibrate(args) => calibrate::run(args),
         Verb::Inspect(args) => inspect::run(args),
+        Verb::Verify(args) => verify::run(args),
+        Verb::Init(args) => init::run(args),
+        Verb::Advance(args) => advance::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Doctor(args) => doctor::run(args),
         Verb::Bench(args) => bench::run(args),

@@ -43,6 +43,8 @@ pub(super) enum Destination {
     Mavlink(MavlinkSpec),
     Panel(PanelSpec),
     Snapshot(PathBuf),
+    Masks(PathBuf),
+    Boxes(PathBuf),
 }
 
 impl Destination {
@@ -54,7 +56,7 @@ impl Destination {
             Destination::Serial(port) | Destination::Link(port) => port.path.clone(),
             Destination::Mavlink(spec) => spec.port.path.clone(),
             Destination::Panel(spec) => spec.place(),
-            Destination::Snapshot(file) => file.display().to_string(),
+            Destination::Snapshot(file) | Destination::Masks(file) | Destination::Boxes(file) => file.display().to_string(),
         }
     }
 }
@@ -67,16 +69,22 @@ impl Destination {
         if let Some(path) = bytes.strip_prefix(b"snapshot:") {
             return Ok(Destination::Snapshot(file(path)));
         }
+        if let Some(path) = bytes.strip_prefix(b"mask:") {
+            return Ok(Destination::Masks(file(path)));
+        }
+        if let Some(path) = bytes.strip_prefix(b"boxes:") {
+            return Ok(Destination::Boxes(file(path)));
+        }
         if let Some(path) = bytes.strip_prefix(b"panel:png:") {
             return PanelSpec::png(OsStr::from_bytes(path)).map(Destination::Panel);
         }
-        Err(format!("'{}' is no UTF-8; only the files of snapshot: and panel:png: may have such names", given.display()))
+        Err(format!("'{}' is no UTF-8; only the files of snapshot:, mask:, boxes: and panel:png: may have such names", given.display()))
     }
 
     /// The file that is written, where it is one.
     pub(super) fn file(&self) -> Option<PathBuf> {
         match self {
-            Destination::Snapshot(file) => Some(file.clone()),
+            Destination::Snapshot(file) | Destination::Boxes(file) | Destination::Masks(file) => Some(file.clone()),
             Destination::Panel(PanelSpec::Png { file, .. }) => Some(file.clone()),
             Destination::Serial(port) | Destination::Link(port) => Some(port.path.clone().into()),
             Destination::Mavlink(spec) => Some(spec.port.path.clone().into()),
@@ -97,8 +105,10 @@ impl std::str::FromStr for Destination {
             Some(("mavlink", port)) => port.parse().map(Destination::Mavlink).map_err(|reason| format!("mavlink: {reason}")),
             Some(("panel", panel)) => panel.parse().map(Destination::Panel),
             Some(("snapshot", path)) if !path.is_empty() => Ok(Destination::Snapshot(path.into())),
+            Some(("mask", path)) if !path.is_empty() => Ok(Destination::Masks(path.into())),
+            Some(("boxes", path)) if !path.is_empty() => Ok(Destination::Boxes(path.into())),
             _ => Err(format!(
-                "no report is called '{given}'; write terminal, json, serial:PORT[@BAUD], link:PORT[@BAUD], mavlink:PORT[@BAUD], panel:KIND:PLACE or snapshot:FILE.png"
+                "no report is called '{given}'; write terminal, json, serial:PORT[@BAUD], link:PORT[@BAUD], mavlink:PORT[@BAUD], panel:KIND:PLACE, snapshot:FILE.png, mask:DIR or boxes:FILE.json"
             )),
         }
     }

@@ -17,6 +17,7 @@ use crate::service::closing;
 use crate::service::config::Key;
 use crate::service::control_handler::ControlHandler;
 use crate::service::decision::Decision;
+use crate::service::dump::Dump;
 use crate::service::ends::{self, Hold};
 use crate::service::exit::{Cause, Failure};
 use crate::service::lifecycle::Lifecycle;
@@ -43,11 +44,12 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let mut wanted = SourceRequest { uri: args.source.as_deref(), fault: args.fault.as_ref(), canvas: 0, takers: args.takers_of_truth() };
     let (natural, opened) = wanted.is_natural(lifecycle.is_service());
     let network = watching::network(args.model.as_deref(), args.source.as_deref(), natural)?;
-    if let Some(words) = args.unknown_class(&network.manifest) {
+    if let Some(words) = args.unknown_class(&network.manifest).or_else(|| args.report_without_answer(&network.manifest)) {
         return Err(Failure::new(if configured.file.is_some() { Cause::Config } else { Cause::Usage }, words));
     }
     wanted.canvas = network.manifest.input.width;
-    let engine = engine::open_with(args.engine, &network, args.threads.unwrap_or_default(), args.tiles)?;
+    let engine = engine::open_with(args.engine()?, &network, args.threads.unwrap_or_default(), args.tiles)?;
+    let mut dump = args.dump.as_deref().map(|folder| Dump::create(folder, &network)).transpose()?;
     let control_queue = ControlQueue::new();
     control_queue.set_status(ServiceStatus { camera: CameraState::Searching, ..ServiceStatus::default() });
     // Before there is a camera, so that people can see that there is none.
@@ -103,6 +105,7 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
         control_handler: &mut control_handler,
         workers: &workers,
         recording: recording.as_mut(),
+        dump: dump.as_mut(),
         frames,
         lifecycle: &mut lifecycle,
         reload: &mut reload,

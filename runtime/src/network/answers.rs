@@ -1,6 +1,7 @@
 //! The readout's outputs: which there are, how large, and whether the task can read them.
 
 use super::Network;
+use super::load::Graph;
 use super::manifest::{BoxesSection, Manifest, TaskKind};
 
 /// One output of the readout.
@@ -27,29 +28,57 @@ impl Answer {
 impl Network {
     /// The readout's outputs in the order in which engines hand them over: one behind the other.
     pub fn answers(&self) -> Vec<Answer> {
-        let readout = &self.readout;
-        readout.outputs.iter().enumerate().map(|(at, name)| Answer { name: name.clone(), shape: readout.output_shape(at) }).collect()
+        of(&self.readout)
     }
 
     /// Whether the readout's first output is a sigmoid's, and so a probability already.
     pub fn gives_probabilities(&self) -> bool {
-        let mut name = self.readout.outputs.first();
-        while let Some(wanted) = name {
-            let Some(node) = self.readout.proto.node.iter().find(|node| node.output.first() == Some(wanted)) else { return false };
-            match node.op_type.as_str() {
-                "Sigmoid" => return true,
-                "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" | "Flatten" => name = node.input.first(),
-                _ => return false,
-            }
-        }
-        false
+        self.manifest.task.kind == TaskKind::Matte || ends_in(&self.readout, &["Sigmoid"], &RENAMING)
     }
 }
 
-/// Why the task of `manifest` cannot read these outputs, if it cannot.
-pub(super) fn check(manifest: &Manifest, answers: &[Answer]) -> Result<(), String> {
+/// Nodes that only rename their numbers.
+const RENAMING: [&str; 5] = ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
+
+/// The outputs of `readout`.
+pub(super) fn of(readout: &Graph) -> Vec<Answer> {
+    readout.outputs.iter().enumerate().map(|(at, name)| Answer { name: name.clone(), shape: readout.output_shape(at) }).collect()
+}
+
+/// Whether the first output lies between 0 and 1 by how it is made.
+pub(super) fn is_fraction(readout: &Graph) -> bool {
+    let passes = [&RENAMING[..], &["Slice", "Resize", "Split", "Transpose"]].concat();
+    ends_in(readout, &["Sigmoid", "HardSigmoid", "Clip", "Softmax"], &passes)
+}
+
+/// Whether the first output is made by one of `operators`, through nodes of `passes` only.
+fn ends_in(readout: &Graph, operators: &[&str], passes: &[&str]) -> bool {
+    let mut name = readout.outputs.first();
+    while let Some(wanted) = name {
+        let Some(node) = readout.proto.node.iter().find(|node| node.output.contains(wanted)) else { return false };
+        match node.op_type.as_str() {
+            operator if operators.contains(&operator) => return true,
+            operator if passes.contains(&operator) => name = node.input.first(),
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Why the task of `manifest` cannot read these outputs, if it cannot. `fraction`: the first lies between 0 and 1.
+pub(super) fn check(manifest: &Manifest, answers: &[Answer], fraction: bool) -> Result<(), String> {
     match (manifest.task.kind, &manifest.task.boxes) {
         (TaskKind::Boxes, Some(boxes)) => check_boxes(manifest, boxes, answers),
+        (TaskKind::Raw, _) => Ok(()),
+        (TaskKind::Matte, _) => match answers {
+            [Answer { shape, .. }, ..] if !matches!(shape[..], [1, 1, _, _]) => {
+                Err(format!("gives {shape:?}, but a matte is [1, 1, height, width]; a second answer may stand behind it"))
+            }
+            [Answer { name, .. }, ..] if !fraction => Err(format!(
+                "'{name}' does not end in a sigmoid or a clamp, but a matte is 0 to 1: put .sigmoid() or .clamp(0, 1) behind it"
+            )),
+            _ => Ok(()),
+        },
         // In format 2 the first answer is the task's, and others may come with it.
         _ if manifest.format > 1 => check_logits(manifest.task.classes.len(), &answers[..answers.len().min(1)]),
         _ => check_logits(manifest.task.classes.len(), answers),
@@ -61,6 +90,9 @@ fn check_logits(classes: usize, answers: &[Answer]) -> Result<(), String> {
         [Answer { shape, .. }] if matches!(shape[..], [1, given, _, _] | [1, given] if given == classes) => Ok(()),
         // One logit tells two classes apart.
         [Answer { shape, .. }] if matches!(shape[..], [1, 1, _, _]) && classes == 2 => Ok(()),
+        [Answer { shape, .. }] if matches!(shape[..], [1, _, _, last] if last == classes) => Err(format!(
+            "gives {shape:?}, whose channels come last; [1, {classes}, height, width] is needed: end it with .permute(0, 3, 1, 2)"
+        )),
         _ => {
             let shapes: Vec<_> = answers.iter().map(|answer| format!("{:?}", answer.shape)).collect();
             Err(format!(
@@ -131,14 +163,14 @@ mod tests {
     #[test]
     fn heads_have_a_cell_for_every_stride() {
         let manifest = manifest("format = \"ltrb\"\nstrides = [8]");
-        check(&manifest, &answers(&[("boxes", &[1, 4, 2, 5]), ("scores", &[1, 2, 2, 5])])).unwrap();
+        check(&manifest, &answers(&[("boxes", &[1, 4, 2, 5]), ("scores", &[1, 2, 2, 5])]), false).unwrap();
         for (list, words) in [
             (answers(&[("scores", &[1, 2, 2, 5])]), "no output 'boxes'"),
             (answers(&[("scores", &[1, 3, 2, 5]), ("boxes", &[1, 4, 2, 5])]), "'scores' is [1, 3, 2, 5]"),
             (answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 4, 2, 4])]), "it is [1, 4, 2, 5]"),
             (answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 4, 2, 5]), ("extra", &[1, 1])]), "'extra' is read by nothing"),
         ] {
-            let refused = check(&manifest, &list).unwrap_err();
+            let refused = check(&manifest, &list, false).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
     }
@@ -146,13 +178,13 @@ mod tests {
     #[test]
     fn a_distribution_has_a_channel_for_each_of_its_values() {
         let manifest = manifest("format = \"ltrb\"\nstrides = [8]\ndistance = \"dfl:8\"");
-        check(&manifest, &answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 32, 2, 5])])).unwrap();
+        check(&manifest, &answers(&[("scores", &[1, 2, 2, 5]), ("boxes", &[1, 32, 2, 5])]), false).unwrap();
     }
 
     #[test]
     fn ready_boxes_are_a_list() {
         let manifest = manifest("format = \"xyxy\"\nunit = \"normalised\"");
-        check(&manifest, &answers(&[("boxes", &[1, 50, 4]), ("scores", &[1, 50, 2])])).unwrap();
-        assert!(check(&manifest, &answers(&[("boxes", &[1, 50, 4]), ("scores", &[1, 40, 2])])).is_err());
+        check(&manifest, &answers(&[("boxes", &[1, 50, 4]), ("scores", &[1, 50, 2])]), false).unwrap();
+        assert!(check(&manifest, &answers(&[("boxes", &[1, 50, 4]), ("scores", &[1, 40, 2])]), false).is_err());
     }
 }

@@ -51,6 +51,17 @@ pub enum EngineError {
     },
 }
 
+/// What a network holds after a frame, each tensor NCHW f32 or in its manifest's shape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensors {
+    /// What the encoder was given.
+    pub input: Vec<f32>,
+    /// What the encoder handed on, as [`Network::encoded`](super::Network::encoded) lists it: the drive first.
+    pub encoded: Vec<Vec<f32>>,
+    /// The hidden states in the order of model.toml.
+    pub states: Vec<Vec<f32>>,
+}
+
 /// Runs one network and owns its hidden state.
 ///
 /// A frame is: fill [`Engine::input`], or have the picture taken by [`Engine::take`]; then [`Engine::encode`], [`Engine::advance`],
@@ -91,6 +102,11 @@ pub trait Engine: Send {
     /// The answer packed to a class and a score for each pixel, row by row; `None` where this engine leaves that to who reads the logits.
     fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {
         Ok(None)
+    }
+
+    /// What the network holds as it is; None where it is kept on a device. Copies all of it.
+    fn tensors(&mut self) -> Option<Tensors> {
+        None
     }
 
     /// Forgets the hidden state: the next frame takes the slow path from zero.

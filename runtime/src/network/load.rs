@@ -1,15 +1,14 @@
 //! Reads a network's folder, or the one built into the binary, and checks all of it before anything runs.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use tract_onnx::pb::ValueInfoProto;
 use tract_onnx::prelude::*;
 
-use super::answers;
 use super::guard;
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Manifest, ManifestError, line_of};
 use super::onnx::{self, ExternalData};
+use super::wiring::Wiring;
 
 /// File names inside a network's folder.
 pub const MANIFEST: &str = "model.toml";
@@ -103,6 +102,14 @@ pub enum NetworkError {
         /// Which tensor, and which line of model.toml it disagrees with.
         reason: String,
     },
+    /// More than one thing is wrong.
+    #[error("network {place}: {} mistakes\n  {}", mistakes.len(), mistakes.join("\n  "))]
+    Several {
+        /// The folder.
+        place: String,
+        /// Each with its file and, in model.toml, its line.
+        mistakes: Vec<String>,
+    },
 }
 
 /// The files of a network in memory, for [`Network::from_bytes`].
@@ -192,92 +199,49 @@ impl Network {
         let checksum = std::cell::RefCell::new(crc32fast::Hasher::new());
         let bytes = |file| bytes(file).inspect(|bytes| checksum.borrow_mut().update(bytes));
         let text = String::from_utf8_lossy(&bytes(MANIFEST)?).into_owned();
-        let manifest = Manifest::parse(&text).map_err(|reason| NetworkError::Manifest { place: place.to_owned(), reason })?;
-        let graph = |file, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>| {
-            let bytes = bytes(file)?;
-            Graph::read(file, &bytes, beside, size_of).map_err(|reason| NetworkError::Graph { place: place.to_owned(), file, reason })
+        let (manifest, mistakes) = Manifest::parse_with_mistakes(&text);
+        let Some(mut manifest) = manifest else {
+            return Err(NetworkError::Manifest { place: place.to_owned(), reason: ManifestError(mistakes) });
+        };
+        if manifest.name.is_empty() {
+            manifest.name = Path::new(place).file_name().map_or_else(|| place.to_owned(), |name| name.to_string_lossy().into_owned());
+        }
+        // Everything is looked at before anything is refused: who mends one mistake would meet the next.
+        let mut refused: Vec<NetworkError> = Vec::new();
+        let mut graph = |file, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>| {
+            let read = bytes(file).and_then(|bytes| {
+                Graph::read(file, &bytes, beside, size_of).map_err(|reason| NetworkError::Graph { place: place.to_owned(), file, reason })
+            });
+            read.map_err(|error| refused.push(error)).ok()
         };
         // The frame is an encoder's only input, whatever it is called.
-        let encoder = graph(ENCODER, &|_, inputs| (inputs == 1).then(|| manifest.input.shape().to_vec()))?;
-        let encoded = encoded(manifest.format, &encoder);
+        let encoder = graph(ENCODER, &|_, inputs| (inputs == 1).then(|| manifest.input.shape().to_vec()));
+        let handed = encoder.as_ref().map(|encoder| encoded(manifest.format, encoder));
         let arriving = |name: &str, _| match manifest.states.iter().find(|state| state.name == name) {
             Some(state) => Some(state.shape.clone()),
-            None => encoded.iter().find(|encoded| encoded.name == name).map(|encoded| encoded.shape.clone()),
+            None => handed.iter().flatten().find(|encoded| encoded.name == name).map(|encoded| encoded.shape.clone()),
         };
-        let step = if manifest.states.is_empty() { None } else { Some(graph(STEP, &arriving)?) };
-        let readout = graph(READOUT, &arriving)?;
-        let network = Network { place: place.to_owned(), checksum: checksum.into_inner().finalize(), encoder, step, readout, manifest };
-        network.check()?;
-        Ok(network)
-    }
-
-    fn check(&self) -> Result<(), NetworkError> {
-        let refuse = |graph: &Graph, reason: String| Err(NetworkError::Graph { place: self.place.clone(), file: graph.file, reason });
-        let wanted = self.manifest.input.shape();
-        let encoder = &self.encoder;
-        let first = self.manifest.format == 1;
-        if encoder.inputs.len() != 1 || first && encoder.outputs.len() != 1 {
-            return refuse(
-                encoder,
-                "one input (the frame) and one output (the drive) are needed; format = 2 allows features beside it".into(),
-            );
+        let step = if manifest.states.is_empty() { None } else { graph(STEP, &arriving) };
+        let readout = graph(READOUT, &arriving);
+        let line = |section: &str, key: &str, nth: usize| line_of(&text, section, key, nth);
+        let wiring = Wiring { manifest: &manifest, line: &line, encoded: handed.as_deref() };
+        let disagree = wiring.check(encoder.as_ref(), step.as_ref(), readout.as_ref());
+        refused.extend(disagree.into_iter().map(|(file, reason)| NetworkError::Graph { place: place.to_owned(), file, reason }));
+        if mistakes.is_empty()
+            && refused.is_empty()
+            && let (Some(encoder), Some(readout)) = (encoder, readout)
+        {
+            return Ok(Network { place: place.to_owned(), checksum: checksum.into_inner().finalize(), encoder, step, readout, manifest });
         }
-        if encoder.input_shape(0) != wanted {
-            let shape = encoder.input_shape(0);
-            return refuse(encoder, format!("input '{}' is {shape:?}, but [input] of model.toml says {wanted:?}", encoder.inputs[0]));
-        }
-        let (encoded, states) = (self.encoded(), &self.manifest.states);
-        if encoded.first().is_none_or(|encoded| encoded.name != "drive") {
-            return refuse(encoder, format!("gives {}, but none of them is called 'drive'", encoder.outputs.join(", ")));
-        }
-        if let Some(both) = encoded.iter().find(|encoded| states.iter().any(|state| state.name == encoded.name)) {
-            return refuse(encoder, format!("output '{}' is called as a [[state]] of model.toml", both.name));
-        }
-        let known = encoded.iter().map(|encoded| format!("'{}'", encoded.name)).collect::<Vec<_>>().join(", ");
-        if let Some(step) = &self.step {
-            let arrives = encoded.iter().map(|encoded| encoded.name.as_str());
-            let names: BTreeSet<&str> = states.iter().map(|state| state.name.as_str()).chain(arrives).collect();
-            if let Some(stray) = step.inputs.iter().find(|name| !names.contains(name.as_str())) {
-                return refuse(step, format!("input '{stray}' is neither {known} nor a [[state]] of model.toml"));
+        match (mistakes.len(), refused.len()) {
+            (_, 0) => Err(NetworkError::Manifest { place: place.to_owned(), reason: ManifestError(mistakes) }),
+            (0, 1) => Err(refused.remove(0)),
+            _ => {
+                let heading = format!("network {place}: ");
+                let own = mistakes.iter().map(|mistake| format!("{MANIFEST}: {mistake}"));
+                let others = refused.iter().map(|error| error.to_string().replace(&heading, ""));
+                Err(NetworkError::Several { place: place.to_owned(), mistakes: own.chain(others).collect() })
             }
-            for (at, name) in step.inputs.iter().enumerate() {
-                let given = encoded.iter().find(|encoded| encoded.name == *name);
-                if let Some(given) = given.filter(|given| given.shape != step.input_shape(at)) {
-                    let shape = step.input_shape(at);
-                    return refuse(step, format!("input '{name}' is {shape:?}, but encoder.onnx gives {:?}", given.shape));
-                }
-            }
-            for state in states {
-                let (name, next) = (&state.name, format!("{}_next", state.name));
-                let Some(at) = step.inputs.iter().position(|input| input == name) else {
-                    return refuse(step, format!("has no input '{name}', but model.toml lists that [[state]]"));
-                };
-                let Some(to) = step.outputs.iter().position(|output| *output == next) else {
-                    return refuse(step, format!("has no output '{next}' for the [[state]] '{name}' of model.toml"));
-                };
-                for (what, shape) in [(name, step.input_shape(at)), (&next, step.output_shape(to))] {
-                    if shape != state.shape {
-                        return refuse(step, format!("'{what}' is {shape:?}, but its [[state]] in model.toml says {:?}", state.shape));
-                    }
-                }
-            }
-        }
-        let readout = &self.readout;
-        for (at, name) in readout.inputs.iter().enumerate() {
-            let shape = match states.iter().find(|state| state.name == *name) {
-                Some(state) => state.shape.clone(),
-                None => match encoded.iter().find(|encoded| encoded.name == *name) {
-                    Some(encoded) => encoded.shape.clone(),
-                    None => return refuse(readout, format!("input '{name}' is neither {known} nor a [[state]] of model.toml")),
-                },
-            };
-            if readout.input_shape(at) != shape {
-                return refuse(readout, format!("input '{name}' is {:?}, but {shape:?} arrives there", readout.input_shape(at)));
-            }
-        }
-        match answers::check(&self.manifest, &self.answers()) {
-            Ok(()) => Ok(()),
-            Err(reason) => refuse(readout, reason),
         }
     }
 

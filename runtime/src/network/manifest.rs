@@ -1,5 +1,6 @@
 //! `model.toml`: what a network's folder says about itself.
 
+mod mistakes;
 mod task;
 
 use std::str::FromStr;
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::halting::{Base, Changes, HaltingRule, Metric, RuleName};
 use crate::outcome::MAX_STEPS;
+use mistakes::Wrong;
+pub use mistakes::{ManifestError, Mistake, line_of};
 pub use task::{BoxFormat, BoxesSection, Distance, ScoreForm, TaskKind, TaskSection, Unit};
 
 /// The whole of `model.toml`.
@@ -16,13 +19,17 @@ pub use task::{BoxFormat, BoxesSection, Distance, ScoreForm, TaskKind, TaskSecti
 pub struct Manifest {
     /// Version of this file's schema: 1, or 2 where the encoder gives features beside the drive or the readout several answers.
     pub format: u32,
-    /// Name of the network.
+    /// Name of the network; a folder's own name where it is left out.
+    #[serde(default)]
     pub name: String,
-    /// Version of these weights.
+    /// Version of these weights; "0" where it is left out.
+    #[serde(default = "no_version")]
     pub version: String,
-    /// Licence of the weights, as an SPDX expression.
+    /// Licence of the weights, as an SPDX expression; empty where it is left out.
+    #[serde(default)]
     pub licence: String,
-    /// Where the weights come from.
+    /// Where the weights come from; empty where it is left out.
+    #[serde(default)]
     pub origin: String,
     /// What goes in.
     pub input: InputSection,
@@ -66,11 +73,61 @@ pub struct StateSection {
     pub name: String,
     /// Its shape: 1 to 4 sizes, NCHW where there are four.
     pub shape: Vec<usize>,
+    /// When it takes its next value.
+    #[serde(default, skip_serializing_if = "Moves::is_step")]
+    pub moves: Moves,
+    /// Whether it counts for how far a step moved the state. A state that moves once a frame never does.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub halting: bool,
+    /// The readout's output whose last value it is: the previous answer as an input. step.onnx then has no `NAME_next`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+}
+
+/// When a state takes its next value.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Moves {
+    /// With every step.
+    #[default]
+    Step,
+    /// Once a frame, with its last step: every step of a frame, and not the readout, sees what the frame before left.
+    Frame,
+}
+
+impl Moves {
+    fn is_step(&self) -> bool {
+        *self == Moves::Step
+    }
+}
+
+impl StateSection {
+    /// Whether it moves with every step, by an output of step.onnx.
+    pub fn is_stepped(&self) -> bool {
+        self.moves == Moves::Step && self.answer.is_none()
+    }
+
+    /// Whether it counts for the halting distance.
+    pub fn counts(&self) -> bool {
+        self.halting && self.is_stepped()
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(given: &bool) -> bool {
+    *given
+}
+
+fn no_version() -> String {
+    "0".into()
 }
 
 /// How many steps make sense.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct StepsSection {
     /// At least, on a frame that steps at all.
     pub min: u32,
@@ -114,6 +171,8 @@ pub struct HaltingSection {
     pub zero: Option<f32>,
 }
 
+/// A mean or deviation above this is told in levels of 0 to 255.
+const IN_LEVELS: f32 = 1.5;
 /// Most numbers of one state.
 const MAX_STATE: usize = 1 << 28;
 
@@ -124,83 +183,90 @@ impl InputSection {
     }
 }
 
-/// Something in `model.toml` is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    /// Not TOML, an unknown key, a missing key, a wrong type: the parser's words name line and column.
-    #[error("{0}")]
-    Syntax(#[from] toml::de::Error),
-    /// A value that makes no sense.
-    #[error("[{section}] {key}: {reason}")]
-    Value {
-        /// The table.
-        section: &'static str,
-        /// The key.
-        key: &'static str,
-        /// What is wrong and what would be right.
-        reason: String,
-    },
-}
-
 impl Manifest {
-    /// Reads and checks the text of a `model.toml`.
+    /// Reads and checks the text of a `model.toml`; all that is wrong with it is told at once.
     pub fn parse(text: &str) -> Result<Manifest, ManifestError> {
-        let manifest: Manifest = toml::from_str(text)?;
-        manifest.check()?;
-        Ok(manifest)
+        match mistakes::read(text) {
+            (Some(manifest), mistakes) if mistakes.is_empty() => Ok(manifest),
+            (_, mistakes) => Err(ManifestError(mistakes)),
+        }
     }
 
-    fn check(&self) -> Result<(), ManifestError> {
-        let value = |section, key, reason: String| Err(ManifestError::Value { section, key, reason });
+    /// As [`Manifest::parse`], but what could be read comes with the mistakes: None where the file's form leaves that open.
+    pub fn parse_with_mistakes(text: &str) -> (Option<Manifest>, Vec<Mistake>) {
+        mistakes::read(text)
+    }
+
+    fn check(&self, found: &mut Vec<Wrong>) {
+        let mut value = |section, key, nth, reason: String| found.push(Wrong { section, key, nth, reason });
         if !matches!(self.format, 1 | 2) {
-            return value("top", "format", format!("this runtime reads formats 1 and 2, not {}", self.format));
+            value("top", "format", 0, format!("this runtime reads formats 1 and 2, not {}", self.format));
         }
         let input = &self.input;
-        if !(8..=4096).contains(&input.width) || !(8..=4096).contains(&input.height) {
-            return value("input", "width", format!("{}x{} pixels; 8 to 4096 each way are supported", input.width, input.height));
+        for (key, size) in [("width", input.width), ("height", input.height)] {
+            if !(8..=4096).contains(&size) {
+                value("input", key, 0, format!("{size} pixels; 8 to 4096 each way are supported"));
+            }
         }
         if input.channels != 1 && input.channels != 3 {
-            return value("input", "channels", format!("{} channels; write 1 for luma or 3 for RGB", input.channels));
+            value("input", "channels", 0, format!("{} channels; write 1 for luma or 3 for RGB", input.channels));
         }
         for (key, values) in [("mean", &input.mean), ("std", &input.std)] {
             if values.len() != input.channels as usize || values.iter().any(|x| !x.is_finite()) {
-                return value("input", key, format!("{} finite numbers are needed, one per channel", input.channels));
+                value("input", key, 0, format!("{} finite numbers are needed, one per channel", input.channels));
+            }
+            if let Some(most) = values.iter().copied().filter(|x| x.abs() > IN_LEVELS).reduce(f32::max) {
+                let parts: Vec<_> = values.iter().map(|x| format!("{:.4}", x / 255.0)).collect();
+                value(
+                    "input",
+                    key,
+                    0,
+                    format!("{most} is in 0..255, but tensor = (value / 255 - mean) / std: write {key} = [{}]", parts.join(", ")),
+                );
             }
         }
         if input.std.contains(&0.0) {
-            return value("input", "std", "0 would divide by zero".into());
+            value("input", "std", 0, "0 would divide by zero".into());
         }
-        self.task.check()?;
         for (at, state) in self.states.iter().enumerate() {
             let (name, shape) = (&state.name, &state.shape);
             if name.is_empty() || name == "drive" {
-                return value("state", "name", format!("'{name}' cannot be a state's name; the drive is the encoder's answer"));
+                value("state", "name", at, format!("'{name}' cannot be a state's name; the drive is the encoder's answer"));
             }
             if self.states[..at].iter().any(|earlier| earlier.name == *name) {
-                return value("state", "name", format!("'{name}' is given twice; every state needs a name of its own"));
+                value("state", "name", at, format!("'{name}' is given twice; every state needs a name of its own"));
             }
             let numbers = shape.iter().try_fold(1usize, |numbers, size| numbers.checked_mul(*size)).unwrap_or(usize::MAX);
             if !(1..=4).contains(&shape.len()) || !(1..=MAX_STATE).contains(&numbers) || (shape.len() == 4 && shape[0] != 1) {
-                return value(
-                    "state",
-                    "shape",
-                    format!("{shape:?} of '{name}' is none of 1 to 4 sizes of 1 or more, nor [1, channels, height, width]"),
-                );
+                let reason = format!("{shape:?} of '{name}' is none of 1 to 4 sizes of 1 or more, nor [1, channels, height, width]");
+                value("state", "shape", at, reason);
+            }
+            if state.answer.is_some() && state.moves == Moves::Frame {
+                value("state", "moves", at, format!("'{name}' is the last frame's answer and so moves once a frame; leave it out"));
             }
         }
         let StepsSection { min, max, slow, fast } = self.steps;
         if min > max || max == 0 || max > MAX_STEPS as u32 {
-            return value("steps", "max", format!("min {min} and max {max}; 0 <= min <= max <= {MAX_STEPS} and max >= 1 are needed"));
-        }
-        for (key, n) in [("slow", slow), ("fast", fast)] {
-            if n < min || n > max {
-                return value("steps", key, format!("{n} lies outside min {min} to max {max}"));
+            value("steps", "max", 0, format!("min {min} and max {max}; 0 <= min <= max <= {MAX_STEPS} and max >= 1 are needed"));
+        } else {
+            for (key, n) in [("slow", slow), ("fast", fast)] {
+                if n < min || n > max {
+                    value("steps", key, 0, format!("{n} lies outside min {min} to max {max}"));
+                }
             }
         }
+        self.task.check(found);
         if let Some(halting) = &self.halting {
-            self.halting_rule(halting)?;
+            match self.halting_rule(halting) {
+                Err(wrong) => found.push(wrong),
+                Ok(rule) if rule.threshold.is_some() && !self.states.is_empty() && !self.states.iter().any(StateSection::counts) => {
+                    let reason =
+                        format!("{} measures how far the state moved, but no [[state]] counts; write fixed or slow-fast", halting.rule);
+                    found.push(Wrong { section: "halting", key: "rule", nth: 0, reason });
+                }
+                Ok(_) => {}
+            }
         }
-        Ok(())
     }
 
     /// The rule this network was calibrated with.
@@ -211,9 +277,9 @@ impl Manifest {
         }
     }
 
-    fn halting_rule(&self, halting: &HaltingSection) -> Result<HaltingRule, ManifestError> {
+    fn halting_rule(&self, halting: &HaltingSection) -> Result<HaltingRule, Wrong> {
         let steps = self.steps;
-        let value = |key, reason: String| ManifestError::Value { section: "halting", key, reason };
+        let value = |key, reason: String| Wrong { section: "halting", key, nth: 0, reason };
         let figures = [
             ("threshold", halting.threshold),
             ("wake", halting.wake),
@@ -389,6 +455,8 @@ zero = 0.001
             ("rule = \"relative-l2\"", "rule = \"vibes\"", "vibes"),
             ("threshold = 0.02", "", "relative-l2 needs one"),
             ("zero = 0.001", "zero = nan", "[halting] zero"),
+            ("mean = [0.0]", "mean = [127.5]", "write mean = [0.5000]"),
+            ("shape = [1, 2, 16, 16]", "shape = [1, 2, 16, 16]\nhalting = false", "no [[state]] counts"),
             ("zero = 0.001", "zero = 0.5\ncut = 0.4", "[halting] cut"),
             ("zero = 0.001", "floor = 0.0", "[halting] floor"),
             ("zero = 0.001", "wake = 0.1", "rule = \"floor\" does"),
@@ -398,5 +466,45 @@ zero = 0.001
             let message = refused(from, to);
             assert!(message.contains(words), "{to:?} gave: {message}");
         }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once_with_their_lines() {
+        let text = GOOD
+            .replace("width = 16", "width = \"sixteen\"")
+            .replace("std = [1.0]", "std = [0.0]\ncolour = 7")
+            .replace("[steps]\nmin = 1", "[[state]]\nname = \"hidden\"\nshape = [1, 0]\n[steps]\nmin = 20")
+            .replace("rule = \"relative-l2\"\n", "");
+        let told = Manifest::parse(&text).unwrap_err().to_string();
+        let lines: Vec<&str> = told.lines().collect();
+        let expected = [
+            "line 8: ",
+            "line 12: [input] std: 0 would",
+            "line 13: ",
+            "line 21: [state] name: 'hidden'",
+            "line 22: [state] shape",
+            "[steps] max",
+            "rule",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{told}");
+        for (line, words) in lines.iter().zip(expected) {
+            assert!(line.contains(words), "'{words}' is not in '{line}' of\n{told}");
+        }
+    }
+
+    #[test]
+    fn what_only_people_read_may_be_left_out() {
+        let text = ["version = \"0.1.0\"", "licence = \"MIT\"", "origin = \"a test\"", "name = \"tiny\"", "slow = 6", "fast = 1"];
+        let text = text.iter().fold(GOOD.to_owned(), |text, line| text.replace(line, ""));
+        let manifest = Manifest::parse(&text).unwrap();
+        assert_eq!((manifest.version.as_str(), manifest.steps.slow, manifest.steps.fast), ("0", 6, 1));
+    }
+
+    #[test]
+    fn states_may_move_once_a_frame_or_be_the_last_answer() {
+        let text = GOOD.replace("[steps]", "[[state]]\nname = \"before\"\nshape = [1, 1, 16, 16]\nmoves = \"frame\"\n[[state]]\nname = \"mask\"\nshape = [1, 2, 8, 8]\nanswer = \"logits\"\n[steps]");
+        let manifest = Manifest::parse(&text).unwrap();
+        let counts: Vec<_> = manifest.states.iter().map(|state| (state.counts(), state.is_stepped())).collect();
+        assert_eq!(counts, [(true, true), (false, false), (false, false)]);
     }
 }

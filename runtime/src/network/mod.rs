@@ -7,5 +7,6 @@ pub mod halting;
 pub mod load;
 pub mod manifest;
 pub mod onnx;
+mod wiring;
 
 pub use load::{Network, NetworkFiles};

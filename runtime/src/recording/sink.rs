@@ -145,7 +145,8 @@ impl Recording {
         let mut data = self.spare.try_recv().unwrap_or_default().data;
         data.clear();
         data.extend_from_slice(&frame.data);
-        let (report, shapes) = answer.map_or((None, None), |(report, shapes)| (Some(Report { picture: None, ..report.clone() }), shapes));
+        let (report, shapes) =
+            answer.map_or((None, None), |(report, shapes)| (Some(Report { picture: None, mask: None, ..report.clone() }), shapes));
         let hurried = self.shared.waiting.load(Ordering::Relaxed) > WAITING / 2 && !wait;
         let item = Item::Taken(Box::new(RecordedFrame { frame: Frame { data, ..*frame }, wall, run, report, shapes }), hurried);
         self.shared.waiting.fetch_add(1, Ordering::Relaxed);

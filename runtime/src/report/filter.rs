@@ -169,6 +169,10 @@ impl Sink for Filtered {
         self.sink.audience()
     }
 
+    fn wants_mask(&self) -> bool {
+        self.sink.wants_mask()
+    }
+
     fn finish(&mut self) -> Result<(), SinkError> {
         self.sink.finish()
     }

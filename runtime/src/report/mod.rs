@@ -1,11 +1,13 @@
 //! Where results go. Every sink has a thread and a bounded queue of its own, so that a slow one delays nobody.
 
 mod audience;
+mod boxes;
 mod colour;
 mod filter;
 mod history;
 mod json;
 mod link;
+mod masks;
 #[cfg(feature = "mavlink")]
 mod mavlink;
 #[cfg(feature = "page")]
@@ -25,9 +27,11 @@ mod terminal;
 mod worker;
 
 pub use audience::Audience;
+pub use boxes::BoxFile;
 pub use filter::{Filter, Filtered};
 pub use json::JsonLines;
 pub use link::{Link, LogSender};
+pub use masks::MaskFiles;
 #[cfg(feature = "mavlink")]
 pub use mavlink::{Mavlink, MavlinkSpec};
 #[cfg(feature = "page")]
@@ -67,6 +71,11 @@ pub trait Sink: Send {
     /// Who looks at the pictures that this sink draws; None for a sink that draws none.
     fn audience(&self) -> Option<Audience> {
         None
+    }
+
+    /// Whether it keeps the answer of every pixel ([`Report::mask`]).
+    fn wants_mask(&self) -> bool {
+        false
     }
 
     /// The stream has ended: flush and tidy up.

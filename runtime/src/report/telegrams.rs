@@ -71,7 +71,7 @@ impl Follower {
         }
         self.frames.push_back((report.sequence, report.captured));
         self.steps.push_back(byte(report.trace.steps));
-        self.last = Some(Report { picture: None, ..report.clone() });
+        self.last = Some(Report { picture: None, mask: None, ..report.clone() });
     }
 
     /// Since when the follower follows, in milliseconds modulo 2^32.
@@ -237,6 +237,7 @@ pub(super) mod tests {
             energy_j: None,
             recording: None,
             picture: None,
+            mask: None,
         }
     }
 

@@ -63,6 +63,7 @@ pub struct SinkWorker {
     shared: Arc<Shared>,
     overflow: Overflow,
     audience: Option<Audience>,
+    wants_mask: bool,
     grace: Duration,
     /// None once it was left alone.
     thread: Option<Guard>,
@@ -73,7 +74,7 @@ impl SinkWorker {
     pub fn start(name: &str, mut sink: Box<dyn Sink>, overflow: Overflow) -> std::io::Result<SinkWorker> {
         let queue = Queue { reports: VecDeque::with_capacity(CAPACITY), closed: false, dropped: 0, failure: None, finished: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
-        let audience = sink.audience();
+        let (audience, wants_mask) = (sink.audience(), sink.wants_mask());
         let (theirs, died) = (Arc::clone(&shared), Arc::clone(&shared));
         let body = move || {
             if overflow == Overflow::DropOldest {
@@ -85,7 +86,7 @@ impl SinkWorker {
             theirs.finish(shown.and(finished).err());
         };
         let thread = threads::spawn(&format!("report-{name}"), body, move |fault| died.finish(Some(SinkError::Fault(fault.clone()))))?;
-        Ok(SinkWorker { name: name.to_owned(), shared, overflow, audience, grace: GRACE, thread: Some(thread) })
+        Ok(SinkWorker { name: name.to_owned(), shared, overflow, audience, wants_mask, grace: GRACE, thread: Some(thread) })
     }
 
     /// Gives the sink so long to finish once the end is asked for.
@@ -107,6 +108,11 @@ impl SinkWorker {
     /// Whether the sink draws pictures that somebody looks at.
     pub fn draws(&self) -> bool {
         self.audience.as_ref().is_some_and(Audience::looks)
+    }
+
+    /// Whether the sink keeps the answer of every pixel.
+    pub fn wants_mask(&self) -> bool {
+        self.wants_mask
     }
 
     /// Queues one report, waiting for room where nothing may be lost; returns what ended the sink, once, if it has ended.

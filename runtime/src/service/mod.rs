@@ -5,6 +5,7 @@ pub mod closing;
 pub mod config;
 pub mod control_handler;
 pub mod decision;
+pub mod dump;
 pub mod ends;
 pub mod exit;
 pub mod lifecycle;

@@ -1,11 +1,13 @@
 //! The main loop: pull, answer, report, until told to end.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget_controller::BudgetController;
 use super::control_handler::ControlHandler;
 use super::decision::{self, Decision, FrameCost, FrameOutcome};
+use super::dump::Dump;
 use super::exit::{Cause, Failure};
 use super::lifecycle::Lifecycle;
 use crate::capture::fit::FitError;
@@ -39,6 +41,8 @@ pub struct Run<'a> {
     pub workers: &'a [SinkWorker],
     /// Takes every frame, what was decided for it and what was answered.
     pub recording: Option<&'a mut Recording>,
+    /// Takes what the network holds after every frame.
+    pub dump: Option<&'a mut Dump>,
     /// So many frames are answered at most.
     pub frames: Option<u64>,
     /// Signals, and the service manager.
@@ -60,7 +64,7 @@ impl Run<'_> {
 }
 
 fn answer(run: Run) -> Result<Latencies, Failure> {
-    let Run { source, pipeline, control_handler, workers, recording, frames, lifecycle, reload } = run;
+    let Run { source, pipeline, control_handler, workers, recording, mut dump, frames, lifecycle, reload } = run;
     let mut frame = Frame::default();
     let mut latencies = Latencies::default();
     let mut broken = Broken::default();
@@ -170,6 +174,12 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
         if (!live || now.saturating_sub(drawn) >= PICTURE_EVERY) && workers.iter().any(SinkWorker::draws) {
             drawn = now;
             report.picture = pipeline.picture(&frame).ok();
+        }
+        if workers.iter().any(SinkWorker::wants_mask) {
+            report.mask = pipeline.answer_mask().map(Arc::new);
+        }
+        if let Some(dump) = &mut dump {
+            dump.frame(pipeline, &report)?;
         }
         latencies.record(&report);
         lifecycle.answered(&report);

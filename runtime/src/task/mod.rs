@@ -48,6 +48,7 @@ impl Task {
         let (section, input, answers) = (&network.manifest.task, &network.manifest.input, network.answers());
         let boxes = Boxes::new(section, &answers, [input.width as f32, input.height as f32]);
         let mask = match answers[0].shape[..] {
+            _ if section.kind == TaskKind::Raw => Mask::default(),
             [_, 1, height, width] if boxes.is_none() => Mask::of_one(section, [height, width], network.gives_probabilities()),
             [_, channels, height, width] if boxes.is_none() => Mask::new(section, [channels, height, width]),
             // A class for the whole picture is a mask of one pixel.
@@ -84,6 +85,7 @@ impl Task {
                 self.tracks.follow(&mut self.detections, &self.unsure, scene.time);
                 &self.detections
             }
+            None if self.kind == TaskKind::Raw => &self.detections,
             None => {
                 self.mask.read(&answer[..self.logits]);
                 self.detect(scene)
@@ -99,7 +101,7 @@ impl Task {
 
     /// What a pixel's class must be likelier than, where engines can pack labels by that alone; None where the answer itself has to be read.
     pub fn packing(&self) -> Option<f32> {
-        if self.boxes.is_none() { self.mask.packing() } else { None }
+        if self.boxes.is_none() && self.kind != TaskKind::Raw { self.mask.packing() } else { None }
     }
 
     fn detect(&mut self, scene: &Scene) -> &Detections {
@@ -108,6 +110,11 @@ impl Task {
             self.tracks.follow(&mut self.detections, &[], scene.time);
         }
         &self.detections
+    }
+
+    /// Whether the answer is how much of each pixel is foreground.
+    pub fn is_matte(&self) -> bool {
+        self.kind == TaskKind::Matte
     }
 
     /// The mask of the last frame read; empty where boxes are seen.

@@ -216,6 +216,7 @@ mod embedded {
             control_handler: &mut control_handler,
             workers: &workers,
             recording: Some(&mut recording),
+            dump: None,
             frames: None,
             lifecycle: &mut lifecycle,
             reload: &mut |_, _| {},

@@ -4,8 +4,10 @@
 //! Runtime as the judge.
 
 mod answers;
+mod carried;
 mod kinds;
 mod meaning;
+mod mistakes;
 mod parts;
 mod refused;
 mod weights;

@@ -17,7 +17,7 @@ use crate::engine::cpu::threads::Threads;
 use crate::engine::{Choice, Tiles};
 use crate::network::halting::RuleName;
 use crate::network::load::default_for;
-use crate::network::manifest::Manifest;
+use crate::network::manifest::{Manifest, TaskKind};
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::recording::{Events, OutcomeFormat, RecordSpec, Recording};
 use crate::report::Record;
@@ -92,13 +92,14 @@ pub struct Args {
     /// idle: without work; step: a step's energy above that; at: the GPU clock for which that holds.
     #[arg(long, value_name = "MODEL", help_heading = BUDGET)]
     pub(super) energy_model: Option<EnergyModel>,
-    /// Where results go: terminal, json, link:PORT, mavlink:PORT, serial:PORT, panel:KIND:PLACE, snapshot:FILE.png
+    /// Where results go: terminal, json, link:PORT, mavlink:PORT, serial:PORT, panel:KIND:PLACE, snapshot:FILE.png, mask:DIR, boxes:FILE.json
     ///
     /// May be given several times; without it terminal on a terminal, else json.
     /// link:PORT[@BAUD[,rtscts]]: telegrams, both ways. mavlink:PORT[@BAUD][,fov=DEGREES][,object=METRES][,system=N]. serial:PORT[@BAUD]: JSON lines.
     /// PORT is a device, tcp:HOST:PORT or udp:HOST:PORT.
     /// panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341).
     /// snapshot:FILE.png: the last frames, when the run ends.
+    /// mask:DIR: a PNG a frame, of the source's size, with class indices (255: not seen) or a matte's share. boxes:FILE.json: COCO results, when the run ends.
     /// Behind each, which results it receives: ,every=1s ,on=change ,classes=person+car ,score=0.5 ,area=400 ,zone=X:Y/X:Y/X:Y ,min_frames=3
     #[arg(long, value_name = "SINK", value_parser = OsStringValueParser::new().try_map(ReportTo::read), help_heading = REPORTS)]
     pub(super) report: Vec<ReportTo>,
@@ -107,6 +108,9 @@ pub struct Args {
     /// A file that is there is kept, and the new one has the time in its name.
     #[arg(long, value_name = "FILE", help_heading = REPORTS)]
     pub(super) record: Option<PathBuf>,
+    /// Write what the network holds after every frame (input, drive, states, answers, steps) to DIR/000000.npz and so on; the CPU engine runs
+    #[arg(long, value_name = "DIR", help_heading = REPORTS)]
+    pub(super) dump: Option<PathBuf>,
     /// Use at most this much disk for the recording
     ///
     /// The newest is kept in parts, NAME-TIME-0000.mcap and so on, and those of earlier starts count.
@@ -225,7 +229,7 @@ impl Args {
     /// What acts on results, keeps them or shows them to others, and so must never be given a generated scene that nobody asked for.
     pub(super) fn takers_of_truth(&self) -> Vec<String> {
         let reports = self.report.iter().filter_map(|report| match &report.to {
-            Destination::Terminal | Destination::Json | Destination::Snapshot(_) => None,
+            Destination::Terminal | Destination::Json | Destination::Snapshot(_) | Destination::Masks(_) | Destination::Boxes(_) => None,
             Destination::Serial(port) => Some(format!("serial:{}", port.path)),
             Destination::Link(port) => Some(format!("link:{}", port.path)),
             Destination::Mavlink(spec) => Some(format!("mavlink:{}", spec.port.path)),
@@ -234,6 +238,28 @@ impl Args {
         let recording = self.record.iter().map(|path| format!("the recording {}", path.display()));
         let page = self.page.iter().map(|address| format!("the page on {address}"));
         reports.chain(recording).chain(page).collect()
+    }
+
+    /// The engine: with a dump the one whose tensors can be read.
+    pub(super) fn engine(&self) -> Result<Choice, Failure> {
+        match (self.engine, &self.dump) {
+            (Choice::Cuda, Some(_)) => {
+                Err(Failure::new(Cause::Usage, "dump: the GPU engine keeps its tensors on the device; add --engine cpu"))
+            }
+            (_, Some(_)) => Ok(Choice::Cpu),
+            (choice, None) => Ok(choice),
+        }
+    }
+
+    /// The first report that this network has nothing for.
+    pub(super) fn report_without_answer(&self, manifest: &Manifest) -> Option<String> {
+        let kind = manifest.task.kind;
+        let words = self.report.iter().find_map(|report| match &report.to {
+            Destination::Masks(_) if matches!(kind, TaskKind::Boxes | TaskKind::Raw) => Some("mask: it has no class for every pixel"),
+            Destination::Boxes(_) if kind == TaskKind::Raw => Some("boxes: it has none; --dump DIR writes its tensors"),
+            _ => None,
+        });
+        words.map(|words| format!("report: {} answers {kind:?}, {words}", manifest.name))
     }
 
     /// The first report that is to tell of a class which the network does not know.

@@ -11,8 +11,8 @@ use crate::control::ControlQueue;
 use crate::network::manifest::Manifest;
 use crate::pace::sensors::Board;
 use crate::report::{
-    self, About, Filtered, Heading, HeadingHandle, JsonLines, Link, Mavlink, Overflow, Page, PlainLines, SerialLines, Sink, SinkError,
-    SinkWorker, Snapshot, Terminal,
+    self, About, BoxFile, Filtered, Heading, HeadingHandle, JsonLines, Link, MaskFiles, Mavlink, Overflow, Page, PlainLines, SerialLines,
+    Sink, SinkError, SinkWorker, Snapshot, Terminal,
 };
 use crate::service::exit::{Cause, Failure};
 use crate::service::logging;
@@ -90,6 +90,8 @@ pub(super) fn workers(
             }
             Destination::Panel(spec) => ("panel", report::panel(&spec, about, control_queue.clone()), Overflow::DropOldest),
             Destination::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path, classes)), overflow),
+            Destination::Masks(folder) => ("mask", Box::new(MaskFiles::create(&folder)?), overflow),
+            Destination::Boxes(path) => ("boxes", Box::new(BoxFile::new(path, classes)), overflow),
         };
         SinkWorker::start(name, Filtered::over(sink, filter, Arc::clone(&about.classes)), overflow).map_err(internal)
     };

@@ -40,9 +40,10 @@ use std::time::Duration;
 use crate::clock;
 use crate::engine::graph::{self, Value};
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::network::engine::{Engine, EngineError, StepRequest, Tensors};
 use crate::network::halting::{Metric, Moments, Path};
 use crate::network::load::Graph;
+use crate::network::manifest::StateSection;
 use crate::outcome::{StepTrace, StopReason};
 use fallback::Fallback;
 use lower::Bound;
@@ -91,6 +92,10 @@ struct Stage {
 struct State {
     now: Buffer,
     next: Buffer,
+    /// Whether every step moves it; else the last step of a frame does, or the answer becomes it.
+    stepped: bool,
+    /// The answer that it is the last value of, by its number.
+    answer: Option<usize>,
 }
 
 /// Runs a network on the CPU.
@@ -116,6 +121,8 @@ pub struct CpuEngine {
     floor: f32,
     /// `answer` is that of the states as they are.
     read: bool,
+    /// The last frame since a reset was read out: its answer becomes the states that are one.
+    answered: bool,
     /// The same graphs, run only where something moved.
     tiled: Option<Tiled>,
     /// Why there are none, though they were asked for.
@@ -137,11 +144,20 @@ impl CpuEngine {
         };
         let (frame_shape, encoded) = (network.encoder.input_shape(0), network.encoded());
         let frame = lasting(&frame_shape);
-        let handed: Vec<State> =
-            encoded.iter().map(|encoded| State { now: lasting(&encoded.shape), next: lasting(&encoded.shape) }).collect();
+        let handed: Vec<State> = encoded
+            .iter()
+            .map(|encoded| State { now: lasting(&encoded.shape), next: lasting(&encoded.shape), stepped: true, answer: None })
+            .collect();
         let drive = handed[0];
-        let states: Vec<State> =
-            network.manifest.states.iter().map(|state| State { now: lasting(&state.shape), next: lasting(&state.shape) }).collect();
+        let known = network.answers();
+        let answer_of = |state: &StateSection| state.answer.as_ref().and_then(|name| known.iter().position(|answer| answer.name == *name));
+        let mut state = |state: &StateSection| State {
+            now: lasting(&state.shape),
+            next: lasting(&state.shape),
+            stepped: state.is_stepped(),
+            answer: answer_of(state),
+        };
+        let states: Vec<State> = network.manifest.states.iter().map(&mut state).collect();
         let answers: Vec<(Buffer, usize)> = network.answers().iter().map(|answer| (lasting(&answer.shape), answer.len())).collect();
         let bound =
             |name: &str, buffer, shape: &[usize], moved_from| Bound { name: name.to_owned(), buffer, shape: shape.to_vec(), moved_from };
@@ -166,7 +182,7 @@ impl CpuEngine {
             let leaves = |(i, name): (usize, &String)| {
                 let known = &network.manifest.states;
                 match known.iter().position(|state| name.strip_suffix("_next") == Some(state.name.as_str())) {
-                    Some(at) => bound(name, states[at].next, &known[at].shape, Some(states[at].now)),
+                    Some(at) => bound(name, states[at].next, &known[at].shape, known[at].counts().then_some(states[at].now)),
                     // Nobody asks for it, but a graph has to put it somewhere.
                     None => bound(name, lasting(&graph.output_shape(i)), &graph.output_shape(i), None),
                 }
@@ -206,6 +222,9 @@ impl CpuEngine {
         let lower_again = |layout: &mut Layout| -> Result<Tiled, String> {
             if handed.len() > 1 {
                 return Err("the encoder gives features beside its drive".into());
+            }
+            if let Some(state) = network.manifest.states.iter().find(|state| !state.counts()) {
+                return Err(format!("the state '{}' does not move with every step, or does not count for halting", state.name));
             }
             let mut operations = |stage: &Stage, graph: &Graph| match stage.runner {
                 Runner::Lowered(_) => {
@@ -273,6 +292,7 @@ impl CpuEngine {
             drive_distance: f32::INFINITY,
             floor: 1.0,
             read: false,
+            answered: false,
             tiled,
             not_tiled,
         })
@@ -316,7 +336,7 @@ impl CpuEngine {
     fn step(stage: Option<&Stage>, states: &[State], machine: &mut Machine) -> Result<Moments, EngineError> {
         let Some(stage) = stage else { return Ok(Moments::default()) };
         let moments = stage.run(machine)?;
-        states.iter().for_each(|state| machine.swap(state.now, state.next));
+        states.iter().filter(|state| state.stepped).for_each(|state| machine.swap(state.now, state.next));
         Ok(moments)
     }
 
@@ -331,6 +351,67 @@ impl CpuEngine {
             }
         }
         self.states.iter().for_each(|state| self.machine.swap(state.now, state.next));
+    }
+}
+
+impl CpuEngine {
+    /// Steps until `order` says stop.
+    fn stepped(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
+        let rule = &order.rule;
+        let carried = std::mem::replace(&mut self.path, Path::Fast);
+        let mut path = rule.path_before_first(carried, self.drive_distance);
+        let mut trace = StepTrace {
+            steps: 0,
+            limit: rule.cap(path, order.limit),
+            stop: StopReason::Zero,
+            distances: heapless::Vec::new(),
+            drive_distance: self.drive_distance,
+            moved: self.tiled.as_ref().map_or(1.0, |tiled| tiled.shares().0),
+            stepped: 1.0,
+        };
+        let mut tiled = self.tiled.as_mut().filter(|tiled| !tiled.dense());
+        if self.step.is_none() {
+            trace.stop = StopReason::Limit;
+            return Ok(trace);
+        }
+        if tiled.as_ref().map_or_else(|| rule.rests(path, self.drive_distance), |tiled| tiled.rests()) {
+            return Ok(trace);
+        }
+        self.read = false;
+        if tiled.is_none() {
+            self.handed.iter().for_each(|handed| self.machine.swap(handed.now, handed.next));
+        }
+        loop {
+            let began = clock::now();
+            let moments = match &mut tiled {
+                Some(tiled) => tiled.step(&mut self.machine, rule),
+                None => Self::step(self.step.as_ref(), &self.states, &mut self.machine)?,
+            };
+            let distance = moments.distance(rule.metric);
+            let took: Duration = clock::now() - began;
+            trace.steps += 1;
+            if let Some(tiled) = &tiled {
+                trace.stepped = tiled.shares().1 / trace.steps as f32;
+            }
+            trace.distances.push(distance).expect("the cap is at most MAX_STEPS");
+            if trace.steps == 1 {
+                path = rule.path_after_first(path, distance);
+                trace.limit = rule.cap(path, order.limit);
+                self.floor = rule.floor_after_first(path, self.floor, distance);
+            }
+            if let Some(stop) = rule.decide(path, trace.limit, trace.steps, distance, self.floor) {
+                trace.stop = stop;
+                return Ok(trace);
+            }
+            if tiled.as_ref().is_some_and(|tiled| tiled.rests()) {
+                trace.stop = StopReason::Halted;
+                return Ok(trace);
+            }
+            if order.deadline.is_some_and(|deadline| clock::now() + took > deadline) {
+                trace.stop = StopReason::Deadline;
+                return Ok(trace);
+            }
+        }
     }
 }
 
@@ -398,61 +479,19 @@ impl Engine for CpuEngine {
     }
 
     fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
-        let rule = &order.rule;
-        let carried = std::mem::replace(&mut self.path, Path::Fast);
-        let mut path = rule.path_before_first(carried, self.drive_distance);
-        let mut trace = StepTrace {
-            steps: 0,
-            limit: rule.cap(path, order.limit),
-            stop: StopReason::Zero,
-            distances: heapless::Vec::new(),
-            drive_distance: self.drive_distance,
-            moved: self.tiled.as_ref().map_or(1.0, |tiled| tiled.shares().0),
-            stepped: 1.0,
-        };
-        let mut tiled = self.tiled.as_mut().filter(|tiled| !tiled.dense());
-        if self.step.is_none() {
-            trace.stop = StopReason::Limit;
-            return Ok(trace);
-        }
-        if tiled.as_ref().map_or_else(|| rule.rests(path, self.drive_distance), |tiled| tiled.rests()) {
-            return Ok(trace);
-        }
-        self.read = false;
-        if tiled.is_none() {
-            self.handed.iter().for_each(|handed| self.machine.swap(handed.now, handed.next));
-        }
-        loop {
-            let began = clock::now();
-            let moments = match &mut tiled {
-                Some(tiled) => tiled.step(&mut self.machine, rule),
-                None => Self::step(self.step.as_ref(), &self.states, &mut self.machine)?,
-            };
-            let distance = moments.distance(rule.metric);
-            let took: Duration = clock::now() - began;
-            trace.steps += 1;
-            if let Some(tiled) = &tiled {
-                trace.stepped = tiled.shares().1 / trace.steps as f32;
-            }
-            trace.distances.push(distance).expect("the cap is at most MAX_STEPS");
-            if trace.steps == 1 {
-                path = rule.path_after_first(path, distance);
-                trace.limit = rule.cap(path, order.limit);
-                self.floor = rule.floor_after_first(path, self.floor, distance);
-            }
-            if let Some(stop) = rule.decide(path, trace.limit, trace.steps, distance, self.floor) {
-                trace.stop = stop;
-                return Ok(trace);
-            }
-            if tiled.as_ref().is_some_and(|tiled| tiled.rests()) {
-                trace.stop = StopReason::Halted;
-                return Ok(trace);
-            }
-            if order.deadline.is_some_and(|deadline| clock::now() + took > deadline) {
-                trace.stop = StopReason::Deadline;
-                return Ok(trace);
+        let before = std::mem::take(&mut self.answered);
+        for state in self.states.iter().filter(|_| before) {
+            if let Some(at) = state.answer {
+                let from: usize = self.answers[..at].iter().map(|(_, numbers)| numbers).sum();
+                self.machine.write(state.now, &self.answer[from..from + self.answers[at].1]);
             }
         }
+        let trace = self.stepped(order)?;
+        if trace.steps > 0 {
+            let once = self.states.iter().filter(|state| !state.stepped && state.answer.is_none());
+            once.for_each(|state| self.machine.swap(state.now, state.next));
+        }
+        Ok(trace)
     }
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
@@ -472,6 +511,7 @@ impl Engine for CpuEngine {
             }
             self.read = true;
         }
+        self.answered = true;
         Ok(&self.answer)
     }
 
@@ -482,7 +522,14 @@ impl Engine for CpuEngine {
         }
         self.driven = false;
         self.read = false;
+        self.answered = false;
         self.path = Path::Slow;
+    }
+
+    fn tensors(&mut self) -> Option<Tensors> {
+        let kept = CpuEngine::tensors(self);
+        let (encoded, states) = kept.split_at(self.handed.len());
+        Some(Tensors { input: self.accepted(), encoded: encoded.to_vec(), states: states.to_vec() })
     }
 
     fn mark_stale(&mut self) {

@@ -97,6 +97,30 @@ pub fn is_covered(operator: &str) -> bool {
     COVERED.iter().any(|covered| covered.operator == operator)
 }
 
+/// What to write in place of operators that run on tract, by their names.
+const SUBSTITUTES: &[(&[&str], &str)] = &[
+    (&["GRU", "LSTM", "RNN"], "a cell of convolutions or linear layers (nn.GRUCell), or the export of the Python package recslowfast"),
+    (
+        &["QuantizeLinear", "DequantizeLinear", "ConvInteger", "QLinearConv", "QLinearMatMul", "MatMulInteger", "DynamicQuantizeLinear"],
+        "the network in floats, before it is quantised",
+    ),
+    (&["Resize"], "interpolate with mode=\"bilinear\", or \"nearest\" by a whole factor"),
+    (&["Einsum"], "a 1x1 convolution, or a linear layer over channels"),
+    (&["Gather", "GatherElements", "GatherND"], "slices, for example x[:, 0:1]"),
+    (&["RMSNormalization"], "x / (x * x).mean(1, keepdim=True).add(eps).sqrt(), or the export of the Python package recslowfast"),
+    (&["Selu", "ReduceL1"], "the export of the Python package recslowfast, which spells it with native ones"),
+    (&["LogSoftmax"], "softmax: the logarithm changes no order"),
+    (&["ArgMax"], "the logits themselves: the task takes the likeliest"),
+    (&["Expand", "Tile"], "broadcasting"),
+    (&["MatMul", "Gemm"], "a linear layer over channels, or a 1x1 convolution"),
+];
+
+/// What would run natively in place of the nodes in `part`, as messages name them: `'name' (Operator), ...`.
+pub fn substitute(part: &str) -> Option<&'static str> {
+    let holds = |operator: &&str| part.contains(&format!("({operator})"));
+    SUBSTITUTES.iter().find(|(operators, _)| operators.iter().any(|operator| holds(operator))).map(|(_, instead)| *instead)
+}
+
 /// The table of operators, as Markdown: name, first opset, what the engines make of it.
 pub fn table() -> String {
     let mut text = String::from("| operator | from opset | CPU | GPU | where |\n|---|---|---|---|---|\n");

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ManifestError;
+use super::mistakes::Wrong;
 use crate::telemetry::MAX_DETECTIONS;
 
 /// What the readout's numbers mean.
@@ -14,7 +14,9 @@ use crate::telemetry::MAX_DETECTIONS;
 pub struct TaskSection {
     /// The kind of answer.
     pub kind: TaskKind,
-    /// Class names, one per channel of the logits or scores; for `contour` and `detections` the first is background.
+    /// Class names, one per channel of the logits or scores; for `contour`, `detections` and `matte` the first is background. `matte` has
+    /// background and foreground where none are named, `raw` has none.
+    #[serde(default)]
     pub classes: Vec<String>,
     /// Probability above which a pixel belongs to a class other than background (half, for `contour` and `detections`), or (`classes`)
     /// below which it is background, where that is wanted. Boxes have theirs in `[task.boxes]`.
@@ -47,6 +49,10 @@ pub enum TaskKind {
     Detections,
     /// Objects as boxes with scores, followed from frame to frame.
     Boxes,
+    /// How much of every pixel is foreground, 0 to 1: one channel that ends in a sigmoid or is clamped.
+    Matte,
+    /// Named tensors that this program gives no meaning to; `--dump` writes them.
+    Raw,
 }
 
 /// How `scores` and `boxes` are read, and which boxes are reported.
@@ -199,29 +205,26 @@ impl BoxesSection {
         (0..heads).map(|at| (name(&self.score_outputs, "scores", at), name(&self.box_outputs, "boxes", at))).collect()
     }
 
-    fn check(&self) -> Result<(), ManifestError> {
-        let value = |key, reason: String| Err(ManifestError::Value { section: "task.boxes", key, reason });
+    fn check(&self, found: &mut Vec<Wrong>) {
+        let mut value = |key, reason: String| found.push(Wrong { section: "task.boxes", key, nth: 0, reason });
         let heads = self.strides.len().max(1);
         if self.strides.len() > 8 || self.strides.iter().any(|stride| !(1..=512).contains(stride)) {
-            return value("strides", format!("{:?}; at most 8 strides of 1 to 512 pixels are supported", self.strides));
+            value("strides", format!("{:?}; at most 8 strides of 1 to 512 pixels are supported", self.strides));
         }
         for (key, listed) in [("score_outputs", &self.score_outputs), ("box_outputs", &self.box_outputs)] {
             if !listed.is_empty() && listed.len() != heads {
-                return value(key, format!("{} names for {heads} heads; one each is needed", listed.len()));
+                value(key, format!("{} names for {heads} heads; one each is needed", listed.len()));
             }
         }
         if self.strides.is_empty() {
             if self.format == BoxFormat::Ltrb {
-                return value(
-                    "format",
-                    "ltrb is told from a cell's centre, but there are no strides; ready boxes are xyxy or cxcywh".into(),
-                );
+                value("format", "ltrb is told from a cell's centre, but there are no strides; ready boxes are xyxy or cxcywh".into());
             }
             if self.unit == Unit::Stride {
-                return value("unit", "there are no strides; write pixels or normalised".into());
+                value("unit", "there are no strides; write pixels or normalised".into());
             }
             if self.peak {
-                return value("peak", "ready boxes have no neighbours; leave it out".into());
+                value("peak", "ready boxes have no neighbours; leave it out".into());
             }
         }
         let fits = match self.distance {
@@ -230,18 +233,17 @@ impl BoxesSection {
             Distance::Dfl(_) => self.format == BoxFormat::Ltrb,
         };
         if !fits {
-            return value("distance", format!("{} does not go with format {:?}", String::from(self.distance), self.format).to_lowercase());
+            value("distance", format!("{} does not go with format {:?}", String::from(self.distance), self.format).to_lowercase());
         }
         if !(self.nms > 0.0 && self.nms <= 1.0) {
-            return value("nms", format!("{} is no share between 0 and 1", self.nms));
+            value("nms", format!("{} is no share between 0 and 1", self.nms));
         }
         if !(self.threshold > 0.0 && self.threshold < 1.0) {
-            return value("threshold", format!("{} is no score between 0 and 1", self.threshold));
+            value("threshold", format!("{} is no score between 0 and 1", self.threshold));
         }
         if !(1..=MAX_DETECTIONS).contains(&self.limit) {
-            return value("limit", format!("{}; 1 to {MAX_DETECTIONS} boxes a frame can be reported", self.limit));
+            value("limit", format!("{}; 1 to {MAX_DETECTIONS} boxes a frame can be reported", self.limit));
         }
-        Ok(())
     }
 }
 
@@ -249,9 +251,9 @@ impl TaskSection {
     /// Index of the class that shows nothing.
     pub fn nothing(&self) -> Option<u8> {
         match self.kind {
-            TaskKind::Contour | TaskKind::Detections => Some(0),
+            TaskKind::Contour | TaskKind::Detections | TaskKind::Matte => Some(0),
             TaskKind::Classes => self.background.as_ref().and_then(|name| self.class(name)),
-            TaskKind::Boxes => None,
+            TaskKind::Boxes | TaskKind::Raw => None,
         }
     }
 
@@ -267,77 +269,87 @@ impl TaskSection {
         seen.map(|(_, name)| name.as_str())
     }
 
-    pub(super) fn check(&self) -> Result<(), ManifestError> {
-        let value = |key, reason: String| Err(ManifestError::Value { section: "task", key, reason });
+    pub(super) fn check(&self, found: &mut Vec<Wrong>) {
         let kind = format!("{:?}", self.kind).to_lowercase();
-        let least = if self.kind == TaskKind::Boxes { 1 } else { 2 };
-        if self.classes.len() < least || self.classes.len() > 254 {
+        let (least, most) = match self.kind {
+            TaskKind::Boxes => (1, 254),
+            TaskKind::Matte if self.classes.is_empty() => (0, 0),
+            TaskKind::Matte => (2, 2),
+            TaskKind::Raw => (0, 0),
+            _ => (2, 254),
+        };
+        let mut value = |key, reason: String| found.push(Wrong { section: "task", key, nth: 0, reason });
+        if self.classes.len() < least || self.classes.len() > most {
             let how = match self.kind {
-                TaskKind::Contour | TaskKind::Detections => ", background first",
-                TaskKind::Boxes => ", without a background",
-                TaskKind::Classes => "",
+                TaskKind::Contour | TaskKind::Detections => format!("{least} to {most} names are needed, background first"),
+                TaskKind::Boxes => format!("{least} to {most} names are needed, without a background"),
+                TaskKind::Matte => "two names are needed, background first, or none".into(),
+                TaskKind::Raw => "kind raw gives its answers no meaning; leave the names out".into(),
+                TaskKind::Classes => format!("{least} to {most} names are needed"),
             };
-            return value("classes", format!("{least} to 254 names are needed{how}"));
+            value("classes", how);
         }
         if let Some(name) = self.classes.iter().enumerate().find(|(at, name)| self.classes[..*at].contains(name)).map(|(_, name)| name) {
-            return value("classes", format!("'{name}' stands there twice"));
+            value("classes", format!("'{name}' stands there twice"));
         }
-        if let Some(threshold) = self.threshold
-            && !(threshold > 0.0 && threshold < 1.0)
-        {
-            return value("threshold", format!("{threshold} is no probability between 0 and 1"));
+        match self.threshold {
+            Some(_) if self.kind == TaskKind::Raw => value("threshold", "kind raw has none; leave it out".into()),
+            Some(_) if self.kind == TaskKind::Boxes => {
+                value("threshold", "the threshold of boxes stands in [task.boxes], those of single classes in [task.thresholds]".into());
+            }
+            Some(threshold) if !(threshold > 0.0 && threshold < 1.0) => {
+                value("threshold", format!("{threshold} is no probability between 0 and 1"));
+            }
+            _ => {}
         }
         if self.kind == TaskKind::Boxes {
-            if self.threshold.is_some() {
-                return value(
-                    "threshold",
-                    "the threshold of boxes stands in [task.boxes], those of single classes in [task.thresholds]".into(),
-                );
+            if self.boxes.is_none() {
+                value("boxes", "kind boxes needs a table [task.boxes]".into());
             }
-            let Some(boxes) = &self.boxes else {
-                return value("boxes", "kind boxes needs a table [task.boxes]".into());
-            };
-            boxes.check()?;
         } else if self.boxes.is_some() || !self.thresholds.is_empty() {
             let key = if self.boxes.is_some() { "boxes" } else { "thresholds" };
-            return value(key, format!("kind {kind} has none; kind = \"boxes\" does"));
+            value(key, format!("kind {kind} has none; kind = \"boxes\" does"));
         }
         for (name, threshold) in &self.thresholds {
             if self.class(name).is_none() {
-                return value("thresholds", format!("'{name}' is none of the classes"));
+                value("thresholds", format!("'{name}' is none of the classes"));
             }
             if !(*threshold > 0.0 && *threshold < 1.0) {
-                return value("thresholds", format!("{threshold} for '{name}' is no score between 0 and 1"));
+                value("thresholds", format!("{threshold} for '{name}' is no score between 0 and 1"));
             }
         }
         if self.kind != TaskKind::Classes && !self.ignore.is_empty() {
-            return value("ignore", format!("kind {kind} has none; kind = \"classes\" does"));
+            value("ignore", format!("kind {kind} has none; kind = \"classes\" does"));
         }
         for name in self.ignore.iter().chain(&self.background) {
             if self.class(name).is_none() {
                 let key = if self.background.as_ref() == Some(name) { "background" } else { "ignore" };
-                return value(key, format!("'{name}' is none of the classes"));
+                value(key, format!("'{name}' is none of the classes"));
             }
         }
         if let Some(name) = &self.background {
             match self.kind {
-                TaskKind::Contour | TaskKind::Detections if *name != self.classes[0] => {
-                    return value("background", format!("for kind {kind} it is always the first class, '{}'", self.classes[0]));
+                TaskKind::Contour | TaskKind::Detections | TaskKind::Matte if self.classes.first() != Some(name) => {
+                    value("background", format!("for kind {kind} it is always the first class"));
                 }
-                TaskKind::Boxes => return value("background", "a box always shows something; list no background among the classes".into()),
-                _ if self.ignore.contains(name) => return value("ignore", format!("'{name}' is the background, which can be the answer")),
+                TaskKind::Boxes => value("background", "a box always shows something; list no background among the classes".into()),
+                _ if self.ignore.contains(name) => value("ignore", format!("'{name}' is the background, which can be the answer")),
                 _ => {}
             }
         }
         if self.kind == TaskKind::Classes {
             if self.threshold.is_some() && self.background.is_none() {
-                return value("threshold", "a pixel below it would have no class; name a background, or leave it out".into());
+                value("threshold", "a pixel below it would have no class; name a background, or leave it out".into());
             }
-            if self.ignore.len() >= self.classes.len() {
-                return value("ignore", "no class is left to be the answer".into());
+            if self.ignore.len() >= self.classes.len() && !self.classes.is_empty() {
+                value("ignore", "no class is left to be the answer".into());
             }
         }
-        Ok(())
+        if self.kind == TaskKind::Boxes
+            && let Some(boxes) = &self.boxes
+        {
+            boxes.check(found);
+        }
     }
 }
 
@@ -347,8 +359,9 @@ mod tests {
 
     fn read(text: &str) -> Result<TaskSection, String> {
         let section: TaskSection = toml::from_str(text).map_err(|error| error.to_string())?;
-        section.check().map_err(|error| error.to_string())?;
-        Ok(section)
+        let mut found = Vec::new();
+        section.check(&mut found);
+        if found.is_empty() { Ok(section) } else { Err(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")) }
     }
 
     const BOXES: &str = "kind = \"boxes\"\nclasses = [\"person\", \"car\"]\n[boxes]\nformat = \"ltrb\"\nstrides = [8]\n";
@@ -402,6 +415,8 @@ mod tests {
             (BOXES.replace("ltrb", "cxcywh\"\ndistance = \"dfl:4"), "dfl:4 does not go"),
             (format!("{BOXES}distance = \"cubits\""), "plain, exp or dfl:N"),
             (format!("{BOXES}limit = 1000"), "[task.boxes] limit"),
+            ("kind = \"raw\"\nclasses = [\"a\"]".into(), "no meaning"),
+            ("kind = \"matte\"\nclasses = [\"a\"]".into(), "two names"),
             (format!("{BOXES}nms = 0.0"), "[task.boxes] nms"),
             (format!("{BOXES}score_outputs = [\"a\", \"b\"]"), "2 names for 1 heads"),
         ] {

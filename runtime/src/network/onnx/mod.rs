@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! bytes -> external (weights beside the graph) -> operators (is each node one that its opset has?) -> upgrade (to the newest form)
-//!       -> functions (each call: upgraded, inlined) -> floats (16-bit to 32-bit) -> sizes (batch 1, sizes of model.toml) -> numbers (NaN, infinite weights)
+//!       -> functions (each call: upgraded, inlined) -> floats (16-bit to 32-bit) -> quantised (8-bit weights) -> sizes (batch 1, sizes of model.toml) -> numbers (NaN, infinite weights)
 //! ```
 //!
 //! What cannot be read with the meaning that its opset gives it is refused, and the node is named. Nothing here computes a network.
@@ -17,6 +17,7 @@ mod functions;
 mod nodes;
 mod numbers;
 mod operators;
+mod quantised;
 mod recurrent;
 mod sizes;
 mod upgrade;
@@ -53,6 +54,7 @@ pub fn read(bytes: &[u8], beside: ExternalData, size_of: &dyn Fn(&str, usize) ->
     upgrade_graph(&mut graph, opset, &functions, &names)?;
     functions.inline(&mut graph, &names)?;
     floats::widen(&mut graph)?;
+    quantised::open(&mut graph)?;
     sizes::settle(&mut graph, size_of);
     numbers::check(&graph)?;
     nodes::tell_apart(&mut graph, &names);

@@ -152,7 +152,7 @@ impl Metrics {
             let (picture, detections) = (Arc::clone(picture), report.detections.clone());
             self.pictured = Some(Pictured { number: self.frames, at: now, picture, detections });
         }
-        self.last = Some((Report { picture: None, ..report.clone() }, now));
+        self.last = Some((Report { picture: None, mask: None, ..report.clone() }, now));
     }
 
     /// How long ago the last result came, and whether that is too long.

@@ -39,6 +39,7 @@ pub const KEYS: &[Key] = &[
     fixed("budget", "power_rail", "power-rail"),
     fixed("budget", "energy_model", "energy-model"),
     fixed("report", "to", "report"),
+    fixed("report", "dump", "dump"),
     fixed("record", "to", "record"),
     fixed("record", "limit", "record-limit"),
     fixed("record", "around", "record-around"),

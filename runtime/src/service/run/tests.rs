@@ -206,6 +206,7 @@ impl Stage {
             control_handler: &mut control_handler,
             workers: &workers,
             recording: self.recording.as_mut(),
+            dump: None,
             frames: self.frames,
             lifecycle: &mut lifecycle,
             reload: &mut reload,

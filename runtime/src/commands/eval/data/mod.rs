@@ -107,6 +107,10 @@ pub fn open(labels: &Labels, task: &TaskSection, tell_cuts: bool) -> Result<Box<
         None => Box::new(film::Film::open(data, None, None, task)?),
     };
     match samples.what() {
+        What::Boxes { .. } | What::Pixels if task.kind == TaskKind::Raw => refuse(
+            "the network's answers have no meaning (kind = \"raw\"), so labels say nothing of them; leave them out, or run --dump DIR"
+                .into(),
+        ),
         What::Boxes { .. } if !wants_boxes => {
             refuse(format!("{}: boxes are labelled, but the network gives a class for every pixel", data.display()))
         }

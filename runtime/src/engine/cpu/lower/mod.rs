@@ -56,6 +56,9 @@ struct Lowering<'a> {
     outputs: Vec<(&'a Bound, graph::Id)>,
 }
 
+/// A part on tract that takes longer than this is worth a warning before the first frame.
+const SLOW: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Lowers a graph over the given buffers. On failure the layout may have gained unused entries.
 pub fn lower(graph: &Graph, isa: Isa, layout: &mut Layout, inputs: &[Bound], outputs: &[Bound]) -> Result<Vec<Operation>, String> {
     let computed = |bound: &'_ Bound| graph.outputs.iter().find(|(name, _)| *name == bound.name).map(|(_, id)| *id);
@@ -180,7 +183,8 @@ impl Lowering<'_> {
         let work = Foreign::new(part);
         if let Ok(took) = work.trial() {
             let count = part.nodes.len();
-            log::info!("{count} nodes run on tract, {:.2} ms a run: {} ({})", took.as_secs_f64() * 1e3, work.what(), part.reason);
+            let level = if took > SLOW { log::Level::Warn } else { log::Level::Info };
+            log::log!(level, "{count} nodes run on tract, {:.2} ms a run: {} ({})", took.as_secs_f64() * 1e3, work.what(), part.reason);
         }
         let work = Box::new(work);
         self.operations.push(Operation::Planes { work, input: view, output: parts.concat() });

@@ -13,6 +13,11 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         let unsupported = |reason| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
         Ok((graph.file, graph::read(graph).map_err(unsupported)?))
     };
+    if let Some(state) = network.manifest.states.iter().find(|state| !state.counts()) {
+        let name = &state.name;
+        let reason = format!("the state '{name}' does not move with every step, or does not count for halting; --engine cpu runs it");
+        return Err(EngineError::Unsupported { graph: "model.toml".into(), reason });
+    }
     let (encoder, readout) = (read(&network.encoder)?, read(&network.readout)?);
     let step = network.step.as_ref().map(read).transpose()?;
     let mut lowering = Lowering { target, tensors: Vec::new(), vectors: Vec::new() };
