@@ -64,6 +64,8 @@
 
 #[doc(hidden)]
 pub mod acceptance;
+#[doc(hidden)]
+pub mod backoff;
 pub mod capture;
 #[doc(hidden)]
 pub mod clock;

@@ -14,7 +14,7 @@ use crate::network::engine::{Engine, EngineError};
 use cpu::threads::Threads;
 use cpu::{CpuEngine, Options, tiles};
 #[cfg(feature = "cuda")]
-use resilient::{Backoff, ResilientEngine};
+use resilient::ResilientEngine;
 
 /// Which engine a user asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -116,7 +116,7 @@ fn on_gpu(choice: Choice, network: &Network, cpu: impl FnOnce() -> Result<CpuEng
             if choice == Choice::Cuda {
                 return Ok(Box::new(engine));
             }
-            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, Backoff::default())))
+            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, resilient::RETRIES)))
         }
         Err(error) if choice == Choice::Auto => {
             log::info!("{error}; using the CPU");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::cpu::CpuEngine;
 use super::cuda::{CudaEngine, Precision};
+use crate::backoff::Backoff;
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
@@ -14,20 +15,8 @@ use crate::network::engine::{Engine, EngineError, StepRequest};
 use crate::outcome::{Label, StepTrace};
 use crate::sampling::Sampling;
 
-/// Waits before the GPU is tried again, doubled from one failed attempt to the next.
-#[derive(Clone, Copy, Debug)]
-pub struct Backoff {
-    /// After the first failure.
-    pub first: Duration,
-    /// At most.
-    pub most: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Backoff {
-        Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) }
-    }
-}
+/// Pauses before the GPU is tried again.
+pub const RETRIES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 enum Gpu {
     /// Answers frames.
@@ -44,7 +33,6 @@ pub struct ResilientEngine {
     gpu: Gpu,
     cpu: CpuEngine,
     backoff: Backoff,
-    wait: Duration,
     failures: u64,
     /// The frame's picture went to the GPU, and the CPU has not seen it.
     taken: bool,
@@ -62,7 +50,6 @@ impl ResilientEngine {
             gpu: Gpu::Ready(Box::new(gpu)),
             cpu,
             backoff,
-            wait: backoff.first,
             failures: 0,
             taken: false,
             order: None,
@@ -76,10 +63,9 @@ impl ResilientEngine {
     }
 
     fn fail(&mut self, error: &EngineError) {
-        let Gpu::Ready(mut gpu) = std::mem::replace(&mut self.gpu, Gpu::Waiting(clock::now() + self.wait)) else { return };
+        let Gpu::Ready(mut gpu) = std::mem::replace(&mut self.gpu, Gpu::Waiting(clock::now() + self.backoff.pause())) else { return };
         self.failures += 1;
-        log::error!("{error}; the CPU answers, and the GPU is tried again in {:.1} s", self.wait.as_secs_f64());
-        self.wait = (self.wait * 2).min(self.backoff.most);
+        log::error!("{error}; the CPU answers, and the GPU is tried again in {:.1} s", self.backoff.failed().as_secs_f64());
         self.cpu.input().copy_from_slice(gpu.input());
         self.cpu.reset();
     }
@@ -99,7 +85,7 @@ impl ResilientEngine {
                     // Nobody listens any more when the engine is gone; the new one goes with the message then.
                     let _ = sender.send(CudaEngine::load(&network, Precision::Auto));
                 });
-                self.gpu = if opening.is_ok() { Gpu::Opening(receiver) } else { Gpu::Waiting(clock::now() + self.wait) };
+                self.gpu = if opening.is_ok() { Gpu::Opening(receiver) } else { Gpu::Waiting(clock::now() + self.backoff.pause()) };
             }
             Gpu::Opening(receiver) => match receiver.try_recv() {
                 Ok(Ok(mut gpu)) => {
@@ -116,9 +102,9 @@ impl ResilientEngine {
                         |_| "its thread died".into(),
                         |opened| opened.err().map_or_else(String::new, |error| error.to_string()),
                     );
-                    log::warn!("the GPU is still gone ({reason}); next attempt in {:.1} s", self.wait.as_secs_f64());
-                    self.gpu = Gpu::Waiting(clock::now() + self.wait);
-                    self.wait = (self.wait * 2).min(self.backoff.most);
+                    let pause = self.backoff.failed();
+                    log::warn!("the GPU is still gone ({reason}); next attempt in {:.1} s", pause.as_secs_f64());
+                    self.gpu = Gpu::Waiting(clock::now() + pause);
                 }
             },
             _ => {}
@@ -173,7 +159,7 @@ impl Engine for ResilientEngine {
         if let Gpu::Ready(gpu) = &mut self.gpu {
             match gpu.advance(order) {
                 Ok(trace) => {
-                    self.wait = self.backoff.first;
+                    self.backoff.succeeded();
                     return Ok(trace);
                 }
                 Err(error) => self.fail(&error),

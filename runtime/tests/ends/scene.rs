@@ -35,7 +35,7 @@ fn without_a_camera_whoever_acts_on_results_gets_none() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(4), "{flags:?}: {said}");
         let last = said.lines().last().unwrap();
-        assert!(last.contains("made-up scene") && last.contains("pathfinder:"), "{flags:?}: {said}");
+        assert!(last.contains("generated scene") && last.contains("pathfinder:"), "{flags:?}: {said}");
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "{flags:?} left something behind");
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use recslowfast::backoff::Backoff;
 use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
 use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cuda::{CudaEngine, Precision};
-use recslowfast::engine::resilient::{Backoff, ResilientEngine};
+use recslowfast::engine::resilient::ResilientEngine;
 use recslowfast::frame::{Bytes, Frame, PixelFormat, Range};
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
@@ -189,7 +190,7 @@ fn same(want: &Seen, got: &Seen) {
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_pipeline() {
     let network = network("tiny-hgru");
-    let never = Backoff { first: Duration::from_secs(1000), most: Duration::from_secs(1000) };
+    let never = Backoff::new(Duration::from_secs(1000), Duration::from_secs(1000));
     let pipeline = |engine: Box<dyn Engine>| Pipeline::new(&network, engine, HaltingRule::fixed(2), Mode::Letterbox, false);
     let on_gpu = || {
         let gpu = CudaEngine::load(&network, Precision::Auto).unwrap();

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use cudarc::driver::sys;
+use recslowfast::backoff::Backoff;
 use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cpu::threads::Threads;
 use recslowfast::engine::cuda::{CudaEngine, Precision, doctor};
-use recslowfast::engine::resilient::{Backoff, ResilientEngine};
+use recslowfast::engine::resilient::{RETRIES, ResilientEngine};
 use recslowfast::engine::{self, Choice};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
@@ -125,7 +126,7 @@ fn child_every_call_of_a_frame_fails_once() {
 
 /// With `labels`, those are read with the frame, and the logits on demand after it.
 fn every_call_of_a_frame_fails_once(network: &Network, labels: bool) {
-    let never = Backoff { first: Duration::from_secs(1000), most: Duration::from_secs(1000) };
+    let never = Backoff::new(Duration::from_secs(1000), Duration::from_secs(1000));
     let load = || {
         let mut engine = resilient(network, never);
         if labels {
@@ -175,7 +176,7 @@ fn every_call_of_a_frame_fails_once(network: &Network, labels: bool) {
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_the_gpu_comes_back() {
     let network = tiny();
-    let soon = Backoff { first: Duration::from_millis(20), most: Duration::from_millis(100) };
+    let soon = Backoff::new(Duration::from_millis(20), Duration::from_millis(100));
     let mut engine = resilient(&network, soon);
     answer(&mut engine, 0);
     fail(1, LAUNCH_FAILED, true);
@@ -201,7 +202,7 @@ fn child_the_gpu_comes_back() {
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_a_hung_gpu_is_left_behind() {
     let network = tiny();
-    let mut engine = resilient(&network, Backoff::default());
+    let mut engine = resilient(&network, RETRIES);
     answer(&mut engine, 0);
     // SAFETY: the stand-in exports this function with this type.
     unsafe { sys::culib().get::<unsafe extern "C" fn(i32)>(b"standin_hang\0").unwrap()(1) };

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::time::{Duration, Instant};
 
 use cudarc::driver::sys;
-use recslowfast::engine::resilient::Backoff;
+use recslowfast::backoff::Backoff;
 use recslowfast::network::engine::Engine;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ fn plant() -> String {
 #[ignore = "run by tests/gpu/run"]
 fn a_lost_context() {
     let network = tiny();
-    let soon = Backoff { first: Duration::from_millis(50), most: Duration::from_millis(200) };
+    let soon = Backoff::new(Duration::from_millis(50), Duration::from_millis(200));
     let mut engine = resilient(&network, soon);
     answer(&mut engine, 0);
     assert_eq!(engine.name(), "cuda");

@@ -1,6 +1,8 @@
 //! The rooms that read what others write, compiled apart from the engines: a fuzzer is rebuilt with coverage counters, and the operators
 //! would take long for nothing.
 
+#[path = "../../../runtime/src/backoff.rs"]
+pub mod backoff;
 #[path = "../../../runtime/src/capture/mod.rs"]
 pub mod capture;
 #[path = "../../../runtime/src/clock.rs"]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::telemetry::CameraState;
 
 /// How patient supervision is.
@@ -76,15 +77,16 @@ pub struct Machine {
     open: bool,
     /// The last frame, or the opening.
     heard: Duration,
-    /// When to try again, and the pause after that.
+    /// When to try again, and the pauses between attempts.
     next: Duration,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl Machine {
     /// A camera that is not open yet.
     pub fn new(timeouts: Timeouts, now: Duration) -> Machine {
-        Machine { timeouts, state: CameraState::Searching, since: now, open: false, heard: now, next: now, pause: timeouts.first_pause }
+        let backoff = Backoff::new(timeouts.first_pause, timeouts.longest_pause);
+        Machine { timeouts, state: CameraState::Searching, since: now, open: false, heard: now, next: now, backoff }
     }
 
     /// How patient it is.
@@ -130,12 +132,12 @@ impl Machine {
             }
             Event::Frame => {
                 self.heard = now;
-                self.pause = self.timeouts.first_pause;
+                self.backoff.succeeded();
                 Streaming
             }
             Event::Silence if now.saturating_sub(self.heard) < self.timeouts.stalled_after || self.state == Stalled => self.state,
             Event::Silence => {
-                self.pause = self.timeouts.rebuild_after;
+                self.backoff.begin_at(self.timeouts.rebuild_after);
                 self.wait(now);
                 Stalled
             }
@@ -161,8 +163,7 @@ impl Machine {
 
     fn wait(&mut self, now: Duration) {
         let longest = self.timeouts.longest_pause.max(if self.open { self.timeouts.rebuild_after * 4 } else { Duration::ZERO });
-        self.next = now + self.pause.min(longest);
-        self.pause = (self.pause * 2).min(longest);
+        self.next = now + self.backoff.failed_within(longest);
     }
 }
 

@@ -19,6 +19,7 @@ use firmware_bridge::dashboard::{Ink, Reading, draw};
 
 use super::telegrams::{self, About, Follower};
 use super::{Sink, SinkError};
+use crate::backoff::Backoff;
 use crate::control::ControlQueue;
 use crate::telemetry::Report;
 use canvas::{Canvas, Page};
@@ -49,7 +50,7 @@ struct Panel<S: Screen> {
     opener: Opener<S>,
     open: Option<(S, Canvas<S::Colour>)>,
     retry_at: Option<Instant>,
-    retry_after: Duration,
+    backoff: Backoff,
     drawn: Option<Instant>,
     control_queue: ControlQueue,
     follower: Follower,
@@ -91,7 +92,7 @@ impl<S: Screen> Panel<S> {
             opener,
             open: None,
             retry_at: None,
-            retry_after: FIRST_RETRY,
+            backoff: Backoff::new(FIRST_RETRY, LAST_RETRY),
             drawn: None,
             control_queue,
             follower: Follower::new(),
@@ -107,13 +108,15 @@ impl<S: Screen> Panel<S> {
         self.drawn = Some(Instant::now());
         self.reading.absorb(&Telemetry::Status(self.follower.status(&self.control_queue.status())));
         match self.picture() {
-            Ok(()) => (self.retry_at, self.retry_after) = (None, FIRST_RETRY),
+            Ok(()) => {
+                self.retry_at = None;
+                self.backoff.succeeded();
+            }
             Err(reason) => {
                 if self.open.take().is_some() || self.retry_at.is_none() {
                     log::warn!("{}: {reason}; trying again until it is back", self.name);
                 }
-                self.retry_at = Some(Instant::now() + self.retry_after);
-                self.retry_after = (self.retry_after * 2).min(LAST_RETRY);
+                self.retry_at = Some(Instant::now() + self.backoff.failed());
             }
         }
     }

@@ -79,7 +79,7 @@ fn a_lost_panel_comes_back_whole() {
         panel.show(&report(2 * at)).unwrap();
     }
     assert_eq!(sent.lock().unwrap().as_slice(), [17]);
-    assert_eq!(panel.retry_after, LAST_RETRY, "it is looked for ever more slowly");
+    assert_eq!(panel.backoff.pause(), LAST_RETRY, "it is looked for ever more slowly");
     *there.lock().unwrap() = true;
     later(&mut panel);
     panel.idle().unwrap();

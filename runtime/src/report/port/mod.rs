@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
+
 pub(super) use wire::Wire;
 
 /// Bits per second where none are given.
 pub const DEFAULT_BAUD: u32 = 115_200;
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(2);
+const RETRIES: Backoff = Backoff::new(FIRST_RETRY, LAST_RETRY);
 /// A port that was open for so long has worked: its loss is a new one. One that opens and fails at once is opened ever more slowly.
 const WORKED: Duration = Duration::from_millis(500);
 /// Names that stay with a device whatever else is plugged in, the surest first.
@@ -81,7 +84,7 @@ pub(super) struct Reopening {
     stable: Option<PathBuf>,
     opened: Option<Instant>,
     retry_at: Option<Instant>,
-    retry_after: Duration,
+    backoff: Backoff,
     /// There was no such device when it was last looked for: its coming back is worth a try at once.
     absent: bool,
     said: bool,
@@ -89,7 +92,7 @@ pub(super) struct Reopening {
 
 impl Reopening {
     pub(super) fn new(spec: PortSpec) -> Reopening {
-        Reopening { spec, stable: None, opened: None, retry_at: None, retry_after: FIRST_RETRY, absent: false, said: false }
+        Reopening { spec, stable: None, opened: None, retry_at: None, backoff: RETRIES, absent: false, said: false }
     }
 
     /// The port, if it opens; asked too early, it does not try, unless the device has come back meanwhile.
@@ -103,7 +106,7 @@ impl Reopening {
         // Whether somebody is there in the network only a try can tell.
         let there = self.spec.kind != Kind::Serial || Path::new(&path).exists();
         if there && self.absent {
-            self.retry_after = FIRST_RETRY;
+            self.backoff.succeeded();
         } else if self.retry_at.is_some_and(|at| Instant::now() < at) {
             self.absent = !there;
             return None;
@@ -135,10 +138,9 @@ impl Reopening {
             log::warn!("{kind}{}: {reason}; trying again until it is back", self.spec.path);
         }
         if self.opened.take().is_some_and(|opened| opened.elapsed() >= WORKED) {
-            self.retry_after = FIRST_RETRY;
+            self.backoff.succeeded();
         }
-        self.retry_at = Some(Instant::now() + self.retry_after);
-        self.retry_after = (self.retry_after * 2).min(LAST_RETRY);
+        self.retry_at = Some(Instant::now() + self.backoff.failed());
     }
 
     /// How long until the next try.
@@ -191,9 +193,9 @@ mod tests {
         for _ in 0..10 {
             reopening.retry_at = None;
             assert!(reopening.open().is_none());
-            assert!(reopening.wait() <= LAST_RETRY && reopening.retry_after <= LAST_RETRY);
+            assert!(reopening.wait() <= LAST_RETRY && reopening.backoff.pause() <= LAST_RETRY);
         }
-        assert_eq!(reopening.retry_after, LAST_RETRY);
+        assert_eq!(reopening.backoff.pause(), LAST_RETRY);
     }
 
     #[test]
@@ -202,7 +204,8 @@ mod tests {
         let path = folder.path().join("ttyUSB0");
         let mut reopening =
             Reopening::new(PortSpec { kind: Kind::Serial, path: path.to_str().unwrap().into(), baud: DEFAULT_BAUD, rtscts: false });
-        (reopening.retry_after, reopening.said) = (LAST_RETRY, true);
+        reopening.backoff.begin_at(LAST_RETRY);
+        reopening.said = true;
         assert!(reopening.open().is_none() && reopening.wait() > LAST_RETRY / 2);
         assert!(reopening.open().is_none() && reopening.wait() > LAST_RETRY / 2, "still away: not yet");
         // No terminal, but there: it was tried, and failed.
