@@ -21,7 +21,7 @@ def plain(model):
     for _ in range(8):
         before = len(copy.graph.node), sum(node.op_type != "Constant" for node in copy.graph.node)
         fold(copy)
-        rewrite(copy.graph)
+        rewrite(copy.graph, shapes_of(copy))
         if before == (len(copy.graph.node), sum(node.op_type != "Constant" for node in copy.graph.node)):
             break
     prune(copy.graph)
@@ -45,14 +45,20 @@ def known(graph):
     return values
 
 
-def fold(model):
-    """Computes nodes whose inputs are known: weights that are transposed, arithmetic of shapes."""
+def shapes_of(model):
+    """Shapes by name, where they are known."""
     shapes = {}
     inferred = onnx.shape_inference.infer_shapes(model, data_prop=True)
     for value in [*inferred.graph.input, *inferred.graph.value_info, *inferred.graph.output]:
         sizes = [size.dim_value if size.HasField("dim_value") else None for size in value.type.tensor_type.shape.dim]
         if value.type.tensor_type.HasField("shape") and None not in sizes:
             shapes[value.name] = sizes
+    return shapes
+
+
+def fold(model):
+    """Computes nodes whose inputs are known: weights that are transposed, arithmetic of shapes."""
+    shapes = shapes_of(model)
     values = known(model.graph)
     outputs = {output.name for output in model.graph.output}
     imports = list(model.opset_import)
@@ -80,7 +86,7 @@ def fold(model):
 def computed(node, values, imports):
     """What a node of known inputs gives; None where the reference cannot say."""
     if node.op_type.startswith("Random") or node.op_type in ("QuantizeLinear", "DequantizeLinear", "Multinomial", "Bernoulli"):
-        return None
+        return
     names = [name for name in node.input if name]
     inputs = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(values[name].dtype), values[name].shape) for name in dict.fromkeys(names)]
     outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
@@ -89,7 +95,7 @@ def computed(node, values, imports):
         evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=imports))
         return evaluator.run(None, {name: values[name] for name in names})
     except Exception:  # Whatever the reference does not do stays in the graph.
-        return None
+        return
 
 
 def attributes(node):
@@ -118,39 +124,55 @@ class Writer:
 
 
 
-def reduce_l1(writer, node, values, kind):
+def gather(writer, node, values, kind, shapes):
+    """All of a vector in its order, as `as_strided` is exported, is a reshape; one index of an axis is a slice."""
+    axis = attributes(node).get("axis", 0)
+    indices, shape = values.get(node.input[1]), shapes.get(node.input[0])
+    if indices is None or shape is None:
+        return
+    if len(shape) == 1 and np.array_equal(indices.ravel(), np.arange(shape[0])):
+        writer.make("Reshape", node.input[0], writer.constant(np.array(indices.shape, np.int64)), to=node.output[0])
+    elif indices.ndim == 0:
+        at = int(indices) % shape[axis]
+        bounds = [writer.constant(np.array([value], np.int64)) for value in (at, at + 1, axis)]
+        part = writer.make("Slice", node.input[0], *bounds)
+        rest = [size for place, size in enumerate(shape) if place != axis % len(shape)]
+        writer.make("Reshape", part, writer.constant(np.array(rest, np.int64)), to=node.output[0])
+
+
+def reduce_l1(writer, node, values, kind, shapes):
     """|x| summed."""
     axes = list(node.input[1:])
     writer.make("ReduceSum", writer.make("Abs", node.input[0]), *axes, to=node.output[0], **attributes(node))
 
 
-def selu(writer, node, values, kind):
+def selu(writer, node, values, kind, shapes):
     """gamma * Elu(x)."""
     given = attributes(node)
     scaled = writer.make("Elu", node.input[0], alpha=given.get("alpha", 1.6732632423543772))
     writer.make("Mul", scaled, writer.constant(kind(given.get("gamma", 1.0507009873554805))), to=node.output[0])
 
 
-def rms_norm(writer, node, values, kind):
+def rms_norm(writer, node, values, kind, shapes):
     """x / sqrt(mean(x^2) + epsilon) * scale, over the last axis."""
     given = attributes(node)
     if given.get("axis", -1) != -1:
-        return None
+        return
     square = writer.make("Mul", node.input[0], node.input[0])
     mean = writer.make("ReduceMean", square, writer.constant(np.array([-1], np.int64)), keepdims=1)
     deviation = writer.make("Sqrt", writer.make("Add", mean, writer.constant(kind(given.get("epsilon", 1e-5)))))
     writer.make("Mul", writer.make("Div", node.input[0], deviation), node.input[1], to=node.output[0])
-    return True
 
 
-def gru(writer, node, values, kind):
+
+def gru(writer, node, values, kind, shapes):
     """A GRU over one moment as its equations (ONNX, GRU): gates z, r and candidate h."""
     given = attributes(node)
     weights = [values.get(name) for name in node.input[1:3]]
     bias = values.get(node.input[3]) if len(node.input) > 3 and node.input[3] else None
     only_plain = given.get("direction", b"forward") == b"forward" and not given.get("layout") and "clip" not in given and "activations" not in given
     if any(w is None for w in weights) or not only_plain or len(node.input) < 6 or not node.input[5]:
-        return None
+        return
     hidden = given["hidden_size"]
     w, r = (weight[0] for weight in weights)
     wb, rb = (bias[0][: 3 * hidden], bias[0][3 * hidden :]) if bias is not None else (np.zeros(3 * hidden, w.dtype),) * 2
@@ -171,17 +193,17 @@ def gru(writer, node, values, kind):
     moved = writer.make("Mul", z, writer.make("Sub", h, candidate))
     flat = writer.make("Add", candidate, moved)
     outs(writer, node, flat, hidden)
-    return True
 
 
-def lstm(writer, node, values, kind):
+
+def lstm(writer, node, values, kind, shapes):
     """An LSTM over one moment as its equations (ONNX, LSTM): gates i, o, f and candidate c."""
     given = attributes(node)
     weights = [values.get(name) for name in node.input[1:3]]
     bias = values.get(node.input[3]) if len(node.input) > 3 and node.input[3] else None
-    only_plain = given.get("direction", b"forward") == b"forward" and not given.get("layout") and not {"clip", "activations", "input_forget"} & set(given)
+    only_plain = given.get("direction", b"forward") == b"forward" and not given.get("layout") and not given.get("input_forget") and not {"clip", "activations"} & set(given)
     if any(w is None for w in weights) or not only_plain or len(node.input) < 7 or not node.input[6] or len(node.input) > 7:
-        return None
+        return
     hidden = given["hidden_size"]
     w, r = (weight[0] for weight in weights)
     wb, rb = (bias[0][: 4 * hidden], bias[0][4 * hidden :]) if bias is not None else (np.zeros(4 * hidden, w.dtype),) * 2
@@ -200,7 +222,7 @@ def lstm(writer, node, values, kind):
     outs(writer, node, flat, hidden)
     if len(node.output) > 2 and node.output[2]:
         writer.make("Reshape", cell, writer.constant(np.array([1, 1, hidden], np.int64)), to=node.output[2])
-    return True
+
 
 
 def outs(writer, node, flat, hidden):
@@ -210,10 +232,10 @@ def outs(writer, node, flat, hidden):
             writer.make("Reshape", flat, writer.constant(np.array(shape, np.int64)), to=name)
 
 
-REWRITES = {"ReduceL1": reduce_l1, "Selu": selu, "RMSNormalization": rms_norm, "GRU": gru, "LSTM": lstm}
+REWRITES = {"Gather": gather, "ReduceL1": reduce_l1, "Selu": selu, "RMSNormalization": rms_norm, "GRU": gru, "LSTM": lstm}
 
 
-def rewrite(graph):
+def rewrite(graph, shapes):
     """Nodes without a native form to nodes that have one, where that is exact."""
     values = known(graph)
     kinds = {tensor.name: numpy_helper.to_array(tensor).dtype.type for tensor in graph.initializer}
@@ -223,7 +245,7 @@ def rewrite(graph):
         change = REWRITES.get(node.op_type) if not node.domain else None
         kind = next((kinds[name] for name in node.input if name in kinds and kinds[name] in (np.float16, np.float32)), np.float32)
         if change:
-            change(writer, node, values, kind)
+            change(writer, node, values, kind, shapes)
         nodes.extend(writer.nodes or [node])
     del graph.node[:]
     graph.node.extend(nodes)

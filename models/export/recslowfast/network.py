@@ -45,7 +45,11 @@ class Network:
         self._said = []
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        self.about = json.loads(self._answer())
+        try:
+            self.about = json.loads(self._answer())
+        except Refused:
+            self.close()
+            raise
         self.name = self.about["name"]
         self.input_shape = tuple(self.about["input"])
         self.held = {}
@@ -124,9 +128,14 @@ class Network:
 
     def close(self):
         """Ends the program."""
-        if self._child.poll() is None:
+        try:
             self._child.stdin.close()
-            self._child.wait()
+        except BrokenPipeError:
+            pass  # It ended by itself.
+        self._child.wait()
+        self._listener.join(5)
+        self._child.stdout.close()
+        self._child.stderr.close()
 
     def __enter__(self):
         return self
