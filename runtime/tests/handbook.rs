@@ -283,3 +283,15 @@ fn every_message_of_the_handbook_is_one_the_program_prints() {
     assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
     assert!(skipped <= 3, "{skipped} of {} messages were not provoked", messages.len());
 }
+
+#[test]
+fn every_file_on_the_way_of_a_frame_is_there() {
+    let package = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(package.join("README.md")).unwrap();
+    let (_, tour) = text.split_once("### File by file").expect("the tour is there");
+    let (tour, _) = tour.split_once("\n## ").expect("something follows it");
+    let named: Vec<_> = tour.split('`').filter(|word| word.starts_with("src/")).collect();
+    assert!(named.len() >= 15, "{named:?}");
+    let missing: Vec<_> = named.into_iter().filter(|file| !package.join(file).is_file()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

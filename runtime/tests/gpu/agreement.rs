@@ -216,6 +216,7 @@ fn every_family_agrees_with_the_cpu_on_xavier() {
 }
 
 #[test]
+#[ignore = "minutes of sanitizer runs; run by the verb standin"]
 fn the_kernels_are_clean_under_sanitizers_in_every_order() {
     for mma_path in [80, 70, 0] {
         let Some(folder) = standin::folder(Build { mma_path, sanitized: true }) else { return };

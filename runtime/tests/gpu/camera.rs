@@ -236,6 +236,7 @@ fn every_format_is_fitted_as_on_the_cpu() {
 }
 
 #[test]
+#[ignore = "minutes of sanitizer runs; run by the verb standin"]
 fn fitting_is_clean_under_sanitizers() {
     let Some(folder) = standin::folder(Build { sanitized: true, ..AMPERE }) else { return };
     let around = standin::sanitizer_environment();

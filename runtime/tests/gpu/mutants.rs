@@ -197,6 +197,7 @@ fn every_planted_mistake_is_caught() {
 
 /// What the gate has time for.
 #[test]
+#[ignore = "minutes of compiling and running; run by the verb standin"]
 fn the_first_planted_mistake_of_each_kernel_file_is_caught() {
     let first = |at: usize| MUTANTS[..at].iter().all(|earlier| earlier.file != MUTANTS[at].file);
     catch(&MUTANTS.iter().enumerate().filter(|(at, _)| first(*at)).collect::<Vec<_>>());
