@@ -75,6 +75,8 @@ pub mod commands;
 pub mod control;
 pub mod engine;
 pub mod frame;
+#[doc(hidden)]
+pub mod frame_rate;
 #[cfg(any(feature = "page", feature = "tools"))]
 #[doc(hidden)]
 pub mod latencies;

@@ -1,8 +1,9 @@
 //! The recent results: their steps, limits and ages, for every screen that draws them.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::frame_rate::FrameRate;
 use crate::telemetry::Report;
 
 /// One result.
@@ -13,23 +14,23 @@ struct Moment {
     limit: u32,
     /// From capture to the answer.
     age: Duration,
-    /// When its report came.
-    at: Instant,
 }
 
 /// The last results, as many as it was made for.
 pub(super) struct History {
     kept: usize,
     moments: VecDeque<Moment>,
+    rate: FrameRate,
 }
 
 impl History {
     pub(super) fn new(kept: usize) -> History {
-        History { kept, moments: VecDeque::with_capacity(kept) }
+        History { kept, moments: VecDeque::with_capacity(kept), rate: FrameRate::default() }
     }
 
-    /// Takes in one report that came at `now`; the oldest goes where there is no room.
-    pub(super) fn add(&mut self, report: &Report, now: Instant) {
+    /// Takes in one report; the oldest goes where there is no room.
+    pub(super) fn add(&mut self, report: &Report) {
+        self.rate.add(report);
         if self.moments.len() == self.kept {
             self.moments.pop_front();
         }
@@ -38,7 +39,6 @@ impl History {
             #[cfg(feature = "page")]
             limit: report.trace.limit,
             age: report.age,
-            at: now,
         });
     }
 
@@ -69,9 +69,6 @@ impl History {
 
     /// Results per second.
     pub(super) fn rate(&self) -> f64 {
-        match (self.moments.front(), self.moments.back()) {
-            (Some(first), Some(last)) if last.at > first.at => (self.moments.len() - 1) as f64 / (last.at - first.at).as_secs_f64(),
-            _ => 0.0,
-        }
+        self.rate.per_second()
     }
 }

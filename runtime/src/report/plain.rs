@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Sink, SinkError};
+use crate::frame_rate::FrameRate;
 use crate::telemetry::Report;
 
 /// A serial console takes a hundred such lines a second; a person reads one.
@@ -15,15 +16,14 @@ pub struct PlainLines<W> {
     to: W,
     classes: Arc<[String]>,
     written: Option<Instant>,
-    frames: u64,
-    began: Instant,
+    rate: FrameRate,
     last: Option<String>,
 }
 
 impl<W: Write + Send> PlainLines<W> {
     /// Lines on `to`; `classes` are the network's.
     pub fn new(to: W, classes: Arc<[String]>) -> PlainLines<W> {
-        PlainLines { to, classes, written: None, frames: 0, began: Instant::now(), last: None }
+        PlainLines { to, classes, written: None, rate: FrameRate::default(), last: None }
     }
 
     fn compose(&self, report: &Report) -> String {
@@ -33,7 +33,7 @@ impl<W: Write + Send> PlainLines<W> {
             let place = format!("at {:.0},{:.0} size {:.0}x{:.0}", region.x, region.y, region.width, region.height);
             format!("{class} {:.0} % {place}, {} regions", seen.score * 100.0, report.detections.len())
         });
-        let rate = self.frames as f64 / self.began.elapsed().as_secs_f64().max(1e-3);
+        let rate = self.rate.per_second();
         format!(
             "frame {}: {} of {} steps, age {:.1} ms, {rate:.1} frames/s, {seen}",
             report.sequence,
@@ -54,7 +54,7 @@ impl<W: Write + Send> PlainLines<W> {
 
 impl<W: Write + Send> Sink for PlainLines<W> {
     fn show(&mut self, report: &Report) -> Result<(), SinkError> {
-        self.frames += 1;
+        self.rate.add(report);
         let line = self.compose(report);
         if self.written.is_some_and(|at| at.elapsed() < EVERY) {
             self.last = Some(line);

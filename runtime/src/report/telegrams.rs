@@ -8,6 +8,7 @@ use firmware_bridge as bridge;
 
 use crate::clock;
 use crate::control::{Mode, ServiceStatus};
+use crate::frame_rate::FrameRate;
 use crate::outcome::StopReason;
 use crate::telemetry::{CameraState, Detection, LimitReason, Report};
 
@@ -55,12 +56,19 @@ pub(super) struct Follower {
     last: Option<Report>,
     /// Sequence numbers and capture times of the last frames.
     frames: VecDeque<(u64, Duration)>,
+    rate: FrameRate,
     steps: VecDeque<u8>,
 }
 
 impl Follower {
     pub(super) fn new() -> Follower {
-        Follower { began: clock::now(), last: None, frames: VecDeque::with_capacity(WINDOW), steps: VecDeque::with_capacity(WINDOW) }
+        Follower {
+            began: clock::now(),
+            last: None,
+            frames: VecDeque::with_capacity(WINDOW),
+            rate: FrameRate::default(),
+            steps: VecDeque::with_capacity(WINDOW),
+        }
     }
 
     /// Takes in one report.
@@ -71,6 +79,7 @@ impl Follower {
         }
         self.frames.push_back((report.sequence, report.captured));
         self.steps.push_back(byte(report.trace.steps));
+        self.rate.add(report);
         self.last = Some(Report { picture: None, mask: None, ..report.clone() });
     }
 
@@ -132,10 +141,11 @@ impl Follower {
 
     /// Camera rate and result rate in hundredths of a frame per second.
     fn rates(&self) -> (u16, u16) {
+        let hundredths = |per_second: f64| (100.0 * per_second).round().min(f64::from(u16::MAX)) as u16;
         let (Some(first), Some(last)) = (self.frames.front(), self.frames.back()) else { return (0, 0) };
         let seconds = last.1.saturating_sub(first.1).as_secs_f64();
-        let rate = |frames: u64| if seconds > 0.0 { (100.0 * frames as f64 / seconds).min(f64::from(u16::MAX)) as u16 } else { 0 };
-        (rate(last.0.saturating_sub(first.0)), rate(self.frames.len() as u64 - 1))
+        let captured = if seconds > 0.0 { last.0.saturating_sub(first.0) as f64 / seconds } else { 0.0 };
+        (hundredths(captured), hundredths(self.rate.per_second()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use crate::frame_rate::FrameRate;
 use crate::telemetry::{CameraState, RecordingState, Report};
 
 /// The status line is written at most this often.
@@ -21,6 +22,7 @@ pub struct Notifier {
     fed: Option<Duration>,
     told: Option<Duration>,
     frames: u64,
+    rate: FrameRate,
     steps: u64,
     engine: &'static str,
     /// What the camera was doing when the status last said that it is waited for; None once frames are answered again.
@@ -46,6 +48,7 @@ impl Notifier {
             fed: None,
             told: None,
             frames: 0,
+            rate: FrameRate::default(),
             steps: 0,
             engine: "no",
             waiting: None,
@@ -86,6 +89,7 @@ impl Notifier {
     /// One frame was answered at `now`.
     pub fn answered(&mut self, now: Duration, report: &Report) {
         self.frames += 1;
+        self.rate.add(report);
         self.steps += u64::from(report.trace.steps);
         self.engine = report.engine;
         self.feed(now);
@@ -93,7 +97,7 @@ impl Notifier {
         let fails = report.recording == Some(RecordingState::Failed) && !self.unrecorded;
         if self.heard && (since >= STATUS_EVERY || self.waiting.is_some() || fails) {
             self.unrecorded |= fails;
-            let rate = self.frames as f64 / since.as_secs_f64().max(1e-3);
+            let rate = self.rate.per_second();
             let steps = self.steps as f64 / self.frames as f64;
             let age = report.age.as_secs_f64() * 1e3;
             let figures = if self.told.is_some() { format!(", {rate:.1} frames/s, {steps:.2} steps a frame") } else { String::new() };

@@ -140,7 +140,7 @@ impl Metrics {
         self.age_sum += age;
         self.latencies.record(report);
         self.energy_j += f64::from(report.energy_j.unwrap_or(0.0));
-        self.recent.add(report, now);
+        self.recent.add(report);
         for seen in &report.detections {
             if let Some(count) = self.detections.get_mut(usize::from(seen.class)) {
                 *count += 1;

@@ -99,7 +99,7 @@ impl Sink for Terminal {
     fn show(&mut self, report: &Report) -> Result<(), SinkError> {
         let now = Instant::now();
         self.came = now;
-        self.history.add(report, now);
+        self.history.add(report);
         // Not every report brings a picture: the last one stays.
         if report.picture.is_some() {
             self.picture.clone_from(&report.picture);

@@ -33,7 +33,7 @@ impl Scene {
 
     fn rows(&self, columns: usize, rows: usize) -> Vec<String> {
         let mut history = History::new(8);
-        self.report.iter().for_each(|report| history.add(report, Instant::now()));
+        self.report.iter().for_each(|report| history.add(report));
         let (title, classes) = ("recslowfast: street on a camera", ["person".to_owned()]);
         let view = View {
             title,
