@@ -41,7 +41,7 @@ fn every_scene_looks_the_same_on_every_panel() {
 fn telegrams_change_the_picture_the_way_a_host_would_fill_it() {
     let mut heard = Reading::default();
     for telegram in [
-        Telemetry::Hello(Hello { address: text("192.168.7.2:8080"), ..Hello::default() }),
+        Telemetry::Hello(Hello { address: text("192.168.7.2:8088"), ..Hello::default() }),
         Telemetry::ClassName(ClassName { class: 4, name: text("person") }),
         Telemetry::Status(working()),
         Telemetry::Detections(Detections {

@@ -89,9 +89,9 @@ fn scene() -> [Telemetry; 4] {
     let items = [Detection { class: 4, score: 934, ..Detection::default() }].into_iter().collect();
     [
         Telemetry::Hello(Hello {
-            software: text("recslowfast 0.1.0"),
+            software: text("recslowfast 0.2.0"),
             board: text("a test"),
-            address: text("192.168.7.2:8080"),
+            address: text("192.168.7.2:8088"),
             ..Hello::default()
         }),
         Telemetry::ClassName(ClassName { class: 4, name: text("person") }),
@@ -108,7 +108,7 @@ fn the_device_draws_the_pictures_the_host_draws() {
         assert_eq!(device.command(), Command::AskHello);
         let [hello, name, detections, status] = scene();
         device.send(&hello, 0);
-        assert_eq!(device.says(), "hello recslowfast 0.1.0 on a test");
+        assert_eq!(device.says(), "hello recslowfast 0.2.0 on a test");
         assert_eq!(device.command(), Command::AskStatus);
         // A damaged telegram in between costs nothing but itself.
         device.to.write_all(&[1, 2, 3, 4, 5, 0]).unwrap();

@@ -75,7 +75,9 @@ fn recording(uri: &OsStr) -> Result<Option<(PathBuf, Option<String>)>, CaptureEr
     }
     let (base, query) = parts(uri);
     let path = Path::new(OsStr::from_bytes(base));
-    if !recording::is_recording(path) {
+    // One that is not there is a recording by its name, so that its being away is what is said.
+    let away = path.extension().is_some_and(|ending| ending == "mcap") && !path.exists();
+    if !recording::is_recording(path) && !away {
         return Ok(None);
     }
     let fail = |reason: String| CaptureError::Uri { uri: uri.to_string_lossy().into_owned(), reason };

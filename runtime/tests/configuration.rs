@@ -60,6 +60,7 @@ fn the_commented_file_shows_every_key() {
     let example =
         |line: &&str| line.strip_prefix('#').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.contains(" = "));
     let shown: String = text.lines().map(|line| if example(&line) { format!("{}\n", &line[1..]) } else { format!("{line}\n") }).collect();
+    let shown = with_a_broker(&shown);
     let output = recslowfast(&["check", &Written::new(&shown).path()]);
     assert!(output.status.success(), "{shown}{}", String::from_utf8_lossy(&output.stderr));
     for key in recslowfast::service::config::KEYS {
@@ -72,6 +73,13 @@ fn the_commented_file_shows_every_key() {
             .join("\n");
         assert!(table.lines().any(|line| line.starts_with(&format!("{} = ", key.key))), "[{}] {} is not shown", key.table, key.key);
     }
+}
+
+/// The example of a report with a broker beside it, and certificates that are there.
+fn with_a_broker(text: &str) -> String {
+    let certificates = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates/board");
+    let text = text.replace("to = [\"link:/dev/ttyTHS1@115200\"]", "to = [\"link:/dev/ttyTHS1@115200\", \"mqtts:broker\"]");
+    text.replace("/etc/recslowfast/ca", certificates).replace("/etc/recslowfast/board", certificates)
 }
 
 /// The text of recslowfast.toml: its tables with their commented examples, `(table, key, line)`.
@@ -109,10 +117,15 @@ fn every_commented_example_is_right_by_itself() {
         let with = match (table.as_str(), key.as_str()) {
             ("record", "limit" | "around") => "to",
             ("page", "token") => "listen",
+            ("mqtt", "password") => "user",
+            ("mqtt", "cert") => "key",
+            ("mqtt", "key") => "cert",
             _ => "",
         };
         let beside = examples.iter().find(|(other, key, _)| other == table && key == with).map_or("", |(_, _, line)| line);
-        accepted(&format!("[{table}]\n{beside}\n{line}\n"));
+        let broker = if table == "mqtt" { "[report]\nto = [\"mqtts:broker\"]\n" } else { "" };
+        let ca = if table == "mqtt" && key != "ca" { "ca = \"/etc/recslowfast/ca.pem\"" } else { "" };
+        accepted(&with_a_broker(&format!("{broker}[{table}]\n{ca}\n{beside}\n{line}\n")));
     }
 }
 
@@ -139,6 +152,7 @@ fn every_value_that_a_comment_names_is_taken() {
             "mavlink:PORT[@BAUD[,rtscts]][,fov=DEGREES][,object=METRES][,system=N]",
         ),
         ("report", "to = [\"serial:/dev/ttyS0@9600,rtscts\"]".into(), "serial:PORT[@BAUD[,rtscts]]"),
+        ("report", "to = [\"mqtt:broker:1883/house/door\"]".into(), "mqtt:HOST[:PORT][/TOPIC]"),
         ("report", "to = [\"panel:ssd1306:/dev/i2c-1\"]".into(), "ssd1306:/dev/i2c-1"),
         ("report", "to = [\"panel:fb:/dev/fb0\"]".into(), "fb:/dev/fb0"),
         ("report", "to = [\"panel:png:a.png@320x240\"]".into(), "png:FILE@320x240"),
@@ -246,6 +260,123 @@ fn a_service_whose_file_is_wrong_stays_down_with_the_code_of_a_wrong_file() {
             .unwrap();
         assert_eq!(output.status.code(), Some(CONFIG), "{text}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+/// Configurations that no machine could run. What is wrong with a line stands behind it, with a `;` between two mistakes.
+const IMPOSSIBLE: [&str; 3] = [
+    r#"
+[source]
+url = "/dev/video0" # did you mean 'uri'
+fit = "round" # crop, letterbox and stretch
+frames = 0 # whole number from 1 on
+fault = "explode=1" # unknown fault 'explode'
+
+[modell] # [model]
+name = "street"
+
+[model]
+halt = "fixed:0" # 1 to 64
+
+[engine]
+kind = "gpu" # auto, cuda or cpu
+threads = 0 # 1 to 256
+tiles = "floor=-1" # floor
+
+[budget]
+deadline = "33" # the unit is missing
+power = "0W" # between 1 mW and 10 kW
+temp = "1000C" # between 20C and 120C
+mode = "fast" # accuracy, balanced or saver
+energy_model = "idle=4W" # step is missing
+
+[report]
+to = [
+    "mavlink:/dev/ttyS0,fov=400", # field of view
+    "mavlink:/dev/ttyS0,system=0", # system id
+    "panel:png:a.png@0x0", # no size
+    "panel:ssd1306:/dev/i2c-1,0x99", # ssd1306
+    "json,zone=0:0/1:1/2:2", # enclose
+    "json,score=0.5,score=0.6", # given twice
+    "serial:", # a port is missing
+    "mqtt:broker/+", # no topic
+    "smoke:signals", # no report is called
+]
+
+[record]
+limit = 0 # whole number from 1 on
+around = "soon" # no whole number
+
+[page]
+listen = "127.0.0.1:99999" # no address to listen on
+
+[mqtt]
+interval = "0s" # a time is wanted
+"#,
+    r#"
+[source]
+uri = "/nowhere/film.avi" # there is no such file
+
+[model]
+name = "street2" # neither a folder nor one of the built-in networks
+
+[report]
+to = ["snapshot:/nowhere/a.png", "snapshot:b.bmp", "json", "json", "mqtts:broker"] # no folder /nowhere; PNG is what is written; given twice
+
+[record]
+to = "/nowhere/seen.mcap" # there is no folder /nowhere
+around = 9999 # 3600
+
+[page]
+listen = "0.0.0.0:8088" # can be reached from other machines
+
+[mqtt]
+ca = "/nowhere/ca.pem" # /nowhere/ca.pem: No such file
+cert = "/nowhere/board.pem" # its key is missing
+password = "secret" # whose it is
+"#,
+    r#"
+[source]
+uri = "pathfinder:easy?size=1" # 32 to 2048
+
+[report]
+to = "json,classes=unicorn" # knows no class 'unicorn'
+
+[record]
+limit = 5 # nothing is recorded
+
+[mqtt]
+key = "/nowhere/board.key" # no report goes to a broker
+"#,
+];
+
+#[test]
+fn each_of_thirty_impossible_things_is_said_at_once_by_line_and_keeps_a_service_down() {
+    let mut planted = 0;
+    for text in IMPOSSIBLE {
+        let file = Written::new(text);
+        let said = file.refused();
+        let mut explained = 0;
+        for (line, words) in (1..).zip(text.lines()).filter_map(|(number, line)| Some((number, line.split_once(" # ")?.1))) {
+            for words in words.split("; ") {
+                planted += 1;
+                let told = said.iter().any(|told| told.starts_with(&format!("board.toml:{line}:")) && told.contains(words));
+                assert!(told, "line {line}: '{words}' is not in:\n{}", said.join("\n"));
+                explained += 1;
+            }
+        }
+        assert_eq!(said.len(), explained, "more is said than is wrong:\n{}", said.join("\n"));
+        // As a service manager starts it.
+        let started = Command::new(env!("CARGO_BIN_EXE_recslowfast"))
+            .args(["run", "--config", &file.path()])
+            .env("NOTIFY_SOCKET", "/nowhere")
+            .output()
+            .unwrap();
+        assert_eq!(started.status.code(), Some(CONFIG));
+    }
+    assert!(planted >= 30, "{planted} are planted");
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/system/recslowfast.service")).unwrap();
+    let down = unit.lines().find_map(|line| line.strip_prefix("RestartPreventExitStatus=")).unwrap();
+    assert!(down.split(' ').any(|code| code == CONFIG.to_string()), "code {CONFIG} is started again: {down}");
 }
 
 #[test]

@@ -232,6 +232,13 @@ fn provoke(message: &str) -> Evidence {
             std::os::unix::fs::symlink("/dev/full", &full).unwrap();
             said(&["run", "--source", STREAM, "--engine", "cpu", "--frames", "50", "--record", full.to_str().unwrap()])
         }
+        "mqtt …: …; trying again until it is back" => {
+            said(&["run", "--source", STREAM, "--engine", "cpu", "--frames", "3", "--report", "mqtt:127.0.0.1:9"])
+        }
+        "the broker refuses this user or password" => Evidence::AssertedIn("../tests/mqtt/broker.py"),
+        "a password on the command line can be read by everybody on this machine" => {
+            said(&["run", "--report", "mqtt:127.0.0.1", "--mqtt-user", "door", "--mqtt-password", "secret"])
+        }
         "took longer than … ms to finish; its last reports are lost" => stuck_at_the_end(),
         "a fault in thread '…': …" => Evidence::AssertedIn("tests/service.rs"),
         other => panic!("nothing here provokes '{other}'"),

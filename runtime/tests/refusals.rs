@@ -166,3 +166,24 @@ fn an_unwritable_output() {
     refused(&["eval", "--videos", "1", "--frames", "1", "--json", "/proc/nothing/here.json"], OUTPUT, &["/proc/nothing/here.json"]);
     refused(&["dataset", "pathfinder", "--videos", "1", "--out", "/proc/nothing"], OUTPUT, &["/proc/nothing"]);
 }
+
+#[test]
+fn a_comparison_with_onnx_runtime_says_what_it_needs_wherever_it_is_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let compared = |python: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_recslowfast"))
+            .args(["bench", "--against", "onnxruntime"])
+            .env("PYTHON", python)
+            .env("TMPDIR", folder.path())
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the network's files are gone again");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for python in ["/bin/false", "/nowhere/python3"] {
+        let (code, said) = compared(python);
+        assert_eq!(code, Some(6), "{said}");
+        assert!(said.contains("pip install onnxruntime numpy") && said.contains(python), "{said}");
+    }
+}

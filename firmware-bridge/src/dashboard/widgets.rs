@@ -36,10 +36,12 @@ where
             if status.deadline_us != 0 && status.age_us > status.deadline_us { ("!", D::Color::BAD) } else { ("", colour) };
         let (age_us, ink) = (status.age_us, D::Color::PAPER);
         self.fill(line.area, colour)?;
+        // Where the mark takes the room of the tenths, they go.
+        let tenths = line.area.size.width / line.font.character_size.width > 8 || late.is_empty();
         match age_us {
-            0..100_000 => self.text(line, ink, format_args!("{late}{}.{}ms ", age_us / 1000, age_us / 100 % 10)),
-            100_000..10_000_000 => self.text(line, ink, format_args!("{late}{}ms ", age_us / 1000)),
-            _ => self.text(line, ink, format_args!("{late}{}s ", age_us / 1_000_000)),
+            0..100_000 if tenths => self.text(line, ink, format_args!("{late}{}.{} ms ", age_us / 1000, age_us / 100 % 10)),
+            0..10_000_000 => self.text(line, ink, format_args!("{late}{} ms ", age_us / 1000)),
+            _ => self.text(line, ink, format_args!("{late}{} s ", age_us / 1_000_000)),
         }
     }
 
@@ -60,7 +62,7 @@ where
                 break;
             }
             let tall = height(steps).max(1);
-            let colour = if steps > status.limit { D::Color::BAD } else { D::Color::BAR };
+            let colour = self.lit(if steps > status.limit { D::Color::BAD } else { D::Color::BAR });
             self.fill(Rectangle::new(Point::new(x, floor - tall as i32), Size::new(thick, tall)), colour)?;
         }
         let y = floor - height(status.limit) as i32 - 1;
@@ -77,27 +79,30 @@ where
         let Some(status) = &self.reading.status else { return Ok(()) };
         let (steps, limit) = (status.steps, status.limit);
         let chars = line.area.size.width / line.font.character_size.width;
-        let why = match status.limited_by {
-            LimitReason::None => "",
-            reason => reason.word(),
+        let (by, why) = match status.limited_by {
+            LimitReason::None => ("", ""),
+            reason => (", limited by ", reason.word()),
         };
-        if chars >= 24 {
-            self.text(line, D::Color::TEXT, format_args!("{steps}/{limit} steps {why}"))
+        let colour = self.lit(D::Color::TEXT);
+        if chars >= 30 {
+            self.text(line, colour, format_args!("{steps} of {limit} steps{by}{why}"))
+        } else if chars >= 16 {
+            self.text(line, colour, format_args!("{steps}/{limit} steps {why}"))
         } else {
-            self.text(line, D::Color::TEXT, format_args!("{steps}/{limit} {why}"))
+            self.text(line, colour, format_args!("{steps}/{limit} {why}"))
         }
     }
 
     /// Power against its budget, watts.
     pub fn watts(&mut self, line: &Line) -> Result<(), D::Error> {
         let Some(status) = &self.reading.status else { return Ok(()) };
-        let colour = if over_budget(status) { D::Color::BAD } else { D::Color::TEXT };
+        let colour = self.lit(if over_budget(status) { D::Color::BAD } else { D::Color::TEXT });
         match (status.power_mw, status.power_budget_mw) {
-            (None, _) => self.text(line, D::Color::FAINT, format_args!("no watts")),
-            (Some(power), None) => self.text(line, colour, format_args!("{}.{}W", power / 1000, power / 100 % 10)),
+            (None, _) => self.text(line, D::Color::FAINT, format_args!("no sensor")),
+            (Some(power), None) => self.text(line, colour, format_args!("{}.{} W", power / 1000, power / 100 % 10)),
             (Some(power), Some(budget)) => {
                 let over = if over_budget(status) { "!" } else { "" };
-                self.text(line, colour, format_args!("{over}{}.{}/{}W", power / 1000, power / 100 % 10, budget.div_ceil(1000)))
+                self.text(line, colour, format_args!("{over}{}.{}/{} W", power / 1000, power / 100 % 10, budget.div_ceil(1000)))
             }
         }
     }
@@ -110,7 +115,7 @@ where
         let room = area.size.width.saturating_sub(2);
         // Power and budget are at most a million by the wire page, but a host may fill the record itself: no overflow either way.
         let part = (u64::from(power.min(budget)) * u64::from(room) / u64::from(budget.max(1))) as u32;
-        let colour = if over_budget(status) { D::Color::BAD } else { D::Color::GOOD };
+        let colour = self.lit(if over_budget(status) { D::Color::BAD } else { D::Color::GOOD });
         self.fill(Rectangle::new(area.top_left + Point::new(1, 1), Size::new(part, area.size.height.saturating_sub(2))), colour)
     }
 
@@ -138,21 +143,21 @@ where
     /// What the network runs on, and the hottest zone.
     pub fn heat(&mut self, line: &Line) -> Result<(), D::Error> {
         let Some(status) = &self.reading.status else { return Ok(()) };
-        let engine = status.engine.word();
+        let (engine, colour) = (status.engine.word(), self.lit(D::Color::TEXT));
         match status.temperature_cc {
-            Some(celsius) => self.text(line, D::Color::TEXT, format_args!("{engine} {} C", celsius / 100)),
-            None => self.text(line, D::Color::TEXT, format_args!("{engine}")),
+            Some(celsius) => self.text(line, colour, format_args!("{engine} {} C", celsius / 100)),
+            None => self.text(line, colour, format_args!("{engine}")),
         }
     }
 
-    /// Camera rate, result rate, frames dropped.
+    /// Camera rate and result rate, frames that were lost.
     pub fn rates(&mut self, line: &Line) -> Result<(), D::Error> {
         let Some(status) = &self.reading.status else { return Ok(()) };
         let (seen, done, dropped) = (status.capture_cfps, status.inference_cfps, status.dropped);
         self.text(
             line,
             D::Color::FAINT,
-            format_args!("{}.{}>{}.{}fps drop {dropped}", seen / 100, seen / 10 % 10, done / 100, done / 10 % 10),
+            format_args!("{}.{}/{}.{} fps, {dropped} lost", seen / 100, seen / 10 % 10, done / 100, done / 10 % 10),
         )
     }
 
@@ -160,6 +165,11 @@ where
     pub fn address(&mut self, line: &Line) -> Result<(), D::Error> {
         let reading = self.reading;
         self.text(line, D::Color::FAINT, format_args!("{}", reading.address))
+    }
+
+    /// `colour`, or a dim one where what is shown is old.
+    fn lit(&self, colour: D::Color) -> D::Color {
+        if self.live().is_some() { colour } else { D::Color::FAINT }
     }
 
     fn live(&self) -> Option<&Status> {

@@ -147,10 +147,10 @@ pub fn samples() -> Vec<(&'static str, u16, Message)> {
             "hello",
             0,
             T(Telemetry::Hello(Hello {
-                software: text("recslowfast 0.1.0"),
+                software: text("recslowfast 0.2.0"),
                 board: text("Jetson Orin Nano"),
                 network: text("hgru-contour 1"),
-                address: text("192.168.7.2:8080"),
+                address: text("192.168.7.2:8088"),
                 width: 150,
                 height: 150,
                 classes: 2,

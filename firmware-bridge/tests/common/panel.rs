@@ -57,7 +57,7 @@ pub fn reading(status: Option<Status>, top: Option<(&str, u16)>) -> Reading {
     let mut reading = Reading::default();
     reading.status = status;
     reading.top = top.map(|(name, score)| Top { name: text(name), score, track: 0 });
-    reading.address = text("192.168.7.2:8080");
+    reading.address = text("192.168.7.2:8088");
     reading
 }
 

@@ -89,6 +89,9 @@ pub(crate) fn parse(uri: &OsStr, want: &CaptureRequest) -> Result<(Place, Captur
         if !matches!(split, "easy" | "hard") {
             return Err(fail(format!("'{split}' is no split of the pathfinder; write pathfinder:easy or pathfinder:hard")));
         }
+        if !(32..=2048).contains(&size) {
+            return Err(fail(format!("size={size}: the built-in stream is drawn on 32 to 2048 pixels")));
+        }
         return Ok((Place::Pathfinder { split: split.to_owned(), seed, size }, want));
     }
     if let Some(path) = base.strip_prefix("v4l2:") {

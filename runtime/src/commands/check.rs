@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::out::{self, say};
-use super::{configured, schema, source, watching};
+use super::{configured, run, schema, source, watching};
 use crate::service::exit::Failure;
 
 /// Which file.
@@ -22,14 +22,18 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Some(path) = args.file.filter(|_| !args.schema) else { return out::text(&schema::json()) };
-    let (flags, file) = configured::check(&path)?;
-    let natural = flags.source().is_none_or(source::is_natural);
-    let network = watching::network(flags.asked_model(), flags.source(), natural)
-        .map_err(|failure| file.refuse(vec![("model", failure.to_string())]))?;
-    if let Some(words) = flags.unknown_class(&network.manifest) {
-        return Err(file.refuse(vec![("report", words)]).into());
-    }
-    let count = file.entries.len();
-    say!("{}: {count} keys, all right; network {} {}", path.display(), network.manifest.name, network.manifest.version)?;
+    let mut network = String::new();
+    let mut more = |flags: &run::Args| {
+        let natural = flags.source().is_none_or(source::is_natural);
+        match watching::network(flags.asked_model(), flags.source(), natural) {
+            Err(failure) => vec![("model", failure.to_string())],
+            Ok(found) => {
+                network = format!("{} {}", found.manifest.name, found.manifest.version);
+                flags.unknown_class(&found.manifest).map(|words| ("report", words)).into_iter().collect()
+            }
+        }
+    };
+    let (_, file) = configured::check(&path, &mut more)?;
+    say!("{}: {} keys, all right; network {network}", path.display(), file.entries.len())?;
     Ok(())
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 
+use super::mqtt::PASSWORD;
 use super::run::Args;
-use crate::service::config::{ConfigError, File, Key};
+use crate::service::config::{ConfigError, File, KEYS, Key};
 use crate::service::exit::{Cause, Failure};
 use crate::sources;
 
@@ -42,19 +43,25 @@ pub fn flags() -> Command {
 impl Configured {
     /// Takes `given`, parsed from the command line, and reads the file it names, if it names one.
     pub fn new(given: ArgMatches) -> Result<Configured, Failure> {
+        if on_command_line(&given, "mqtt-password") {
+            let words = format!(
+                "a password on the command line can be read by everybody on this machine: write it under [mqtt] in a configuration, or into {PASSWORD}"
+            );
+            return Err(Failure::new(Cause::Usage, words));
+        }
         let Some(path) = given.get_one::<PathBuf>("config").cloned() else {
             let args = Args::from_arg_matches(&given).map_err(|error| Failure::new(Cause::Usage, error))?;
             args.contradictions().into_iter().next().map_or(Ok(()), |(_, words)| Err(Failure::new(Cause::Usage, words)))?;
             return Ok(Configured { args, file: None, given });
         };
-        let (args, file) = read(&path, Some(&given))?;
+        let (args, file) = read(&path, Some(&given), &mut |_| Vec::new())?;
         Ok(Configured { args, file: Some(file), given })
     }
 
     /// Reads the file again; on an error everything stays as it is.
     pub fn reread(&mut self) -> Result<Reread, ConfigError> {
         let Some(before) = &self.file else { return Ok(Reread { taken: Vec::new(), left: Vec::new() }) };
-        let (args, file) = read(before.path(), Some(&self.given))?;
+        let (args, file) = read(before.path(), Some(&self.given), &mut |_| Vec::new())?;
         // A flag of the command line hides its key.
         let changed = before.changes(&file).into_iter().filter(|key| !on_command_line(&self.given, key.flag));
         let (taken, left) = changed.partition(|key| key.live);
@@ -64,12 +71,18 @@ impl Configured {
 }
 
 /// Reads `path` alone, as `recslowfast check` does.
-pub fn check(path: &Path) -> Result<(Args, File), ConfigError> {
-    read(path, None)
+///
+/// `more` finds what is wrong beyond that: the flag to change, and why.
+pub fn check(path: &Path, more: &mut dyn FnMut(&Args) -> Vec<(&'static str, String)>) -> Result<(Args, File), ConfigError> {
+    read(path, None, more)
 }
 
-fn read(path: &Path, given: Option<&ArgMatches>) -> Result<(Args, File), ConfigError> {
-    let file = File::read(path, &flags())?;
+fn read(
+    path: &Path,
+    given: Option<&ArgMatches>,
+    more: &mut dyn FnMut(&Args) -> Vec<(&'static str, String)>,
+) -> Result<(Args, File), ConfigError> {
+    let file = File::survey(path, &flags())?;
     let mut line: Vec<OsString> = vec!["run".into()];
     line.extend(file.arguments(|flag| given.is_some_and(|given| on_command_line(given, flag))).into_iter().map(OsString::from));
     if let Some(given) = given {
@@ -79,13 +92,21 @@ fn read(path: &Path, given: Option<&ArgMatches>) -> Result<(Args, File), ConfigE
     // Each value was admitted on its own before, so what fails here is how they go together.
     let args = parsed.map_err(|error| file.refuse(vec![("", error.to_string())]))?;
     let mut wrong = args.contradictions();
+    wrong.extend(more(&args));
+    // On the command line it is told with the exit code of what is missing, when that is opened.
+    let mut missing = Vec::new();
+    args.impossible(&mut missing);
+    wrong.extend(missing.into_iter().filter(|(flag, _)| !given.is_some_and(|given| on_command_line(given, flag))));
     // On the command line it is told with the exit code of sources, when it is opened.
     if !given.is_some_and(|given| on_command_line(given, "source"))
         && let Some(Err(error)) = args.source().map(sources::check)
     {
         wrong.push(("source", error.to_string()));
     }
-    if wrong.is_empty() { Ok((args, file)) } else { Err(file.refuse(wrong)) }
+    // What is missing from a table only because it is wrong there contradicts nothing.
+    let table = |flag: &str| KEYS.iter().find(|key| key.flag == flag).map_or("", |key| key.table);
+    wrong.retain(|(flag, _)| file.is_sure_of(table(flag)) && (table(flag) != "mqtt" || file.is_sure_of("report")));
+    if wrong.is_empty() { Ok((args, file.sound()?)) } else { Err(file.refuse(wrong)) }
 }
 
 fn on_command_line(given: &ArgMatches, flag: &str) -> bool {

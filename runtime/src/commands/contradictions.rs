@@ -30,6 +30,7 @@ impl Args {
                 found.push(("record", format!("record: {} is a folder; name a file in it", path.display())));
             }
         }
+        self.mqtt().contradictions(&self.brokers(), &mut found);
         if let Some(page) = self.page() {
             let token = self.page_token();
             if !page.is_loopback() && token.is_none() {

@@ -11,9 +11,11 @@ mod contradictions;
 mod dataset;
 pub mod doctor;
 mod eval;
+mod impossible;
 mod init;
 mod inspect;
 mod listen;
+mod mqtt;
 mod out;
 mod plot;
 mod progress;
@@ -65,9 +67,10 @@ Examples:
   recslowfast --config /etc/recslowfast/recslowfast.toml  as the service does
 
 Environment:
-  RUST_LOG   what is logged, for example info,recslowfast::capture=debug; -v and -q win
+  RUST_LOG   what is logged: debug, or warn,recslowfast::capture=debug; other crates by their names; -v and -q win
   NO_COLOR   no dashboard, plain lines
   COLORTERM  truecolor or 24bit: the dashboard uses 24-bit colours, else 256
+  RECSLOWFAST_MQTT_PASSWORD  the password at the MQTT broker, before [mqtt] password
 
 Exit codes:
   0 as asked   1 a fault of the program   2 wrong command line   3 wrong configuration   4 the source   5 the network   6 the engine
@@ -79,12 +82,22 @@ Files:
 #[derive(Subcommand)]
 enum Verb {
     /// Watch a source and report every frame (what happens without a verb, too)
+    #[command(after_long_help = LONG)]
     Run(Box<run::Args>),
     /// Compare halting rules on generated videos or a dataset: accuracy beside speed
+    #[command(
+        after_long_help = "Examples:\n  recslowfast eval --videos 50 --halt fixed:6 --halt model     two rules on the built-in network\n  recslowfast eval --model DIR --data annotations.json         own labels (COCO)"
+    )]
     Eval(eval::Args),
     /// Choose a network's halting rule on calibration videos, within a wanted loss, and write it into model.toml
+    #[command(
+        after_long_help = "Examples:\n  recslowfast calibrate --model DIR --loss 0.5                 lose half a point at most\n  recslowfast calibrate --model DIR --data film.avi            without labels, by agreement with six steps"
+    )]
     Calibrate(calibrate::Args),
     /// Show what a network is: shapes, cost, states, halting rule, origin
+    #[command(
+        after_long_help = "Examples:\n  recslowfast inspect                  the built-in network\n  recslowfast inspect DIR              one of your own\n  recslowfast inspect --operators      which engine computes which operator"
+    )]
     Inspect(inspect::Args),
     /// Hold a network against ONNX Runtime over carried frames: every tensor, every answer, and what runs where
     Verify(verify::Args),
@@ -93,16 +106,28 @@ enum Verb {
     /// Run a network for another program, through a pipe (what `models/export` uses)
     Advance(advance::Args),
     /// Read a configuration file and say everything that is wrong with it; touches no device
+    #[command(
+        after_long_help = "Examples:\n  recslowfast check /etc/recslowfast/recslowfast.toml\n  recslowfast check --schema > recslowfast.schema.json"
+    )]
     Check(check::Args),
     /// Look at board, cameras, GPU, sensors, ports, network and configuration, and say how to fix what is wrong
+    #[command(
+        after_long_help = "Examples:\n  recslowfast doctor               all of it\n  recslowfast doctor camera        the cameras, at length"
+    )]
     Doctor(doctor::Args),
     /// Measure what each graph costs on this machine, beside ONNX Runtime or tract
+    #[command(
+        after_long_help = "Examples:\n  recslowfast bench                                            the built-in network\n  PYTHON=ENV/bin/python recslowfast bench --against onnxruntime"
+    )]
     Bench(bench::Args),
     /// Keep what a source delivers in a file that `run --source` replays
+    #[command(after_long_help = "Examples:\n  recslowfast record --source /dev/video0 --frames 250 --out seen.y4m")]
     Record(record::Args),
     /// Write generated videos to a folder
+    #[command(after_long_help = "Examples:\n  recslowfast dataset pathfinder --split hard --videos 100 --frames 6 --size 150 --out videos")]
     Dataset(dataset::Args),
     /// Print the completions for a shell: bash, zsh, fish, elvish or powershell
+    #[command(after_long_help = "Examples:\n  recslowfast completions bash > /etc/bash_completion.d/recslowfast")]
     Completions(completions::Args),
 }
 

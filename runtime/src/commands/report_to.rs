@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use crate::report::{Filter, MavlinkSpec, PanelSpec, PortSpec};
+use crate::report::{Filter, MavlinkSpec, MqttSpec, PanelSpec, PortSpec};
 
 /// One place that results go to, and which of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,7 @@ pub(super) enum Destination {
     Serial(PortSpec),
     Link(PortSpec),
     Mavlink(MavlinkSpec),
+    Mqtt(MqttSpec),
     Panel(PanelSpec),
     Snapshot(PathBuf),
     Masks(PathBuf),
@@ -55,6 +56,7 @@ impl Destination {
             Destination::Json => "json".into(),
             Destination::Serial(port) | Destination::Link(port) => port.path.clone(),
             Destination::Mavlink(spec) => spec.port.path.clone(),
+            Destination::Mqtt(spec) => spec.to_string(),
             Destination::Panel(spec) => spec.place(),
             Destination::Snapshot(file) | Destination::Masks(file) | Destination::Boxes(file) => file.display().to_string(),
         }
@@ -88,7 +90,7 @@ impl Destination {
             Destination::Panel(PanelSpec::Png { file, .. }) => Some(file.clone()),
             Destination::Serial(port) | Destination::Link(port) => Some(port.path.clone().into()),
             Destination::Mavlink(spec) => Some(spec.port.path.clone().into()),
-            Destination::Terminal | Destination::Json | Destination::Panel(_) => None,
+            Destination::Terminal | Destination::Json | Destination::Mqtt(_) | Destination::Panel(_) => None,
         }
     }
 }
@@ -103,12 +105,14 @@ impl std::str::FromStr for Destination {
             Some(("serial", port)) => port.parse().map(Destination::Serial).map_err(|reason| format!("serial: {reason}")),
             Some(("link", port)) => port.parse().map(Destination::Link).map_err(|reason| format!("link: {reason}")),
             Some(("mavlink", port)) => port.parse().map(Destination::Mavlink).map_err(|reason| format!("mavlink: {reason}")),
+            Some(("mqtt", broker)) => MqttSpec::read(broker, false).map(Destination::Mqtt).map_err(|reason| format!("mqtt: {reason}")),
+            Some(("mqtts", broker)) => MqttSpec::read(broker, true).map(Destination::Mqtt).map_err(|reason| format!("mqtts: {reason}")),
             Some(("panel", panel)) => panel.parse().map(Destination::Panel),
             Some(("snapshot", path)) if !path.is_empty() => Ok(Destination::Snapshot(path.into())),
             Some(("mask", path)) if !path.is_empty() => Ok(Destination::Masks(path.into())),
             Some(("boxes", path)) if !path.is_empty() => Ok(Destination::Boxes(path.into())),
             _ => Err(format!(
-                "no report is called '{given}'; write terminal, json, serial:PORT[@BAUD], link:PORT[@BAUD], mavlink:PORT[@BAUD], panel:KIND:PLACE, snapshot:FILE.png, mask:DIR or boxes:FILE.json"
+                "no report is called '{given}'; write terminal, json, serial:PORT[@BAUD], link:PORT[@BAUD], mavlink:PORT[@BAUD], mqtt:HOST[:PORT][/TOPIC], panel:KIND:PLACE, snapshot:FILE.png, mask:DIR or boxes:FILE.json"
             )),
         }
     }

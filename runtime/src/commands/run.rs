@@ -64,7 +64,8 @@ pub fn run(mut configured: Configured) -> Result<(), Failure> {
     let manifest = network.into_manifest();
     let classes: Arc<[String]> = Arc::from(manifest.task.classes.as_slice());
     let about = about(args, &manifest, Arc::clone(&classes));
-    let mut workers = workers(args, &title, &about, &control_queue, info.live)?;
+    let sees: Vec<String> = manifest.task.sees().map(str::to_owned).collect();
+    let mut workers = workers(args, &title, &about, &sees, &control_queue, info.live)?;
     let mut unfinished: Vec<Hold> =
         workers.iter().map(|worker| ends::hold(format!("the output '{}'", worker.name()), worker.grace())).collect();
     let mut recording = args.recording(info.timed, watched_by, &classes)?;

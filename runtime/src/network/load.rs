@@ -150,6 +150,12 @@ pub fn built_in() -> impl Iterator<Item = &'static str> {
     BUILT_IN.iter().map(|(name, _)| *name)
 }
 
+/// The files of a network that travels inside the binary: names and contents.
+pub fn built_in_files(name: &str) -> Option<[(&'static str, &'static [u8]); 4]> {
+    let (_, files) = BUILT_IN.iter().find(|(known, _)| *known == name)?;
+    Some([(MANIFEST, files.manifest), (ENCODER, files.encoder), (STEP, files.step), (READOUT, files.readout)])
+}
+
 /// The network for pictures that are (`natural`) or are not taken in the real world.
 pub fn default_for(natural: bool) -> &'static str {
     if natural { NATURAL } else { DEFAULT }

@@ -31,6 +31,13 @@ impl Audience {
         self.0.store(clock::now().as_millis() as u64, Ordering::Relaxed);
     }
 
+    /// Whoever looked has seen enough for now.
+    pub fn satisfied(&self) {
+        if self.0.load(Ordering::Relaxed) != ALWAYS {
+            self.0.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Whether somebody looks.
     pub fn looks(&self) -> bool {
         match self.0.load(Ordering::Relaxed) {
@@ -52,5 +59,7 @@ mod tests {
         assert!(!audience.looks());
         audience.clone().looked();
         assert!(audience.looks());
+        audience.satisfied();
+        assert!(!audience.looks());
     }
 }

@@ -35,8 +35,13 @@ impl Filter {
     /// A sentence that names the setting that cannot be.
     pub fn split(given: &str) -> Result<(&str, Filter), String> {
         let (mut rest, mut filter) = (given, Filter::default());
+        let mut set: Vec<&str> = Vec::new();
         while let Some((before, last)) = rest.rsplit_once(',') {
             let Some((key, value)) = last.split_once('=') else { break };
+            if set.contains(&key) {
+                return Err(format!("'{last}': {key} is given twice"));
+            }
+            set.push(key);
             if !filter.set(key, value).map_err(|reason| format!("'{last}': {reason}; write {KEYS}"))? {
                 break;
             }
@@ -89,7 +94,7 @@ impl Filter {
 }
 
 /// `1.5`, `1.5s` or `200ms`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = match text.strip_suffix("ms") {
         Some(number) => (number, 1e-3),
         None => (text.strip_suffix('s').unwrap_or(text), 1.0),
@@ -106,8 +111,15 @@ fn polygon(text: &str) -> Result<Vec<[f32; 2]>, String> {
     };
     let corners: Option<Vec<_>> = text.split('/').map(corner).collect();
     corners
-        .filter(|corners| corners.len() >= 3)
-        .ok_or_else(|| "three corners or more are wanted, X:Y/X:Y/X:Y in pixels of the camera's picture".into())
+        .filter(|corners| corners.len() >= 3 && encloses(corners))
+        .ok_or_else(|| "three corners or more that enclose something are wanted, X:Y/X:Y/X:Y in pixels of the camera's picture".into())
+}
+
+/// Whether a polygon is more than a line.
+fn encloses(corners: &[[f32; 2]]) -> bool {
+    let [x, y] = corners[0];
+    let [dx, dy] = corners.iter().map(|at| [at[0] - x, at[1] - y]).find(|at| *at != [0.0; 2]).unwrap_or_default();
+    corners.iter().any(|at| (at[0] - x) * dy != (at[1] - y) * dx)
 }
 
 /// Where something stands: the middle of its lower edge.
@@ -227,9 +239,19 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_named() {
-        for given in
-            ["every=0", "every=soon", "on=sight", "score=2", "score=x", "area=-1", "zone=1:2/3:4", "zone=a", "min_frames=-1", "classes="]
-        {
+        for given in [
+            "every=0",
+            "every=soon",
+            "on=sight",
+            "score=2",
+            "score=x",
+            "area=-1",
+            "zone=1:2/3:4",
+            "zone=1:1/2:2/3:3",
+            "zone=a",
+            "min_frames=-1",
+            "classes=",
+        ] {
             let reason = Filter::split(&format!("json,{given}")).unwrap_err();
             assert!(reason.contains(given), "{reason}");
         }

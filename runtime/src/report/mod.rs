@@ -5,14 +5,18 @@ mod boxes;
 mod colour;
 mod filter;
 mod history;
+#[cfg(any(feature = "page", feature = "mqtt"))]
+mod jpeg;
 mod json;
 mod link;
 mod masks;
 #[cfg(feature = "mavlink")]
 mod mavlink;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 #[cfg(feature = "page")]
 mod page;
-#[cfg(any(feature = "page", feature = "panel"))]
+#[cfg(any(feature = "page", feature = "panel", feature = "mqtt"))]
 mod painting;
 #[cfg(feature = "panel")]
 mod panel;
@@ -34,6 +38,8 @@ pub use link::{Link, LogSender};
 pub use masks::MaskFiles;
 #[cfg(feature = "mavlink")]
 pub use mavlink::{Mavlink, MavlinkSpec};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{Mqtt, MqttOptions, MqttSpec, Period, tls as mqtt_tls};
 #[cfg(feature = "page")]
 pub use page::{Heading, HeadingHandle, Page};
 #[cfg(feature = "panel")]

@@ -34,7 +34,7 @@ pub fn start(level: Option<LevelFilter>) {
     builder.filter_level(LevelFilter::Error).filter_module("recslowfast", LevelFilter::Info);
     match level {
         Some(level) => builder.filter_module("recslowfast", level),
-        None => builder.parse_default_env(),
+        None => asked_for(&mut builder, &std::env::var("RUST_LOG").unwrap_or_default()),
     };
     let inner = builder
         .format(move |out, record| {
@@ -53,6 +53,17 @@ pub fn start(level: Option<LevelFilter>) {
     if log::set_boxed_logger(Box::new(Limited { inner, places: Mutex::default() })).is_err() {
         let _ = writeln!(std::io::stderr(), "logging was started twice");
     }
+}
+
+/// Takes up `RUST_LOG`: a level alone is for our own modules, `MODULE=LEVEL` for whom it names.
+fn asked_for<'a>(builder: &'a mut env_logger::Builder, given: &str) -> &'a mut env_logger::Builder {
+    for directive in given.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        match directive.parse::<LevelFilter>() {
+            Ok(level) => builder.filter_module("recslowfast", level),
+            Err(_) => builder.parse_filters(directive),
+        };
+    }
+    builder
 }
 
 /// The syslog priority (RFC 5424) of a level.
@@ -140,6 +151,22 @@ impl Log for Limited {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_alone_is_for_our_own_modules() {
+        let logs = |given: &str, target: &str, level| {
+            let mut builder = env_logger::Builder::new();
+            builder.filter_level(LevelFilter::Error).filter_module("recslowfast", LevelFilter::Info);
+            asked_for(&mut builder, given).build().enabled(&Metadata::builder().target(target).level(level).build())
+        };
+        assert!(logs("", "recslowfast::capture", Level::Info) && !logs("", "recslowfast::capture", Level::Debug));
+        assert!(logs("debug", "recslowfast::capture", Level::Debug) && !logs("debug", "tract_core::plan", Level::Debug));
+        assert!(!logs("warn", "recslowfast::capture", Level::Info) && logs("warn", "recslowfast::capture", Level::Warn));
+        assert!(logs("warn,recslowfast::capture=debug", "recslowfast::capture", Level::Debug));
+        assert!(!logs("warn,recslowfast::capture=debug", "recslowfast::task", Level::Info));
+        assert!(logs("tract_core=trace", "tract_core::plan", Level::Trace) && logs("tract_core=trace", "recslowfast::task", Level::Info));
+        assert!(!logs("off", "recslowfast::task", Level::Error));
+    }
 
     #[test]
     fn a_place_that_floods_is_held_back_and_later_says_how_much() {

@@ -53,9 +53,9 @@ pub struct Args {
     /// Write the figures as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// The script that drives ONNX Runtime; run with $PYTHON, or python3
-    #[arg(long, default_value = "tests/bench/onnxruntime.py", value_name = "FILE")]
-    script: PathBuf,
+    /// A script that drives ONNX Runtime, in place of the one built in; run with $PYTHON, or python3
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
 }
 
 /// Engines that can be measured.
@@ -70,7 +70,7 @@ enum Measured {
 /// What the engine can be measured against.
 #[derive(Clone, Copy, ValueEnum)]
 enum Peer {
-    /// ONNX Runtime through tests/bench/onnxruntime.py; the models must be folders.
+    /// ONNX Runtime, in a Python that has onnxruntime and numpy: $PYTHON, or python3.
     Onnxruntime,
     /// tract alone.
     Tract,
@@ -105,7 +105,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
             Some(Peer::Tract) => Some(Box::new(OwnEngine::new(&network, options(true))?)),
             Some(Peer::Onnxruntime) => {
                 let answer = network.answers().iter().map(Answer::len).sum();
-                Some(Box::new(OnnxRuntime::new(&args.script, model, threads, answer)?))
+                Some(Box::new(OnnxRuntime::new(args.script.as_deref(), model, threads, answer)?))
             }
         };
         if at == 0 {

@@ -11,6 +11,7 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use crate::capture::FaultSpec;
 use crate::capture::fit::Mode;
 use crate::commands::listen::Listen;
+use crate::commands::mqtt::MqttArgs;
 use crate::commands::report_to::{Destination, ReportTo};
 use crate::commands::source;
 use crate::engine::cpu::threads::Threads;
@@ -20,7 +21,7 @@ use crate::network::load::default_for;
 use crate::network::manifest::{Manifest, TaskKind};
 use crate::pace::{Budget, Celsius, Deadline, EnergyModel, Mode as PaceMode, Power};
 use crate::recording::{Events, OutcomeFormat, RecordSpec, Recording};
-use crate::report::Record;
+use crate::report::{MqttSpec, Record};
 use crate::service::decision::Decision;
 use crate::service::exit::{Cause, Failure};
 use crate::source::WatchedBy;
@@ -42,7 +43,7 @@ pub struct Args {
     #[arg(long, default_value = "crop", help_heading = SOURCE)]
     pub(super) fit: Mode,
     /// End after this many answered frames
-    #[arg(long, value_name = "N", help_heading = SOURCE)]
+    #[arg(long, value_name = "N", value_parser = above_zero, help_heading = SOURCE)]
     pub(super) frames: Option<u64>,
     /// Break the source on purpose, to see what happens: for example drop=0.1,corrupt=0.05,seed=3
     #[arg(long, value_name = "FAULTS", help_heading = SOURCE)]
@@ -92,11 +93,12 @@ pub struct Args {
     /// idle: without work; step: a step's energy above that; at: the GPU clock for which that holds.
     #[arg(long, value_name = "MODEL", help_heading = BUDGET)]
     pub(super) energy_model: Option<EnergyModel>,
-    /// Where results go: terminal, json, link:PORT, mavlink:PORT, serial:PORT, panel:KIND:PLACE, snapshot:FILE.png, mask:DIR, boxes:FILE.json
+    /// Where results go: terminal, json, link:PORT, mavlink:PORT, mqtt:HOST, serial:PORT, panel:KIND:PLACE, snapshot:FILE.png, mask:DIR, boxes:FILE.json
     ///
     /// May be given several times; without it terminal on a terminal, else json.
     /// link:PORT[@BAUD[,rtscts]]: telegrams, both ways. mavlink:PORT[@BAUD][,fov=DEGREES][,object=METRES][,system=N]. serial:PORT[@BAUD]: JSON lines.
     /// PORT is a device, tcp:HOST:PORT or udp:HOST:PORT.
+    /// mqtt:HOST[:PORT][/TOPIC]: an MQTT broker, and Home Assistant behind it; mqtts: speaks TLS.
     /// panel:png:FILE[@320x240], panel:fb:/dev/fb0, panel:ssd1306:/dev/i2c-1, panel:st7789:/dev/spidev0.0,dc=gpiochip0:25 (or ili9341).
     /// snapshot:FILE.png: the last frames, when the run ends.
     /// mask:DIR: a PNG a frame, of the source's size, with class indices (255: not seen) or a matte's share. boxes:FILE.json: COCO results, when the run ends.
@@ -114,12 +116,12 @@ pub struct Args {
     /// Use at most this much disk for the recording
     ///
     /// The newest is kept in parts, NAME-TIME-0000.mcap and so on, and those of earlier starts count.
-    #[arg(long, value_name = "MIB", help_heading = REPORTS)]
+    #[arg(long, value_name = "MIB", value_parser = above_zero, help_heading = REPORTS)]
     pub(super) record_limit: Option<u64>,
     /// Record only around frames with detections: this many seconds before and after
     ///
     /// At most 3600; what comes before them is held in at most 256 MiB of memory.
-    #[arg(long, value_name = "SECONDS", help_heading = REPORTS)]
+    #[arg(long, value_name = "SECONDS", value_parser = whole, help_heading = REPORTS)]
     pub(super) record_around: Option<u64>,
     /// Serve a page with live pictures, /stream, /events, /metrics and /healthz, for example on 8088
     ///
@@ -129,9 +131,21 @@ pub struct Args {
     /// What the page asks for; needed wherever other machines can reach it
     #[arg(long, value_name = "TOKEN", help_heading = REPORTS)]
     pub(super) page_token: Option<String>,
+    #[command(flatten)]
+    pub(super) mqtt: MqttArgs,
     /// Take flags from a configuration file; those given here win. SIGHUP reads it again
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// A whole number.
+fn whole(given: &str) -> Result<u64, String> {
+    given.parse().map_err(|_| format!("'{given}' is no whole number"))
+}
+
+/// A whole number from 1 on.
+fn above_zero(given: &str) -> Result<u64, String> {
+    whole(given).ok().filter(|number| *number > 0).ok_or_else(|| format!("'{given}' is no whole number from 1 on"))
 }
 
 const SOURCE: &str = "Source";
@@ -179,6 +193,17 @@ impl Args {
     /// The places results go to, as given.
     pub(in crate::commands) fn reports(&self) -> &[ReportTo] {
         &self.report
+    }
+
+    /// How brokers are spoken to.
+    pub(in crate::commands) fn mqtt(&self) -> &MqttArgs {
+        &self.mqtt
+    }
+
+    /// The brokers that results go to.
+    pub(in crate::commands) fn brokers(&self) -> Vec<&MqttSpec> {
+        let specs = self.report.iter().filter_map(|report| if let Destination::Mqtt(spec) = &report.to { Some(spec) } else { None });
+        specs.collect()
     }
 
     /// The budget asked for; None when no part of it was, and none can be later.
@@ -233,6 +258,7 @@ impl Args {
             Destination::Serial(port) => Some(format!("serial:{}", port.path)),
             Destination::Link(port) => Some(format!("link:{}", port.path)),
             Destination::Mavlink(spec) => Some(format!("mavlink:{}", spec.port.path)),
+            Destination::Mqtt(spec) => Some(spec.to_string()),
             Destination::Panel(spec) => Some(format!("panel:{spec}")),
         });
         let recording = self.record.iter().map(|path| format!("the recording {}", path.display()));

@@ -11,8 +11,8 @@ use crate::control::ControlQueue;
 use crate::network::manifest::Manifest;
 use crate::pace::sensors::Board;
 use crate::report::{
-    self, About, BoxFile, Filtered, Heading, HeadingHandle, JsonLines, Link, MaskFiles, Mavlink, Overflow, Page, PlainLines, SerialLines,
-    Sink, SinkError, SinkWorker, Snapshot, Terminal,
+    self, About, BoxFile, Filtered, Heading, HeadingHandle, JsonLines, Link, MaskFiles, Mavlink, Mqtt, Overflow, Page, PlainLines,
+    SerialLines, Sink, SinkError, SinkWorker, Snapshot, Terminal,
 };
 use crate::service::exit::{Cause, Failure};
 use crate::service::logging;
@@ -54,11 +54,12 @@ fn board() -> String {
     Board::find(Path::new("/")).model.unwrap_or_else(|| std::env::consts::ARCH.into())
 }
 
-/// A worker for every place that results go to; without any the terminal, or JSON lines where nobody looks.
+/// A worker for every place that results go to, `sees` naming the classes that can be reported; without any place the terminal, or JSON lines where nobody looks.
 pub(super) fn workers(
     args: &Args,
     title: &str,
     about: &About,
+    sees: &[String],
     control_queue: &ControlQueue,
     live: bool,
 ) -> Result<Vec<SinkWorker>, Failure> {
@@ -87,6 +88,14 @@ pub(super) fn workers(
                 // A full queue means that lines come faster than the port takes them.
                 logging::listen(move |level, words| drop(ear.try_send((level, words.to_owned()))));
                 ("mavlink", Box::new(mavlink), Overflow::DropOldest)
+            }
+            Destination::Mqtt(spec) => {
+                let options = args.mqtt.options(&spec).map_err(|reason| Failure::new(Cause::Output, format!("{spec}: {reason}")))?;
+                if let Some(words) = args.mqtt.warning(&spec) {
+                    log::warn!("{words}");
+                }
+                let mqtt = Mqtt::start(&spec, options, about, sees, control_queue.clone()).map_err(internal)?;
+                ("mqtt", Box::new(mqtt), Overflow::DropOldest)
             }
             Destination::Panel(spec) => ("panel", report::panel(&spec, about, control_queue.clone()), Overflow::DropOldest),
             Destination::Snapshot(path) => ("snapshot", Box::new(Snapshot::new(path, classes)), overflow),

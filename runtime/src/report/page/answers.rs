@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::client::{Feed, Following};
 use super::figures::{self, Metrics, Pictured};
 use super::parser::{Refusal, Request};
-use super::{jpeg, live, metrics};
-use crate::report::{Audience, Record, painting};
+use super::{live, metrics};
+use crate::report::{Audience, Record, jpeg, painting};
 
 const PAGE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");

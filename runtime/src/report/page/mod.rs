@@ -15,7 +15,6 @@
 mod answers;
 mod client;
 mod figures;
-mod jpeg;
 mod live;
 mod metrics;
 mod parser;

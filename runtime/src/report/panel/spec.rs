@@ -84,6 +84,12 @@ impl PanelSpec {
         let bytes = given.as_bytes();
         let behind = bytes.iter().rposition(|byte| *byte == b'@');
         let wanted = behind.and_then(|at| Some((&bytes[..at], size(std::str::from_utf8(&bytes[at + 1..]).ok()?)?)));
+        let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        let meant =
+            |text: &[u8]| text.iter().position(|byte| *byte == b'x').is_some_and(|at| digits(&text[..at]) && digits(&text[at + 1..]));
+        if let Some(size) = behind.map(|at| &bytes[at + 1..]).filter(|text| wanted.is_none() && meant(text)) {
+            return Err(format!("panel png: '{}' is no size from 1x1 to 4096x4096", String::from_utf8_lossy(size)));
+        }
         let (file, size) = wanted.unwrap_or((bytes, Size::new(320, 240)));
         if file.is_empty() {
             return Err("panel png: something is missing; write for example panel:png:panel.png@320x240".into());

@@ -21,21 +21,30 @@ pub struct Entry {
     at: Range<usize>,
 }
 
-/// A file whose keys are all known and whose values are all well-formed.
+/// A file whose keys are all known and whose values are all well-formed; one that was [surveyed](File::survey) knows where they are not.
 #[derive(Clone, Debug)]
 pub struct File {
     path: PathBuf,
     text: String,
-    /// In the order of the file.
+    /// In the order of the file; those that are well-formed.
     pub entries: Vec<Entry>,
+    /// What is wrong with the others.
+    problems: Vec<Problem>,
+    /// Tables of which something is not known, because it is wrong; None if the text itself cannot be read.
+    unsure: Option<Vec<String>>,
 }
 
 impl File {
     /// Reads `path`; `command` is the one whose flags the keys stand for.
     pub fn read(path: &Path, command: &Command) -> Result<File, ConfigError> {
+        File::survey(path, command).and_then(File::sound)
+    }
+
+    /// As [`File::read`], but a file with mistakes is answered with what is right in it, so that more of them can be looked for.
+    pub fn survey(path: &Path, command: &Command) -> Result<File, ConfigError> {
         let text = std::fs::read(path).map_err(|reason| ConfigError::Unreadable { path: path.to_owned(), reason })?;
         match String::from_utf8(text) {
-            Ok(text) => File::parse(path, text, command),
+            Ok(text) => Ok(File::read_text(path, text, command)),
             Err(error) => {
                 let good = String::from_utf8_lossy(&error.as_bytes()[..error.utf8_error().valid_up_to()]).into_owned();
                 let problems = vec![Problem::at(&good, good.len(), "this is no UTF-8 text")];
@@ -46,23 +55,39 @@ impl File {
 
     /// Reads `text`, which `path` is said to hold.
     pub fn parse(path: &Path, text: String, command: &Command) -> Result<File, ConfigError> {
+        File::read_text(path, text, command).sound()
+    }
+
+    /// The file, if nothing is wrong with it.
+    pub fn sound(self) -> Result<File, ConfigError> {
+        if self.problems.is_empty() { Ok(self) } else { Err(self.refuse(Vec::new())) }
+    }
+
+    /// Whether all that `table` says is known.
+    pub fn is_sure_of(&self, table: &str) -> bool {
+        self.unsure.as_ref().is_some_and(|unsure| !unsure.iter().any(|other| other == table))
+    }
+
+    fn read_text(path: &Path, text: String, command: &Command) -> File {
         let (document, errors) = DeTable::parse_recoverable(&text);
         let syntax = errors.iter().map(|error| {
             let at = error.span().map_or(0, |span| span.start);
             (at, error.message().to_owned())
         });
         let mut found = Found { text: &text, command, problems: syntax.collect(), entries: Vec::new() };
+        let mut unsure = found.problems.is_empty().then(Vec::new);
         for (name, value) in document.get_ref() {
+            let before = found.problems.len();
             found.table(name, value);
+            if let Some(unsure) = unsure.as_mut().filter(|_| found.problems.len() > before) {
+                unsure.push(name.get_ref().as_ref().to_owned());
+            }
         }
         let Found { mut problems, mut entries, .. } = found;
         entries.sort_by_key(|entry| entry.at.start);
         problems.sort_by_key(|(at, _)| *at);
-        if !problems.is_empty() {
-            let problems = problems.into_iter().map(|(at, message)| Problem::at(&text, at, message)).collect();
-            return Err(ConfigError::Wrong { path: path.to_owned(), problems });
-        }
-        Ok(File { path: path.to_owned(), text, entries })
+        let problems = problems.into_iter().map(|(at, message)| Problem::at(&text, at, message)).collect();
+        File { path: path.to_owned(), text, entries, problems, unsure }
     }
 
     /// The file's path.
@@ -76,11 +101,11 @@ impl File {
         kept.flat_map(|entry| entry.values.iter().map(|value| argument(entry.key.flag, value))).collect()
     }
 
-    /// A refusal of values that are well-formed but do not go together; each is named by its flag.
+    /// A refusal of what was found wrong, and of values that are well-formed but do not go together; each of these is named by its flag.
     pub fn refuse(&self, contradictions: Vec<(&str, String)>) -> ConfigError {
         let place = |flag: &str| self.entries.iter().find(|entry| entry.key.flag == flag).map_or(0, |entry| entry.at.start);
         let problems = contradictions.into_iter().map(|(flag, message)| Problem::at(&self.text, place(flag), message));
-        let mut problems: Vec<Problem> = problems.collect();
+        let mut problems: Vec<Problem> = problems.chain(self.problems.iter().cloned()).collect();
         problems.sort_by_key(|problem| (problem.line, problem.column));
         ConfigError::Wrong { path: self.path.clone(), problems }
     }
@@ -143,6 +168,9 @@ impl Found<'_> {
             }
             DeValue::Array(_) => return self.problem(value.span(), format!("'{key}' takes one value, no list")),
             _ => values.extend(self.scalar(known, value)),
+        }
+        if values.is_empty() && !switch {
+            return;
         }
         self.entries.push(Entry { key: known, values, at: name.span() });
     }
