@@ -56,7 +56,9 @@ fn page(command: &Command, common: &str, folder: &Path) -> std::io::Result<()> {
             roff.extend(format!(".SH {name}\n.nf\n{}\n.fi\n", escaped(&text)).into_bytes());
         }
     }
-    plain.render_version_section(&mut roff)?;
+    if command.get_version().is_some() {
+        plain.render_version_section(&mut roff)?;
+    }
     fs::write(folder.join(plain.get_filename()), roff)
 }
 
