@@ -77,6 +77,26 @@ fn every_command_of_the_program_is_one_that_it_takes() {
 }
 
 #[test]
+fn every_example_of_a_help_text_is_one_that_the_command_line_takes() {
+    let command = recslowfast::commands::command();
+    let mut tried = 0;
+    for verb in std::iter::once(&command).chain(command.get_subcommands()) {
+        let help = verb.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+        let examples = help.lines().skip_while(|line| *line != "Examples:").skip(1).take_while(|line| !line.is_empty());
+        for example in examples {
+            // Behind two spaces stands what it does; a shell's own words are not the program's.
+            let line = example.trim().split("  ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
+            let given = words(line).into_iter().skip_while(|word| word != "recslowfast");
+            let parsed = recslowfast::commands::command().try_get_matches_from(given);
+            let refused = parsed.err().filter(|error| error.use_stderr());
+            assert!(refused.is_none(), "{}: `{line}`: {}", verb.get_name(), refused.unwrap());
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "{tried} examples were found");
+}
+
+#[test]
 fn every_other_command_is_run_by_the_gate_or_is_a_person_s() {
     for handbook in HANDBOOKS {
         for line in blocks(&text(handbook)) {

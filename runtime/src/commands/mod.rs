@@ -100,10 +100,15 @@ enum Verb {
     )]
     Inspect(inspect::Args),
     /// Hold a network against ONNX Runtime over carried frames: every tensor, every answer, and what runs where
+    #[command(after_long_help = "Examples:\n  recslowfast verify DIR        over carried frames of a pattern that drifts")]
     Verify(verify::Args),
     /// Begin a network of one's own: a commented model.toml and a script that trains and exports it
+    #[command(
+        after_long_help = "Examples:\n  recslowfast init door --task boxes      door/model.toml, and a script that trains and exports"
+    )]
     Init(init::Args),
     /// Run a network for another program, through a pipe (what `models/export` uses)
+    #[command(after_long_help = "Examples:\n  recslowfast advance DIR       as models/export starts it")]
     Advance(advance::Args),
     /// Read a configuration file and say everything that is wrong with it; touches no device
     #[command(
