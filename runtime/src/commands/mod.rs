@@ -126,7 +126,7 @@ enum Verb {
     )]
     Bench(bench::Args),
     /// Keep what a source delivers in a file that `run --source` replays
-    #[command(after_long_help = "Examples:\n  recslowfast record --source /dev/video0 --frames 250 --out seen.y4m")]
+    #[command(after_long_help = "Examples:\n  recslowfast record /dev/video0 seen.mcap --frames 250")]
     Record(record::Args),
     /// Write generated videos to a folder
     #[command(after_long_help = "Examples:\n  recslowfast dataset pathfinder --split hard --videos 100 --frames 6 --size 150 --out videos")]
