@@ -134,6 +134,30 @@ fn a_previous_answer_of_another_size_or_name_is_refused() {
 }
 
 #[test]
+fn a_quantised_value_is_rounded_and_kept_as_eight_bits_keep_it() {
+    let byte = |name: &str, value: u8| TensorProto {
+        name: name.into(),
+        data_type: DataType::Uint8 as i32,
+        raw_data: vec![value],
+        ..TensorProto::default()
+    };
+    let weights = vec![floats("scale", &[], &[0.5]), byte("zero", 10)];
+    let nodes = vec![
+        node("QuantizeLinear", "drive scale zero", "q"),
+        node("DequantizeLinear", "q scale zero", "y"),
+        node("Concat", "y y", "logits").int("axis", 1),
+    ];
+    let readout = model(17, nodes, vec![float("drive", &PICTURE)], vec![float("logits", &[1, 2, 8, 8])], weights);
+    let folder = Folder::new(TWO, "", &through(), None, &readout);
+    // Halves go to the even number; 0 to 255 less 10 are held.
+    for (given, held) in [(0.74, 0.5), (0.25, 0.0), (0.75, 1.0), (1.25, 1.0), (-0.75, -1.0), (-40.0, -5.0), (1e9, 122.5)] {
+        assert_eq!(folder.answer(&plain(given)).unwrap()[0], held, "{given}");
+    }
+    let engine = CpuEngine::load(&Network::load(folder.path()).unwrap()).unwrap();
+    assert_eq!(engine.on_tract().count(), 0, "it is native");
+}
+
+#[test]
 fn weights_in_eight_bits_are_read_as_the_numbers_they_mean() {
     let whole = |name: &str, dims: &[i64], kind: DataType, bytes: Vec<u8>| TensorProto {
         name: name.into(),

@@ -72,6 +72,7 @@ pub const COVERED: &[Covered] = covered! {
     "Relu" ""
     "Reshape" "where it only renames axes, or makes groups of a norm"
     "Resize" "nearest by whole factors, linear"
+    "Round" "on the CPU, behind a Clip"
     "Sigmoid" ""
     "Slice" "forwards"
     "Softmax" "over channels"

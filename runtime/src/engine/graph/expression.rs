@@ -17,6 +17,8 @@ pub enum Op {
     Abs,
     /// The square root.
     Sqrt,
+    /// The nearest whole number, of halves the even one; of numbers below 2^22.
+    Round,
     /// `a + b`
     Add,
     /// `a - b`
@@ -43,7 +45,7 @@ impl Op {
     /// Operands it takes.
     pub fn arity(self) -> usize {
         match self {
-            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt => 1,
+            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
             Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less => 2,
             Op::MulAdd | Op::Select => 3,
         }
@@ -64,6 +66,7 @@ impl Op {
             Op::Exp => a.exp(),
             Op::Abs => a.abs(),
             Op::Sqrt => a.sqrt(),
+            Op::Round => a.round_ties_even(),
             Op::Leak if a < 0.0 => a * b,
             Op::Leak => a,
             Op::Less => f32::from(u8::from(a < b)),

@@ -54,7 +54,7 @@ pub fn read(bytes: &[u8], beside: ExternalData, size_of: &dyn Fn(&str, usize) ->
     upgrade_graph(&mut graph, opset, &functions, &names)?;
     functions.inline(&mut graph, &names)?;
     floats::widen(&mut graph)?;
-    quantised::open(&mut graph)?;
+    quantised::open(&mut graph, &names)?;
     sizes::settle(&mut graph, size_of);
     numbers::check(&graph)?;
     nodes::tell_apart(&mut graph, &names);

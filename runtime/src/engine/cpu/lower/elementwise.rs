@@ -18,6 +18,12 @@ impl Lowering<'_> {
             return self.apply(Op::Mul, &[a, inverse]);
         }
         let operands: Vec<Id> = operands.iter().map(|operand| self.operand(operand, size)).collect();
+        if op == graph::Op::Round {
+            // Where neighbours are 1 apart, adding rounds as the processor does: to the nearest, of halves to the even one.
+            let whole = self.number(1.5 * (1 << 23) as f32);
+            let up = self.apply(Op::Add, &[operands[0], whole]);
+            return self.apply(Op::Sub, &[up, whole]);
+        }
         self.apply(op.into(), &operands)
     }
 

@@ -215,6 +215,7 @@ impl From<graph::Op> for Op {
             graph::Op::Erf => Op::Erf,
             graph::Op::Abs => Op::Abs,
             graph::Op::Sqrt => Op::Sqrt,
+            graph::Op::Round => unreachable!("it is spelled with two others"),
             graph::Op::Add => Op::Add,
             graph::Op::Sub => Op::Sub,
             graph::Op::Mul => Op::Mul,
