@@ -150,8 +150,17 @@ class Carried:
         }
 
 
-def to_onnx(module, tensors, inputs, outputs, exporter):
+def to_onnx(module, tensors, inputs, outputs, exporter, what):
     """The graph of a module, weights inside."""
+    try:
+        return exported(module, tensors, inputs, outputs, exporter)
+    except Exception as error:
+        other = "torchscript" if exporter == "dynamo" else "dynamo"
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ExportError(f"PyTorch's exporter {exporter} cannot export the {what}: {reason}; exporter='{other}' may") from error
+
+
+def exported(module, tensors, inputs, outputs, exporter):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if exporter == "dynamo":
@@ -243,7 +252,7 @@ def export(
                 raise ExportError(f"{file}.forward takes '{missing[0]}', which is neither a state nor what the encoder gives ({', '.join(encoded)})")
             made = carried.gives[at](modules[at](**{name: inputs[name] for name in carried.takes[at]}))
             module = Named(Picked(modules[at], carried.takes[at]), list(inputs), carried.gives[at])
-            model = to_onnx(module.eval(), inputs.values(), list(inputs), list(made), exporter)
+            model = to_onnx(module.eval(), inputs.values(), list(inputs), list(made), exporter, file)
             onnx.save(with_inputs(graphs.plain(model), inputs), folder / f"{file}.onnx")
     path = folder / "model.toml"
     if not (keep_manifest and path.exists()):

@@ -146,6 +146,17 @@ def reduce_l1(writer, node, values, kind, shapes):
     writer.make("ReduceSum", writer.make("Abs", node.input[0]), *axes, to=node.output[0], **attributes(node))
 
 
+def power(writer, node, values, kind, shapes):
+    """A whole power and a square root, where the exponent is a half more than a whole number."""
+    exponent = values.get(node.input[1])
+    if exponent is None or exponent.size != 1:
+        return
+    whole = float(exponent.reshape(-1)[0]) - 0.5
+    if whole in range(1, 9):
+        raised = node.input[0] if whole == 1 else writer.make("Pow", node.input[0], writer.constant(kind(whole)))
+        writer.make("Mul", raised, writer.make("Sqrt", node.input[0]), to=node.output[0])
+
+
 def selu(writer, node, values, kind, shapes):
     """gamma * Elu(x)."""
     given = attributes(node)
@@ -232,7 +243,7 @@ def outs(writer, node, flat, hidden):
             writer.make("Reshape", flat, writer.constant(np.array(shape, np.int64)), to=name)
 
 
-REWRITES = {"Gather": gather, "ReduceL1": reduce_l1, "Selu": selu, "RMSNormalization": rms_norm, "GRU": gru, "LSTM": lstm}
+REWRITES = {"Gather": gather, "Pow": power, "ReduceL1": reduce_l1, "Selu": selu, "RMSNormalization": rms_norm, "GRU": gru, "LSTM": lstm}
 
 
 def rewrite(graph, shapes):

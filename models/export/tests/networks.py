@@ -89,6 +89,7 @@ class Every(nn.Module):
         x = self.group(x)
         x = x.permute(0, 2, 3, 1)
         x = self.layer(x).permute(0, 3, 1, 2)
+        x = F.selu(x) + x.abs().pow(1.5)
         x = x / (x.pow(2).mean(1, keepdim=True) + 1e-5).sqrt() * self.scale[None, :, None, None]
         x = self.prelu(x)
         x = x * F.hardsigmoid(self.excite(F.silu(self.squeeze(F.adaptive_avg_pool2d(x, 1)))))

@@ -119,7 +119,7 @@ const SUBSTITUTES: &[(&[&str], &str)] = &[
 /// What would run natively in place of the nodes in `part`, as messages name them: `'name' (Operator), ...`.
 pub fn substitute(part: &str) -> Option<&'static str> {
     let holds = |operator: &&str| part.contains(&format!("({operator})"));
-    SUBSTITUTES.iter().find(|(operators, _)| operators.iter().any(|operator| holds(operator))).map(|(_, instead)| *instead)
+    SUBSTITUTES.iter().find(|(operators, _)| operators.iter().any(&holds)).map(|(_, instead)| *instead)
 }
 
 /// The table of operators, as Markdown: name, first opset, what the engines make of it.
