@@ -22,8 +22,9 @@ def clip(length=4):
     """A disc and a square that move over a noisy ground: frames [length, 3, SIZE, SIZE] in 0..1, and for each frame the class of every pixel
     (0 ground, 1 disc, 2 square), and boxes [2, 4] (left, top, right, bottom; the disc's first)."""
     y, x = torch.meshgrid(torch.arange(SIZE) + 0.5, torch.arange(SIZE) + 0.5, indexing="ij")
-    ground, colours = torch.rand(3, 1, 1) * 0.5, torch.rand(2, 3, 1, 1) * 0.5 + 0.5
-    places, speeds, sizes = torch.rand(2, 2) * SIZE, torch.randn(2, 2) * 1.5, 6 + torch.rand(2) * 6
+    # The disc is reddish, the square bluish.
+    ground, colours = torch.rand(3, 1, 1) * 0.4, torch.tensor([[0.9, 0.4, 0.3], [0.3, 0.4, 0.9]])[..., None, None] + 0.1 * torch.randn(2, 3, 1, 1)
+    places, speeds, sizes = torch.rand(2, 2) * SIZE, torch.randn(2, 2) * 1.5, 7 + torch.rand(2) * 7
     frames, masks, boxes = [], [], []
     for _ in range(length):
         places = (places + speeds).clamp(sizes.max().item(), SIZE - sizes.max().item())

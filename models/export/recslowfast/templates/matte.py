@@ -75,7 +75,7 @@ def main():
         for at in range(frames.shape[1]):
             moved = step(**encoder(frames[:, at]), **states)
             states = {name: moved[name] for name in sizes}
-            loss = loss + F.l1_loss(readout(moved["top"])[:, 0], (masks[:, at] > 0).float())
+            loss = loss + F.binary_cross_entropy(readout(moved["top"])[:, 0], (masks[:, at] > 0).float())
         return loss / frames.shape[1]
 
     train([*encoder.parameters(), *step.parameters(), *readout.parameters()], loss_of, args.seconds)
