@@ -23,7 +23,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { floor: 4.0, gain: 2.5, most: 0.6 }
+        Settings { floor: 6.0, gain: 2.5, most: 0.6 }
     }
 }
 

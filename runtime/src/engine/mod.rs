@@ -80,7 +80,9 @@ impl FromStr for Tiles {
             match key {
                 "floor" => settings.acceptance.floor = number,
                 "epsilon" => settings.epsilon = number,
-                other => return Err(format!("tiles have no '{other}'; they have floor (grey levels) and epsilon")),
+                "halving" => settings.halving = number,
+                "spread" => settings.spread = number,
+                other => return Err(format!("tiles have no '{other}'; they have floor (grey levels), epsilon, halving and spread")),
             }
         }
         Ok(Tiles::Only(settings))

@@ -1,5 +1,6 @@
 //! One number per pixel from all channels, and one number per channel from all its pixels.
 
+use super::channels_last::RowWork;
 use super::machine::PlaneWork;
 use super::planes::{Shared, plane_items};
 use super::pool::Pool;
@@ -8,7 +9,7 @@ use super::tiles::{Locality, Part};
 use crate::engine::graph::Fold;
 
 impl Fold {
-    fn start(self) -> f32 {
+    pub(super) fn start(self) -> f32 {
         match self {
             Fold::Sum | Fold::Squares => 0.0,
             Fold::Greatest => f32::NEG_INFINITY,
@@ -17,12 +18,22 @@ impl Fold {
     }
 
     #[inline(always)]
-    fn take<S: Simd>(self, s: S, sum: S::V, x: S::V) -> S::V {
+    pub(super) fn take<S: Simd>(self, s: S, sum: S::V, x: S::V) -> S::V {
         match self {
             Fold::Sum => s.add(sum, x),
             Fold::Squares => s.fma(x, x, sum),
             Fold::Greatest => s.max(sum, x),
             Fold::Least => s.min(sum, x),
+        }
+    }
+
+    /// Two parts of a fold.
+    #[inline(always)]
+    pub(super) fn join<S: Simd>(self, s: S, a: S::V, b: S::V) -> S::V {
+        match self {
+            Fold::Sum | Fold::Squares => s.add(a, b),
+            Fold::Greatest => s.max(a, b),
+            Fold::Least => s.min(a, b),
         }
     }
 
@@ -75,11 +86,7 @@ impl Kernel for Block<'_> {
                     }
                 }
                 for (n, [a, b]) in sums.into_iter().enumerate() {
-                    let all = match fold {
-                        Fold::Sum | Fold::Squares => s.add(a, b),
-                        Fold::Greatest => s.max(a, b),
-                        Fold::Least => s.min(a, b),
-                    };
+                    let all = fold.join(s, a, b);
                     let (to, left) = (self.output.at(at + n * S::LANES), end - at - n * S::LANES);
                     // SAFETY: as above; these pixels are this item's alone.
                     unsafe { if left >= S::LANES { s.store(to, s.mul(all, scale)) } else { s.store_first(to, s.mul(all, scale), left) } };
@@ -105,6 +112,10 @@ impl PlaneWork for Across {
 
     fn reach(&self) -> Option<Locality> {
         Some(Locality::Same)
+    }
+
+    fn rows(&self) -> Option<RowWork> {
+        Some(RowWork::Fold { fold: self.fold, scale: self.scale })
     }
 
     unsafe fn run_rects(&self, isa: Isa, pool: &mut Pool, input: &[Shared], output: &[Shared], part: &Part) {

@@ -1,5 +1,6 @@
 //! Planes whose pixels are pixels of another: nearest-neighbour resizing, padding, cropping, every `n`-th pixel.
 
+use super::channels_last::RowWork;
 use super::machine::PlaneWork;
 use super::planes::{Shared, plane_items};
 use super::pool::Pool;
@@ -151,6 +152,10 @@ impl PlaneWork for Gather {
         let one = |at: usize| if at == OUTSIDE { 0..0 } else { at as isize..at as isize + 1 };
         let columns = self.numbers();
         Some(Locality::Reach(Reach::new(self.input, self.output(), |y| one(self.rows[y]), |x| one(columns[x]))))
+    }
+
+    fn rows(&self) -> Option<RowWork> {
+        Some(RowWork::Gather { wide: self.input[1], rows: self.rows.clone(), columns: self.numbers(), fill: self.fill })
     }
 
     unsafe fn run_rects(&self, _: Isa, pool: &mut Pool, input: &[Shared], output: &[Shared], part: &Part) {

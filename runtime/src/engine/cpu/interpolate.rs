@@ -1,5 +1,6 @@
 //! Planes between the pixels of another: bilinear resizing.
 
+use super::channels_last::RowWork;
 use super::machine::PlaneWork;
 use super::planes::{Shared, plane_items};
 use super::pool::Pool;
@@ -53,6 +54,10 @@ impl PlaneWork for Interpolate {
         let between = |&(a, b, _): &Between| a.min(b) as isize..a.max(b) as isize + 1;
         let output = [self.rows.len(), self.columns.len()];
         Some(Locality::Reach(Reach::new(self.input, output, |y| between(&self.rows[y]), |x| between(&self.columns[x]))))
+    }
+
+    fn rows(&self) -> Option<RowWork> {
+        Some(RowWork::Between { wide: self.input[1], rows: self.rows.clone(), columns: self.columns.clone() })
     }
 
     unsafe fn run_rects(&self, _: Isa, pool: &mut Pool, input: &[Shared], output: &[Shared], part: &Part) {

@@ -9,6 +9,7 @@ pub mod across;
 mod affinity;
 #[cfg(test)]
 mod against_tract;
+pub mod channels_last;
 pub mod conv_direct;
 pub mod conv_expanded;
 pub mod conv_fft;
@@ -247,9 +248,10 @@ impl CpuEngine {
                 frame: (frame, size(&frame_shape)?.1),
                 drive: between(&drive, &encoded[0].shape)?,
                 states: known.map(|(state, named)| between(state, &named.shape)).collect::<Result<_, _>>()?,
+                answers: answers.iter().map(|(buffer, _)| *buffer).collect(),
             };
             let levels: Vec<f32> = network.manifest.input.std.iter().map(|std| 255.0 * std).collect();
-            Tiled::new(options.tiles.unwrap_or_default(), ends, graphs, layout, &levels)
+            Tiled::new(options.tiles.unwrap_or_default(), ends, graphs, layout, &levels, options.isa)
         };
         let (tiled, not_tiled) = match options.tiles.map(|_| lower_again(&mut layout)) {
             Some(Ok(tiled)) => (Some(tiled), None),
@@ -265,7 +267,7 @@ impl CpuEngine {
         let stages = || [Some(&encoder), step.as_ref(), Some(&readout)].into_iter().flatten();
         for stage in stages() {
             if let Runner::Lowered(operations) = &stage.runner {
-                layout.floats = layout.floats.max(layout.place(base, operations));
+                layout.floats = layout.floats.max(layout.place_all(base, operations));
             }
         }
         let operations = stages().flat_map(Stage::operations).chain(tiled.iter().flat_map(Tiled::operations));
@@ -317,10 +319,11 @@ impl CpuEngine {
 
     /// What the encoder handed on, the drive first, and the hidden states as they are, NCHW.
     pub fn tensors(&self) -> Vec<Vec<f32>> {
-        let all = self.handed.iter().chain(&self.states);
-        all.map(|state| {
-            let mut values = vec![0.0; self.machine.numbers(state.now)];
-            self.machine.read(state.now, &mut values);
+        let all = self.handed.iter().chain(&self.states).enumerate();
+        all.map(|(number, state)| {
+            let buffer = self.tiled.as_ref().map_or(state.now, |tiled| tiled.home(number));
+            let mut values = vec![0.0; self.machine.numbers(buffer)];
+            self.machine.read(buffer, &mut values);
             values
         })
         .collect()

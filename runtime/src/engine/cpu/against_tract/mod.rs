@@ -149,7 +149,7 @@ impl One {
             let shapes: Vec<_> = inputs.iter().map(|input| (input.name.clone(), input.shape.clone())).collect();
             let graph = graph::of_records(model.graph.as_ref().unwrap(), &shapes).unwrap_or_else(|reason| panic!("{self:?}: {reason}"));
             let operations = lower(&graph, isa, &mut layout, &inputs, &outputs).unwrap_or_else(|reason| panic!("{self:?}: {reason}"));
-            layout.floats = layout.place(layout.floats, &operations);
+            layout.floats = layout.place_all(layout.floats, &operations);
             let mut machine = Machine::new(isa, 2, layout, operations.iter());
             inputs.iter().zip(&values).for_each(|(input, values)| machine.write(input.buffer, values));
             machine.run(&operations);

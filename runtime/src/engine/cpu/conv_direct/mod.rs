@@ -130,6 +130,23 @@ impl ConvDirect {
         self.bounds != [f32::NEG_INFINITY, f32::INFINITY]
     }
 
+    /// Bounds of the outputs.
+    pub fn bounds(&self) -> [f32; 2] {
+        self.bounds
+    }
+
+    /// A bias for each output.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// The weight of output `co` for number `row` of what it sees, `[ci][tap]`.
+    pub fn weight(&self, co: usize, row: usize) -> f32 {
+        let block = self.blocks.iter().rposition(|&(first, _)| first <= co).expect("an output lies in a block");
+        let (first, count) = self.blocks[block];
+        self.weights[block][row * count + co - first]
+    }
+
     /// Adds other planes to the outputs, before they are bounded: `cout` more inputs. False where that is not to be had.
     pub fn add(&mut self) -> bool {
         self.adds = self.geometry.plain();

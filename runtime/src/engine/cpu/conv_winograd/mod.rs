@@ -13,12 +13,14 @@ use super::pool::Pool;
 use super::rates::Rates;
 use super::simd::{Isa, MAX_LANES};
 use transform::{Gather, Scatter};
+pub(super) use transform::{at_points, outputs};
 
 /// Outputs and inputs of a tile along one axis.
-const OUT: usize = 4;
-const IN: usize = 6;
+pub(super) const OUT: usize = 4;
+/// See [`OUT`].
+pub(super) const IN: usize = 6;
 /// Pairs of points.
-const POINTS: usize = IN * IN;
+pub(super) const POINTS: usize = IN * IN;
 
 /// What it costs to bring one value to a pair of points, or one product back, in multiply-adds of the direct form: measured with 96 and 288
 /// channels in all, where it was 26 and 28.
@@ -115,6 +117,23 @@ impl ConvWinograd {
     /// Keeps the outputs between two bounds.
     pub fn bound(&mut self, bounds: [f32; 2]) {
         self.bounds = bounds;
+    }
+
+    /// Bounds of the outputs.
+    pub fn bounds(&self) -> [f32; 2] {
+        self.bounds
+    }
+
+    /// A bias for each output.
+    pub fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// The kernel from input `ci` to output `co` at a pair of points.
+    pub fn weight(&self, point: usize, co: usize, ci: usize) -> f32 {
+        let Geometry { cin, cout, .. } = self.geometry;
+        let &(first, count) = self.blocks.iter().rfind(|&&(first, _)| first <= co).expect("an output lies in a block");
+        self.weights[point * cin * cout + first * cin + ci * count + co - first]
     }
 
     /// Floats of a thread's own: a row, or an output row of tiles, and all tiles of a channel.

@@ -7,7 +7,7 @@ use crate::engine::cpu::simd::{Kernel, MAX_LANES, Simd};
 
 /// Six inputs along one axis at the six points.
 #[inline(always)]
-fn at_points<S: Simd>(s: S, d: [S::V; IN]) -> [S::V; IN] {
+pub(in crate::engine::cpu) fn at_points<S: Simd>(s: S, d: [S::V; IN]) -> [S::V; IN] {
     let (even, odd) = (s.fnma(s.splat(2.0), d[2], d[4]), s.mul(s.splat(FRAC_1_SQRT_2), s.fnma(s.splat(2.0), d[1], d[3])));
     let (even_b, odd_b) = (s.fnma(s.splat(0.5), d[2], d[4]), s.mul(s.splat(SQRT_2), s.fnma(s.splat(0.5), d[1], d[3])));
     [
@@ -22,7 +22,7 @@ fn at_points<S: Simd>(s: S, d: [S::V; IN]) -> [S::V; IN] {
 
 /// Products at the six points as four outputs along one axis.
 #[inline(always)]
-fn outputs<S: Simd>(s: S, m: [S::V; IN]) -> [S::V; OUT] {
+pub(in crate::engine::cpu) fn outputs<S: Simd>(s: S, m: [S::V; IN]) -> [S::V; OUT] {
     let (sum, difference) = (s.add(m[1], m[2]), s.sub(m[1], m[2]));
     let (sum_b, difference_b) = (s.add(m[3], m[4]), s.sub(m[3], m[4]));
     [

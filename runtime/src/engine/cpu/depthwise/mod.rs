@@ -81,6 +81,11 @@ impl Depthwise {
         self.bounds = bounds;
     }
 
+    /// Bounds of the outputs.
+    pub fn bounds(&self) -> [f32; 2] {
+        self.bounds
+    }
+
     /// What is done in a window.
     pub fn window(&self) -> &Window {
         &self.window

@@ -1,6 +1,7 @@
 //! Where buffers and tables lie.
 
 use super::{Buffer, Operation, Table};
+use crate::engine::cpu::channels_last::pitch;
 use crate::engine::cpu::planes::plane_stride;
 
 /// Where every buffer and table lies.
@@ -10,6 +11,8 @@ pub struct Layout {
     pub buffers: Vec<(usize, usize)>,
     /// First float of each buffer.
     pub offsets: Vec<usize>,
+    /// Floats from one pixel to the next of each buffer whose channels lie together; 0 of those in planes.
+    pub pitches: Vec<usize>,
     /// Floats in all.
     pub floats: usize,
     /// First entry of each table.
@@ -25,6 +28,7 @@ impl Layout {
     pub fn buffer(&mut self, channels: usize, pixels: usize) -> Buffer {
         self.buffers.push((channels, pixels));
         self.offsets.push(usize::MAX);
+        self.pitches.push(0);
         Buffer(self.buffers.len() - 1)
     }
 
@@ -38,18 +42,34 @@ impl Layout {
 
     /// Gives every buffer of an operation that has no place yet one of its own.
     pub fn settle(&mut self, operation: &Operation) {
-        for plane in operation.planes() {
-            if self.offsets[plane.buffer.0] == usize::MAX {
-                self.offsets[plane.buffer.0] = self.floats;
-                self.floats += self.size(plane.buffer);
-            }
-        }
+        operation.planes().for_each(|plane| self.settle_buffer(plane.buffer));
     }
 
     /// Floats a buffer takes.
     pub fn size(&self, Buffer(at): Buffer) -> usize {
         let (channels, pixels) = self.buffers[at];
-        channels * plane_stride(pixels)
+        if self.pitches[at] > 0 { pixels * self.pitches[at] } else { channels * plane_stride(pixels) }
+    }
+
+    /// Lays the channels of each of a buffer's pixels together; it loses its place, and what it held.
+    pub fn lay_together(&mut self, Buffer(at): Buffer) {
+        self.pitches[at] = pitch(self.buffers[at].0);
+        self.offsets[at] = usize::MAX;
+    }
+
+    /// Gives a buffer that has no place yet one of its own.
+    pub fn settle_buffer(&mut self, buffer: Buffer) {
+        if self.offsets[buffer.0] == usize::MAX {
+            self.offsets[buffer.0] = self.floats;
+            self.floats += self.size(buffer);
+        }
+    }
+
+    /// A channel of a pixel of a buffer.
+    pub fn place(&self, buffer: Buffer, channel: usize, pixel: usize) -> usize {
+        let (at, pitch) = (buffer.0, self.pitches[buffer.0]);
+        let inside = if pitch > 0 { pixel * pitch + channel } else { channel * plane_stride(self.buffers[at].1) + pixel };
+        self.offsets[at] + inside
     }
 
     /// A table with these first values.
@@ -89,7 +109,7 @@ impl Layout {
 
     /// Places the buffers of one graph that have no place yet behind `base`, so that no two overlap that are in use at the same time;
     /// answers the end of what they take.
-    pub fn place(&mut self, base: usize, operations: &[Operation]) -> usize {
+    pub fn place_all(&mut self, base: usize, operations: &[Operation]) -> usize {
         let lives = self.lives(operations);
         let mut placed: Vec<(usize, usize, usize, usize)> = Vec::new();
         let mut end = base;

@@ -2,8 +2,10 @@
 
 mod layout;
 mod operation;
+mod single;
 mod tiled;
 
+use super::channels_last::Segment;
 use super::planes::{Arena, Shared, plane_stride};
 use super::pool::Pool;
 use super::simd::Isa;
@@ -23,12 +25,15 @@ pub struct Machine {
     layout: Layout,
     memory: Arena,
     scratch: Arena,
+    scratch_floats: usize,
     partials: Vec<Moments>,
     planes: [Vec<Shared>; 2],
     tables: Vec<Shared>,
     /// What each pixel moved by, and sums for each rectangle, while a gate runs.
     scores: Vec<f32>,
     sums: Vec<Sums>,
+    /// Operands of an operation on single pixels: inputs, what is added, outputs, a chain's tensors.
+    segments: [Vec<Segment>; 4],
 }
 
 impl Machine {
@@ -46,10 +51,9 @@ impl Machine {
         }
         let mut memory = Arena::new(layout.floats);
         for (buffer, values) in &layout.constants {
-            let (channels, pixels) = layout.buffers[buffer.0];
-            for channel in 0..channels {
-                let at = layout.offsets[buffer.0] + channel * plane_stride(pixels);
-                memory.slice_mut(at, pixels).copy_from_slice(&values[channel * pixels..][..pixels]);
+            for (at, &value) in values.iter().enumerate() {
+                let pixels = layout.buffers[buffer.0].1;
+                memory.slice_mut(layout.place(*buffer, at / pixels, at % pixels), 1)[0] = value;
             }
         }
         Machine {
@@ -58,11 +62,13 @@ impl Machine {
             layout,
             memory,
             scratch: Arena::new(scratch),
+            scratch_floats: scratch,
             partials: vec![Moments::default(); partials],
             planes: [Vec::with_capacity(planes), Vec::with_capacity(planes)],
             tables: Vec::with_capacity(tables),
             scores: Vec::new(),
             sums: Vec::new(),
+            segments: [const { Vec::new() }; 4],
         }
     }
 
@@ -178,16 +184,30 @@ impl Machine {
     /// Fills a buffer from NCHW values.
     pub fn write(&mut self, buffer: Buffer, values: &[f32]) {
         let (_, pixels) = self.layout.buffers[buffer.0];
+        let together = self.layout.pitches[buffer.0] > 0;
         for (channel, plane) in values.chunks_exact(pixels).enumerate() {
-            self.memory.slice_mut(self.layout.offsets[buffer.0] + channel * plane_stride(pixels), pixels).copy_from_slice(plane);
+            if together {
+                for (pixel, &value) in plane.iter().enumerate() {
+                    self.memory.slice_mut(self.layout.place(buffer, channel, pixel), 1)[0] = value;
+                }
+            } else {
+                self.memory.slice_mut(self.layout.place(buffer, channel, 0), pixels).copy_from_slice(plane);
+            }
         }
     }
 
     /// Copies a buffer out as NCHW values.
     pub fn read(&self, buffer: Buffer, values: &mut [f32]) {
         let (_, pixels) = self.layout.buffers[buffer.0];
+        let together = self.layout.pitches[buffer.0] > 0;
         for (channel, plane) in values.chunks_exact_mut(pixels).enumerate() {
-            plane.copy_from_slice(self.memory.slice(self.layout.offsets[buffer.0] + channel * plane_stride(pixels), pixels));
+            if together {
+                for (pixel, value) in plane.iter_mut().enumerate() {
+                    *value = self.memory.slice(self.layout.place(buffer, channel, pixel), 1)[0];
+                }
+            } else {
+                plane.copy_from_slice(self.memory.slice(self.layout.place(buffer, channel, 0), pixels));
+            }
         }
     }
 
@@ -203,13 +223,18 @@ impl Machine {
         self.memory.slice_mut(self.layout.offsets[buffer.0], size).fill(0.0);
     }
 
-    /// The distance between two buffers of one shape.
+    /// The distance between two buffers of one shape and order.
     pub fn between(&self, before: Buffer, after: Buffer) -> Moments {
         let (channels, pixels) = self.layout.buffers[before.0];
         let mut sums = Moments::default();
-        for channel in 0..channels {
-            let plane = |buffer: Buffer| self.memory.slice(self.layout.offsets[buffer.0] + channel * plane_stride(pixels), pixels);
-            sums += Moments::between(plane(before), plane(after));
+        let mut add = |channel: usize, pixel: usize, count: usize| {
+            let run = |buffer: Buffer| self.memory.slice(self.layout.place(buffer, channel, pixel), count);
+            sums += Moments::between(run(before), run(after));
+        };
+        if self.layout.pitches[before.0] > 0 {
+            (0..pixels).for_each(|pixel| add(0, pixel, channels));
+        } else {
+            (0..channels).for_each(|channel| add(channel, 0, pixels));
         }
         sums
     }

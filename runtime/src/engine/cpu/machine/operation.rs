@@ -1,5 +1,6 @@
 //! What a graph is lowered to.
 
+use crate::engine::cpu::channels_last::RowWork;
 use crate::engine::cpu::conv_direct::ConvDirect;
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::ConvFft;
@@ -51,6 +52,11 @@ pub trait PlaneWork: Send + Sync {
     /// As for [`PlaneWork::run`], which has been called before; the part lies in the outputs.
     unsafe fn run_rects(&self, _isa: Isa, _pool: &mut Pool, _input: &[Shared], _output: &[Shared], _part: &Part) {
         unreachable!("{} is not done in parts", self.describe())
+    }
+
+    /// The same on single pixels, of work that has such a form.
+    fn rows(&self) -> Option<RowWork> {
+        None
     }
 
     /// What it is, for `bench`.
@@ -231,7 +237,8 @@ impl Operation {
         }
     }
 
-    pub(super) fn planes_mut(&mut self) -> Box<dyn Iterator<Item = &mut Plane> + '_> {
+    /// Every plane it reads or writes, to be exchanged for others.
+    pub fn planes_mut(&mut self) -> Box<dyn Iterator<Item = &mut Plane> + '_> {
         match self {
             Operation::Fourier { input, output, .. }
             | Operation::Direct { input, output, .. }

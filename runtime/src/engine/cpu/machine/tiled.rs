@@ -116,28 +116,14 @@ impl Machine {
         let mut total = Sums::default();
         self.sums[..lists.rects.len()].iter().for_each(|sums| total += *sums);
         gate.moved.clear();
+        gate.spread.clear();
         let limit = gate.limit();
         for rect in &lists.rects {
             for y in rect.top..rect.bottom {
                 for x in rect.left..rect.right {
                     let score = self.scores[y * wide + x];
-                    let moved = if !squares {
-                        score != 0.0
-                    } else if gate.commits {
-                        let unsaid = &mut gate.unsaid[y * wide + x];
-                        *unsaid += score.sqrt();
-                        let moved = *unsaid > limit || unsaid.is_nan();
-                        if moved {
-                            *unsaid = 0.0;
-                        }
-                        moved
-                    } else {
-                        score > limit * limit || score.is_nan()
-                    };
                     // Rectangles hold clean pixels too: what they moved by is what they were not let through with before.
-                    if moved {
-                        gate.moved.set(y, x);
-                    }
+                    gate.judge(y, x, if squares { score.sqrt() } else { score }, limit);
                 }
             }
         }
@@ -158,7 +144,13 @@ impl Machine {
                 }
             }
         });
-        if commits {
+        self.follow(gate, &total);
+        total
+    }
+
+    /// Keeps a gate's measures up with what it handed on.
+    pub(super) fn follow(&mut self, gate: &mut Gate, total: &Sums) {
+        if gate.commits {
             gate.energy += total.more_sq;
             gate.sum += total.more_abs;
         }
@@ -168,20 +160,15 @@ impl Machine {
             let moments = self.between(gate.to, gate.to);
             (gate.energy, gate.sum) = (moments.after_sq, moments.after_abs);
         }
-        total
     }
 
     /// Hands everything on, and measures the tensor.
     pub fn open(&mut self, gate: &mut Gate) -> Sums {
-        let (channels, pixels) = self.layout.buffers[gate.from.0];
         let moments = self.between(gate.to, gate.from);
-        for channel in 0..channels {
-            let at = |buffer: Buffer| self.layout.offsets[buffer.0] + channel * plane_stride(pixels);
-            self.memory.copy(at(gate.from), at(gate.to), pixels);
-        }
+        let size = self.layout.size(gate.from);
+        self.memory.copy(self.layout.offsets[gate.from.0], self.layout.offsets[gate.to.0], size);
         (gate.energy, gate.sum) = (moments.after_sq, moments.after_abs);
-        gate.unsaid.fill(0.0);
-        gate.moved.fill();
+        gate.opened();
         Sums { diff_sq: moments.diff_sq, diff_abs: moments.diff_abs, ..Sums::default() }
     }
 
@@ -200,9 +187,9 @@ impl Machine {
     }
 
     /// A channel plane of a buffer.
-    pub fn plane(&self, buffer: Buffer, channel: usize) -> &[f32] {
-        let (_, pixels) = self.layout.buffers[buffer.0];
-        self.memory.slice(self.layout.offsets[buffer.0] + channel * plane_stride(pixels), pixels)
+    pub fn plane(&self, buffer: Buffer, channel: usize) -> Vec<f32> {
+        let pixels = 0..self.layout.buffers[buffer.0].1;
+        pixels.map(|pixel| self.memory.slice(self.layout.place(buffer, channel, pixel), 1)[0]).collect()
     }
 
     /// Makes room for gates of planes of so many pixels that come in so many rectangles.

@@ -1,6 +1,7 @@
 //! Evaluates one work item of a chain.
 
 use super::{BLOCK, ITEM, Op, Operand, Program, Target};
+use crate::engine::cpu::channels_last::{Pixel, Segment};
 use crate::engine::cpu::planes::Shared;
 use crate::engine::cpu::simd::{Kernel, MAX_LANES, Simd};
 use crate::engine::cpu::vmath;
@@ -118,6 +119,91 @@ impl Kernel for Runs<'_> {
                     };
                     // SAFETY: blocks hold whole vectors; a vector can be read from any pixel of a plane.
                     unsafe { apply::<S, true>(s, instruction.op, from, to, count, &mut unused) };
+                }
+            }
+        }
+    }
+}
+
+/// A chain over some pixels whose channels lie together: vectors run over channels.
+pub struct Rows<'a> {
+    /// The chain.
+    pub program: &'a Program,
+    /// For each tensor, whether it is one channel that goes with all.
+    pub single: &'a [bool],
+    /// The tensors, channels-last.
+    pub tensors: &'a [Segment],
+    /// One number per channel each.
+    pub tables: &'a [Shared],
+    /// Pixels that are done.
+    pub pixels: &'a [Pixel],
+    /// Columns of their planes.
+    pub wide: usize,
+    /// See [`Rows::scratch_floats`].
+    pub scratch: *mut f32,
+}
+
+/// Pixels that a chain does together.
+const PIXELS: usize = 32;
+
+impl Rows<'_> {
+    /// Floats of working space of one thread, for pixels of `pitch` floats: kept blocks of all pixels, and each operand that is the same for all.
+    pub fn scratch_floats(program: &Program, pitch: usize) -> usize {
+        (program.kept * PIXELS + 3 * program.instructions.len()) * pitch
+    }
+}
+
+impl Kernel for Rows<'_> {
+    type Out = ();
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let (program, channels) = (self.program, self.program.channels);
+        let pitch = channels.next_multiple_of(MAX_LANES);
+        let same = self.scratch.wrapping_add(program.kept * PIXELS * pitch);
+        let kept = |k: usize, i: usize| self.scratch.wrapping_add((k * PIXELS + i) * pitch);
+        for (i, instruction) in program.instructions.iter().enumerate() {
+            for (j, operand) in instruction.operands.iter().enumerate() {
+                let to = same.wrapping_add((3 * i + j) * pitch);
+                // SAFETY: tables hold one number per channel; room for one pixel per operand was reserved.
+                unsafe {
+                    match *operand {
+                        Operand::PerChannel(t) => std::ptr::copy_nonoverlapping(self.tables[t].0, to, channels),
+                        Operand::Number(x) => s.store(to, s.splat(x)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let mut unused = Moments::default();
+        for pixels in self.pixels.chunks(PIXELS) {
+            for (i, instruction) in program.instructions.iter().enumerate() {
+                for (number, pixel) in pixels.iter().enumerate() {
+                    let at = pixel.flat(self.wide);
+                    let mut from = From { p: [std::ptr::null(); 3], step: [S::LANES; 3] };
+                    let mut repeated = [[0.0f32; MAX_LANES]; 3];
+                    for j in 0..3 {
+                        from.p[j] = match instruction.operands[j] {
+                            Operand::Kept(k) => kept(k, number).cast_const(),
+                            Operand::Plane(t) if self.single[t] => {
+                                from.step[j] = 0;
+                                // SAFETY: a pixel of the tensor; the array is as long as the widest vector.
+                                unsafe { s.store(repeated[j].as_mut_ptr(), s.splat(*self.tensors[t].at(at))) };
+                                repeated[j].as_ptr()
+                            }
+                            Operand::Plane(t) => self.tensors[t].at(at).cast_const(),
+                            Operand::PerChannel(_) => same.wrapping_add((3 * i + j) * pitch).cast_const(),
+                            Operand::Number(_) => {
+                                from.step[j] = 0;
+                                same.wrapping_add((3 * i + j) * pitch).cast_const()
+                            }
+                        };
+                    }
+                    let to = match instruction.to {
+                        Target::Kept(k) => kept(k, number),
+                        Target::Plane(t) => self.tensors[t].at(at),
+                    };
+                    // SAFETY: kept blocks hold whole vectors; a vector can be read from any channel of a tensor, and no more is written than it has.
+                    unsafe { apply::<S, true>(s, instruction.op, from, to, channels, &mut unused) };
                 }
             }
         }

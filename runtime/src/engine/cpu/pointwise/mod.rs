@@ -11,6 +11,7 @@ use super::planes::Shared;
 use super::pool::Pool;
 use super::simd::{Isa, MAX_LANES};
 use crate::network::halting::Moments;
+pub use chain::Rows;
 use chain::{Chain, Runs};
 
 /// Pixels evaluated at a time.

@@ -2,11 +2,13 @@
 
 use super::gate::{Gate, Sums};
 use super::lists::Lists;
-use super::program::{Program, Sizes, pass};
+use super::program::{Changes, Program, Sizes, pass};
 use super::region::Region;
 use super::switch::Switch;
 use crate::acceptance::{self, Acceptance, TILE};
+use crate::engine::cpu::channels_last;
 use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation};
+use crate::engine::cpu::simd::Isa;
 use crate::network::halting::{HaltingRule, Metric, Moments};
 
 /// How tiles are run.
@@ -17,35 +19,44 @@ pub struct Settings {
     /// What a pixel between the convolutions of encoder and step, or of the drive, has to move by to be handed on: its channels' Euclidean norm, in
     /// parts of the tensor's root mean square. With 0 the answer is the dense one on the accepted input, bit for bit.
     pub epsilon: f32,
+    /// Epsilon is multiplied with this for each halving of rows and columns behind the first: what is deep in a network counts for more.
+    pub halving: f32,
+    /// Times epsilon that a pixel has to move by, since they were told last, until its neighbours are told of it.
+    pub spread: f32,
     /// Run a frame densely where that is cheaper.
     pub switches: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, switches: true }
+        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, halving: 0.6, spread: 4.0, switches: true }
     }
 }
 
 impl Settings {
     /// Every change of the input counts, everywhere.
     pub fn exact() -> Settings {
-        Settings { acceptance: acceptance::Settings::exact(), epsilon: 0.0, switches: false }
+        Settings { acceptance: acceptance::Settings::exact(), epsilon: 0.0, switches: false, ..Settings::default() }
     }
 }
 
 /// See [`Settings::epsilon`].
-const EPSILON: f32 = 0.1;
+const EPSILON: f32 = 0.2;
 
 /// What the graphs stand between.
 pub struct Ends {
     /// The encoder's input, with rows and columns.
     pub frame: (Buffer, [usize; 2]),
     /// The drive as it is read and as it is made, its channels, rows and columns.
-    pub drive: (Buffer, Buffer, usize, [usize; 2]),
+    pub drive: Between,
     /// The same for each state.
-    pub states: Vec<(Buffer, Buffer, usize, [usize; 2])>,
+    pub states: Vec<Between>,
+    /// What the readout makes.
+    pub answers: Vec<Buffer>,
 }
+
+/// A tensor as it is read and as it is made, its channels, rows and columns.
+pub type Between = (Buffer, Buffer, usize, [usize; 2]);
 
 /// A network's graphs and what has moved in its tensors.
 pub struct Tiled {
@@ -53,14 +64,16 @@ pub struct Tiled {
     encoder: Program,
     step: Option<Program>,
     readout: Program,
-    /// For each buffer, what has moved since the graph that reads it has run.
-    regions: Vec<Region>,
+    /// What has moved since the graph that reads it has run.
+    changes: Changes,
     lists: Lists,
     frame: Buffer,
     drive: Gate,
     states: Vec<Gate>,
+    /// Where the dense run has the drive and each state, and where they are here.
+    homes: Vec<(Buffer, Buffer)>,
     /// What has moved in the drive and in each state since the readout ran.
-    unread: Vec<(Buffer, Region)>,
+    unread: Vec<(Buffer, Region, Region)>,
     switch: Option<Switch>,
     /// Which graphs' tensors do not hold what belongs to their inputs: encoder, step, readout.
     stale: [bool; 3],
@@ -84,9 +97,40 @@ impl Tiled {
         graphs: (Vec<Operation>, Option<Vec<Operation>>, Vec<Operation>),
         layout: &mut Layout,
         levels: &[f32],
+        isa: Isa,
     ) -> Result<Tiled, String> {
+        let (encoder, step, readout) = graphs;
+        let mut encoder = Program::apart(encoder, layout);
+        let mut step = step.map(|step| Program::apart(step, layout));
+        let mut readout = Program::apart(readout, layout);
+        // Drive and states have homes of their own here, as they may lie in another order than those of the dense run.
+        let mut homes = Vec::new();
+        let mut at_home = |&(now, next, channels, size): &Between| {
+            let [home, made] = [(); 2].map(|()| layout.buffer(channels, size[0] * size[1]));
+            homes.push((now, home));
+            for plane in
+                [Some(&mut encoder), step.as_mut(), Some(&mut readout)].into_iter().flatten().flatten().flat_map(Operation::planes_mut)
+            {
+                plane.buffer = if plane.buffer == now {
+                    home
+                } else if plane.buffer == next {
+                    made
+                } else {
+                    plane.buffer
+                };
+            }
+            (home, made, channels, size)
+        };
+        let drive = at_home(&ends.drive);
+        let states: Vec<Between> = ends.states.iter().map(at_home).collect();
+        let frame = ends.frame;
+        let pairs: Vec<(Buffer, Buffer)> = states.iter().chain([&drive]).map(|&(now, next, ..)| (now, next)).collect();
+        let planar: Vec<Buffer> = std::iter::once(frame.0).chain(ends.answers).collect();
+        let all: Vec<&Operation> = encoder.iter().chain(step.iter().flatten()).chain(&readout).collect();
+        let together = channels_last::choose(&all, layout.buffers.len(), &planar, &pairs);
+        (0..together.len()).filter(|at| together[*at]).for_each(|at| layout.lay_together(Buffer(at)));
+        pairs.iter().for_each(|&(now, next)| [now, next].into_iter().for_each(|buffer| layout.settle_buffer(buffer)));
         let mut sizes: Sizes = vec![None; layout.buffers.len()];
-        let (frame, drive, states) = (ends.frame, ends.drive, ends.states);
         sizes[frame.0.0] = Some(frame.1);
         let mut bound = vec![drive.0, drive.1];
         for &(now, next, _, size) in states.iter().chain([&drive]) {
@@ -94,31 +138,36 @@ impl Tiled {
             bound.extend([now, next]);
         }
         let named = |file: &str, reason: String| format!("{file}: {reason}");
-        let (encoder, step, readout) = graphs;
-        let encoder =
-            Program::new(encoder, layout, &mut sizes, settings.epsilon, &bound).map_err(|reason| named("encoder.onnx", reason))?;
-        let step = step.map(|step| Program::new(step, layout, &mut sizes, settings.epsilon, &bound)).transpose();
+        let epsilon = |[high, _]: [usize; 2]| {
+            let halvings = (frame.1[0] as f32 / high as f32).log2() - 1.0;
+            settings.epsilon * settings.halving.powf(halvings.max(0.0))
+        };
+        let encoder = Program::new(encoder, layout, &mut sizes, epsilon, settings.spread, &bound, isa)
+            .map_err(|reason| named("encoder.onnx", reason))?;
+        let step = step.map(|step| Program::new(step, layout, &mut sizes, epsilon, settings.spread, &bound, isa)).transpose();
         let step = step.map_err(|reason| named("step.onnx", reason))?;
-        let readout = Program::new(readout, layout, &mut sizes, 0.0, &bound).map_err(|reason| named("readout.onnx", reason))?;
-        let regions: Vec<Region> =
-            (0..layout.buffers.len()).map(|at| sizes.get(at).copied().flatten().map(Region::new).unwrap_or_default()).collect();
+        let readout =
+            Program::new(readout, layout, &mut sizes, |_| 0.0, 1.0, &bound, isa).map_err(|reason| named("readout.onnx", reason))?;
+        sizes.resize(layout.buffers.len(), None);
+        let changes = Changes::none(&sizes);
         let channels = layout.buffers[frame.0.0].0;
         let mut lists = Lists::default();
-        regions.iter().for_each(|region| lists.reserve(region.size()));
-        let gate = |&(now, next, channels, size): &(Buffer, Buffer, usize, [usize; 2]), threshold, commits| {
-            Gate::new(next, now, channels, size, threshold, commits)
+        changes.moved.iter().for_each(|region| lists.reserve(region.size()));
+        let gate = |&(now, next, channels, size): &Between, threshold, commits| {
+            Gate::new(next, now, channels, size, threshold, commits).carrying(settings.spread)
         };
-        let unread = states.iter().chain([&drive]).map(|&(now, _, _, size)| (now, Region::new(size))).collect();
+        let unread = states.iter().chain([&drive]).map(|&(now, _, _, size)| (now, Region::new(size), Region::new(size))).collect();
         Ok(Tiled {
             acceptance: Acceptance::new(settings.acceptance, channels, frame.1, levels),
             encoder,
             step,
             readout,
-            regions,
+            changes,
             lists,
             frame: frame.0,
             drive: gate(&drive, settings.epsilon, false),
             states: states.iter().map(|state| gate(state, 0.0, true)).collect(),
+            homes,
             unread,
             switch: settings.switches.then(Switch::default),
             stale: [true; 3],
@@ -136,7 +185,8 @@ impl Tiled {
 
     /// Makes room in the machine.
     pub fn reserve(&self, machine: &mut Machine) {
-        for size in self.regions.iter().map(Region::size) {
+        [Some(&self.encoder), self.step.as_ref(), Some(&self.readout)].into_iter().flatten().for_each(|program| program.reserve(machine));
+        for size in self.changes.moved.iter().map(Region::size) {
             machine.reserve_gates(size[0] * size[1], Region::most_rects(size));
         }
     }
@@ -149,6 +199,12 @@ impl Tiled {
     /// Share of the picture that was accepted in this frame, and the steps of this frame in whole ones.
     pub fn shares(&self) -> (f32, f32) {
         (self.share, self.stepped as f32)
+    }
+
+    /// Where drive and states are after the last frame: the drive first, buffers of the dense run or of this one.
+    pub fn home(&self, number: usize) -> Buffer {
+        let (dense, home) = self.homes[number];
+        if self.stale[0] { dense } else { home }
     }
 
     /// Forgets everything: the next frame is computed as a whole.
@@ -164,13 +220,19 @@ impl Tiled {
         self.stepped = 0.0;
         if self.dense {
             self.acceptance.accept_all(input);
+            if !self.stale[0] {
+                self.homes.iter().for_each(|&(dense, home)| machine.convert(home, dense));
+            }
             self.stale = [true; 3];
+        } else if self.stale[0] {
+            self.homes.iter().for_each(|&(dense, home)| machine.convert(dense, home));
         }
         let whole = self.stale[0];
-        let region = &mut self.regions[self.frame.0];
+        let region = &mut self.changes.moved[self.frame.0];
         region.clear();
         if whole {
             region.fill();
+            self.changes.spread[self.frame.0].fill();
             machine.write(self.frame, self.acceptance.accepted());
             return self.dense;
         }
@@ -179,6 +241,9 @@ impl Tiled {
             let ([high, wide], [row, column]) = (region.size(), [tile / across * TILE, tile % across * TILE]);
             (row..high.min(row + TILE)).for_each(|y| region.mark(y, column, wide.min(column + TILE)));
         }
+        let spread = &mut self.changes.spread[self.frame.0];
+        spread.clear();
+        spread.add(region);
         self.lists.set(region);
         machine.write_rects(self.frame, self.acceptance.accepted(), &self.lists.rects, region.size()[1]);
         false
@@ -187,16 +252,17 @@ impl Tiled {
     /// Encodes what moved. Answers how far the drive moved (relative L2).
     pub fn encode(&mut self, machine: &mut Machine) -> f32 {
         let fresh = std::mem::take(&mut self.stale[0]);
-        if !fresh && self.regions[self.frame.0].is_empty() {
+        if !fresh && self.changes.moved[self.frame.0].is_empty() {
             self.encoded = 0.0;
             return 0.0;
         }
-        self.encoded = self.encoder.run(machine, &mut self.regions, &mut self.lists, fresh);
+        self.encoded = self.encoder.run(machine, &mut self.changes, &mut self.lists, fresh);
         let made = self.drive.from.0;
-        let sums = pass(&mut self.drive, machine, &self.regions[made], &mut self.lists, fresh);
-        self.regions[self.drive.to.0].add(&self.drive.moved);
-        let (_, unread) = self.unread.last_mut().expect("the drive is the last");
+        let sums = pass(&mut self.drive, machine, &self.changes.moved[made], &mut self.lists, fresh);
+        self.changes.take(&self.drive);
+        let (_, unread, untold) = self.unread.last_mut().expect("the drive is the last");
         unread.add(&self.drive.moved);
+        untold.add(&self.drive.spread);
         if let Some(switch) = self.switch.as_mut().filter(|_| !fresh) {
             switch.done(self.encoded);
         }
@@ -205,28 +271,29 @@ impl Tiled {
 
     /// Whether a step would change nothing: neither the drive nor the state has moved anywhere.
     pub fn rests(&self) -> bool {
-        !self.stale[1] && self.states.iter().chain([&self.drive]).all(|gate| self.regions[gate.to.0].is_empty())
+        !self.stale[1] && self.states.iter().chain([&self.drive]).all(|gate| self.changes.moved[gate.to.0].is_empty())
     }
 
     /// One step where something moves by more than `rule` has it. Answers how far the whole state moved.
     pub fn step(&mut self, machine: &mut Machine, rule: &HaltingRule) -> Moments {
         let Some(step) = &mut self.step else { return Moments::default() };
         let fresh = std::mem::take(&mut self.stale[1]);
-        self.stepped += step.run(machine, &mut self.regions, &mut self.lists, fresh);
-        self.regions[self.drive.to.0].clear();
+        self.stepped += step.run(machine, &mut self.changes, &mut self.lists, fresh);
+        self.changes.clear(self.drive.to);
         let threshold = match (rule.metric, rule.threshold) {
             (_, None) => 0.0,
             (Metric::Cosine, Some(threshold)) => (2.0 * threshold).sqrt(),
             (_, Some(threshold)) => threshold,
         };
         let mut moments = Moments::default();
-        for (gate, (_, unread)) in self.states.iter_mut().zip(&mut self.unread) {
+        for (gate, (_, unread, untold)) in self.states.iter_mut().zip(&mut self.unread) {
             gate.threshold = threshold;
-            let (from, to) = (gate.from.0, gate.to.0);
-            let Sums { diff_sq, diff_abs, more_sq, .. } = pass(gate, machine, &self.regions[from], &mut self.lists, fresh);
-            unread.add(&self.regions[from]);
-            self.regions[to].clear();
-            self.regions[to].add(&gate.moved);
+            let from = gate.from.0;
+            let Sums { diff_sq, diff_abs, more_sq, .. } = pass(gate, machine, &self.changes.moved[from], &mut self.lists, fresh);
+            unread.add(&self.changes.moved[from]);
+            untold.add(&self.changes.moved[from]);
+            self.changes.clear(gate.to);
+            self.changes.take(gate);
             let (after_sq, before_sq) = (gate.energy, gate.energy - more_sq);
             let dot = (before_sq + after_sq - diff_sq) / 2.0;
             moments += Moments { diff_sq, diff_abs, after_sq, after_abs: gate.sum, before_sq, dot };
@@ -238,11 +305,18 @@ impl Tiled {
     pub fn readout(&mut self, machine: &mut Machine) {
         let fresh = std::mem::take(&mut self.stale[2]);
         // What the step has yet to see stands in the same places.
-        self.unread.iter_mut().for_each(|(buffer, unread)| std::mem::swap(unread, &mut self.regions[buffer.0]));
-        self.readout.run(machine, &mut self.regions, &mut self.lists, fresh);
-        for (buffer, unread) in &mut self.unread {
-            std::mem::swap(unread, &mut self.regions[buffer.0]);
+        let exchange = |unread: &mut Vec<(Buffer, Region, Region)>, changes: &mut Changes| {
+            for (buffer, unread, untold) in unread {
+                std::mem::swap(unread, &mut changes.moved[buffer.0]);
+                std::mem::swap(untold, &mut changes.spread[buffer.0]);
+            }
+        };
+        exchange(&mut self.unread, &mut self.changes);
+        self.readout.run(machine, &mut self.changes, &mut self.lists, fresh);
+        exchange(&mut self.unread, &mut self.changes);
+        for (_, unread, untold) in &mut self.unread {
             unread.clear();
+            untold.clear();
         }
     }
 }

@@ -25,6 +25,12 @@ pub struct Gate {
     pub sum: f64,
     /// Pixels that moved.
     pub moved: Region,
+    /// Of these, those whose neighbours are told, so that windows over them see it.
+    pub spread: Region,
+    /// Times the threshold that a pixel has to move by until its neighbours are told.
+    pub carries: f32,
+    /// What a pixel moved without its neighbours being told.
+    pub untold: Vec<f32>,
     /// What a pixel moved without being reported.
     pub unsaid: Vec<f32>,
     /// Times it was passed through.
@@ -37,7 +43,53 @@ impl Gate {
         let unsaid = if commits { vec![0.0; size[0] * size[1]] } else { Vec::new() };
         // They start apart, so that no two of a network are measured in the same frame again and again.
         let passes = 7 * to.0 as u32;
-        Gate { from, to, channels, threshold, commits, energy: 0.0, sum: 0.0, moved: Region::new(size), unsaid, passes }
+        let (moved, spread, untold) = (Region::new(size), Region::new(size), vec![0.0; size[0] * size[1]]);
+        let (energy, sum, carries) = (0.0, 0.0, 1.0);
+        Gate { from, to, channels, threshold, commits, energy, sum, moved, spread, carries, untold, unsaid, passes }
+    }
+
+    /// Tells neighbours only of so many times the threshold.
+    pub fn carrying(self, carries: f32) -> Gate {
+        Gate { carries, ..self }
+    }
+
+    /// Takes a pixel in among those that moved, if what it moved by is more than the limit, alone or with what was not reported before; and
+    /// among those whose neighbours are told, if it has moved by so much since they were told last.
+    pub fn judge(&mut self, y: usize, x: usize, score: f32, limit: f32) {
+        let at = y * self.moved.size()[1] + x;
+        if self.threshold <= 0.0 {
+            if score != 0.0 {
+                self.moved.set(y, x);
+                self.spread.set(y, x);
+            }
+            return;
+        }
+        let by = if self.commits {
+            self.unsaid[at] += score;
+            self.unsaid[at]
+        } else {
+            score
+        };
+        if by <= limit {
+            return;
+        }
+        self.moved.set(y, x);
+        if self.commits {
+            self.unsaid[at] = 0.0;
+        }
+        self.untold[at] += by;
+        if self.untold[at].is_nan() || self.untold[at] > self.carries * limit {
+            self.untold[at] = 0.0;
+            self.spread.set(y, x);
+        }
+    }
+
+    /// Everything is handed on, and nothing is left unsaid.
+    pub fn opened(&mut self) {
+        self.unsaid.fill(0.0);
+        self.untold.fill(0.0);
+        self.moved.fill();
+        self.spread.fill();
     }
 
     /// What the channels of a pixel have to move by.

@@ -1,6 +1,7 @@
 //! A region as what the kernels work on.
 
 use super::region::{QUAD, Rect, Region};
+use crate::engine::cpu::channels_last::Pixel;
 
 /// Up to four neighbouring pixels of a row: those behind the row's end are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Lists {
     pub runs: Vec<(u32, u32)>,
     /// The same as quads.
     pub quads: Vec<Quad>,
+    /// The region's pixels, row by row, and no others.
+    pub pixels: Vec<Pixel>,
     /// Numbers of an operation's own tiles.
     pub tiles: Vec<u32>,
     /// A line of bits.
@@ -55,6 +58,7 @@ impl Lists {
         reserve(&mut self.rects, rects);
         reserve(&mut self.runs, rects * high.clamp(1, 8) + high);
         reserve(&mut self.quads, high * wide.div_ceil(QUAD));
+        reserve(&mut self.pixels, high * wide);
         reserve(&mut self.tiles, high * wide);
         reserve(&mut self.line, wide.div_ceil(64));
     }
@@ -64,8 +68,19 @@ impl Lists {
         region.rects(&mut self.line, &mut self.rects);
     }
 
+    /// Finds the pixels of a region.
+    pub fn set_pixels(&mut self, region: &Region) {
+        self.pixels.clear();
+        for row in 0..region.size()[0] {
+            let pixels = &mut self.pixels;
+            super::region::runs(region.line(row), |left, right| {
+                pixels.extend((left..right).map(|column| Pixel { row: row as u16, column: column as u16 }));
+            });
+        }
+    }
+
     /// Pixels in the rectangles.
-    pub fn pixels(&self) -> usize {
+    pub fn pixels_in_rects(&self) -> usize {
         self.rects.iter().map(Rect::pixels).sum()
     }
 

@@ -21,8 +21,8 @@ pub use engine::{Ends, Settings, Tiled};
 pub(in crate::engine::cpu) use gate::Row as GateRow;
 pub use gate::{Gate, Sums};
 pub use lists::{Lists, Part, Quad};
-pub use program::Program;
-pub use reach::Reach;
+pub use program::{Changes, Program};
+pub use reach::{Kind, Reach};
 pub use region::{QUAD, Rect, Region};
 
 /// How far an input pixel's change carries.

@@ -3,18 +3,28 @@
 use super::Locality;
 use super::gate::{Gate, Sums};
 use super::lists::Lists;
-use super::reach::Reach;
+use super::reach::{Kind, Reach};
 use super::region::Region;
+use crate::engine::cpu::channels_last::{self, Lowered, Work};
 use crate::engine::cpu::conv_fft::Shape;
-use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation, Plane};
+use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation, Plane, Table};
 use crate::engine::cpu::pointwise::Operand;
+use crate::engine::cpu::simd::Isa;
 
 /// Share of an operation's outputs above which it is done as a whole.
 const WHOLE: f64 = 0.6;
 
+/// In which form an operation is run.
+enum Form {
+    /// On planes.
+    Planes(Operation),
+    /// On single pixels, with its tables.
+    Single(Lowered, Vec<Table>),
+}
+
 /// An operation and how far changes carry through it.
 struct Part {
-    operation: Operation,
+    form: Form,
     /// What it reads and writes, each buffer once.
     from: Vec<usize>,
     to: Vec<usize>,
@@ -34,12 +44,41 @@ pub struct Program {
     whole: f64,
 }
 
+/// For each buffer, which pixels have moved since the operations that read it ran, and which of these their neighbours have to be told of.
+#[derive(Default)]
+pub struct Changes {
+    /// Pixels that moved.
+    pub moved: Vec<Region>,
+    /// Those among them that reach past their own place.
+    pub spread: Vec<Region>,
+}
+
+impl Changes {
+    /// None, in buffers of these sizes.
+    pub fn none(sizes: &Sizes) -> Changes {
+        let moved: Vec<Region> = sizes.iter().map(|size| size.map(Region::new).unwrap_or_default()).collect();
+        Changes { spread: moved.clone(), moved }
+    }
+
+    /// Takes in what a gate let through.
+    pub fn take(&mut self, gate: &Gate) {
+        self.moved[gate.to.0].add(&gate.moved);
+        self.spread[gate.to.0].add(&gate.spread);
+    }
+
+    /// Forgets what happened in a buffer.
+    pub fn clear(&mut self, buffer: Buffer) {
+        self.moved[buffer.0].clear();
+        self.spread[buffer.0].clear();
+    }
+}
+
 /// Rows and columns of every buffer, as far as they are known.
 pub type Sizes = Vec<Option<[usize; 2]>>;
 
 impl Program {
     /// From operations that write no buffer more than one frame needs; `sizes` knows those of the graph's inputs and learns all others.
-    /// With `epsilon` above 0, convolutions that do not widen their tensors get a gate, and what is reached by rounding alone is not.
+    /// With `epsilon` above 0, which may differ by a tensor's rows and columns, convolutions that do not widen their tensors get a gate, and what is reached by rounding alone is not.
     ///
     /// # Errors
     /// The operation that needs all pixels of its input for each of its outputs.
@@ -47,17 +86,66 @@ impl Program {
         operations: Vec<Operation>,
         layout: &mut Layout,
         sizes: &mut Sizes,
-        epsilon: f32,
+        epsilon: impl Fn([usize; 2]) -> f32,
+        spread: f32,
         bound: &[Buffer],
+        isa: Isa,
     ) -> Result<Program, String> {
         let mut parts: Vec<Part> = Vec::new();
+        let gates = epsilon([1, 1]) > 0.0;
+        for mut operation in operations {
+            layout.settle(&operation);
+            sizes.resize(layout.buffers.len(), None);
+            let to: Vec<usize> = buffers(operation.writes());
+            let from: Vec<usize> = reads(&operation);
+            if to.iter().any(|buffer| from.contains(buffer)) {
+                return Err(format!("{operation} writes what it reads"));
+            }
+            let known = from.iter().find_map(|&buffer| sizes[buffer]);
+            let pixels = |buffers: &[usize]| buffers.first().map_or(0, |&buffer| layout.buffers[buffer].1);
+            let reach = reach(&operation, known, pixels(&from), gates)
+                .ok_or_else(|| format!("{operation} need all pixels of a tensor for each of their own"))?;
+            let same = from.iter().all(|&buffer| sizes[buffer] == Some(reach.input()));
+            if !same || pixels(&to) != reach.output()[0] * reach.output()[1] || to.is_empty() {
+                return Err(format!("{operation} reads or writes tensors of unknown shape"));
+            }
+            let gate = gated(&operation, &to, bound).filter(|_| gates).map(|channels| {
+                let made = layout.buffer(channels, reach.output()[0] * reach.output()[1]);
+                if layout.pitches[to[0]] > 0 {
+                    layout.lay_together(made);
+                }
+                layout.settle_buffer(made);
+                sizes.resize(layout.buffers.len(), None);
+                sizes[made.0] = Some(reach.output());
+                operation.outputs_mut().expect("a convolution").iter_mut().for_each(|plane| plane.buffer = made);
+                Gate::new(made, Buffer(to[0]), channels, reach.output(), epsilon(reach.output()), false).carrying(spread)
+            });
+            to.iter().for_each(|&buffer| sizes[buffer] = Some(reach.output()));
+            let dirty = Region::new(reach.output());
+            let work = work(&operation, reach.output());
+            let together = |buffer: Buffer| layout.pitches[buffer.0] > 0;
+            let form = if operation.planes().any(|plane| together(plane.buffer)) {
+                debug_assert!(channels_last::lowers(&operation, together), "{operation} on tensors in planes");
+                let tables = if let Operation::Pointwise { tables, .. } = &operation { tables.clone() } else { Vec::new() };
+                Form::Single(Lowered::new(&operation, isa, reach.output()[1]), tables)
+            } else {
+                Form::Planes(operation)
+            };
+            parts.push(Part { form, from, to, reach, dirty, gate, work });
+        }
+        let whole = parts.iter().map(|part| part.work).sum();
+        Ok(Program { parts, whole })
+    }
+
+    /// Operations as [`Program::new`] takes them: what lies between two that were fused lives on, and none measures.
+    pub fn apart(operations: Vec<Operation>, layout: &mut Layout) -> Vec<Operation> {
         let mut apart = Vec::new();
         for operation in operations {
             match operation {
                 Operation::Expanded { conv, input, output } => {
                     let (expand, window) = conv.into_parts();
                     let (channels, [h, w]) = (expand.geometry().cout, expand.geometry().output());
-                    let between = layout.lasting(channels, h * w);
+                    let between = layout.buffer(channels, h * w);
                     let between: Vec<Plane> = (0..channels).map(|channel| Plane { buffer: between, channel }).collect();
                     apart.push(Operation::Direct { conv: expand, input, output: between.clone() });
                     apart.push(Operation::Depthwise { conv: window, input: between, output });
@@ -68,41 +156,24 @@ impl Program {
                 other => apart.push(other),
             }
         }
-        for mut operation in apart {
-            layout.settle(&operation);
-            sizes.resize(layout.buffers.len(), None);
-            let to: Vec<usize> = buffers(operation.writes());
-            let from: Vec<usize> = reads(&operation);
-            if to.iter().any(|buffer| from.contains(buffer)) {
-                return Err(format!("{operation} writes what it reads"));
-            }
-            let known = from.iter().find_map(|&buffer| sizes[buffer]);
-            let pixels = |buffers: &[usize]| buffers.first().map_or(0, |&buffer| layout.buffers[buffer].1);
-            let reach = reach(&operation, known, pixels(&from), epsilon > 0.0)
-                .ok_or_else(|| format!("{operation} need all pixels of a tensor for each of their own"))?;
-            let same = from.iter().all(|&buffer| sizes[buffer] == Some(reach.input()));
-            if !same || pixels(&to) != reach.output()[0] * reach.output()[1] || to.is_empty() {
-                return Err(format!("{operation} reads or writes tensors of unknown shape"));
-            }
-            let gate = gated(&operation, &to, bound).filter(|_| epsilon > 0.0).map(|channels| {
-                let made = layout.lasting(channels, reach.output()[0] * reach.output()[1]);
-                sizes.resize(layout.buffers.len(), None);
-                sizes[made.0] = Some(reach.output());
-                operation.outputs_mut().expect("a convolution").iter_mut().for_each(|plane| plane.buffer = made);
-                Gate::new(made, Buffer(to[0]), channels, reach.output(), epsilon, false)
-            });
-            to.iter().for_each(|&buffer| sizes[buffer] = Some(reach.output()));
-            let dirty = Region::new(reach.output());
-            let work = work(&operation, reach.output());
-            parts.push(Part { operation, from, to, reach, dirty, gate, work });
-        }
-        let whole = parts.iter().map(|part| part.work).sum();
-        Ok(Program { parts, whole })
+        apart
     }
 
-    /// Every operation, for the working space it needs.
+    /// Every operation on planes, for the working space it needs.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
-        self.parts.iter().map(|part| &part.operation)
+        self.parts.iter().filter_map(|part| match &part.form {
+            Form::Planes(operation) => Some(operation),
+            Form::Single(..) => None,
+        })
+    }
+
+    /// Makes room in the machine for what runs on single pixels.
+    pub fn reserve(&self, machine: &mut Machine) {
+        for part in &self.parts {
+            if let Form::Single(lowered, tables) = &part.form {
+                machine.reserve_single(lowered, tables.len());
+            }
+        }
     }
 
     /// Sizes of what it makes.
@@ -112,40 +183,79 @@ impl Program {
 
     /// Computes again what the regions of its inputs reach, and sets those of all it writes; all of it, if `fresh`. Answers the share of the
     /// graph's work that it was. Allocates nothing.
-    pub fn run(&mut self, machine: &mut Machine, regions: &mut [Region], lists: &mut Lists, fresh: bool) -> f64 {
-        self.parts.iter().flat_map(|part| &part.to).for_each(|&buffer| regions[buffer].clear());
+    pub fn run(&mut self, machine: &mut Machine, changes: &mut Changes, lists: &mut Lists, fresh: bool) -> f64 {
+        let Changes { moved: regions, spread } = changes;
+        self.parts.iter().flat_map(|part| &part.to).for_each(|&buffer| {
+            regions[buffer].clear();
+            spread[buffer].clear();
+        });
         let mut done = 0.0;
         for part in &mut self.parts {
             part.dirty.clear();
             if fresh {
                 part.dirty.fill();
             } else {
-                part.from.iter().for_each(|&from| part.reach.carry(&regions[from], &mut part.dirty, &mut lists.line));
+                for &from in &part.from {
+                    if part.reach.kind() == Kind::Centred {
+                        part.dirty.add(&regions[from]);
+                        part.reach.carry(&spread[from], &mut part.dirty, &mut lists.line);
+                    } else {
+                        part.reach.carry(&regions[from], &mut part.dirty, &mut lists.line);
+                    }
+                }
                 if part.dirty.is_empty() {
                     continue;
                 }
             }
-            lists.set(&part.dirty);
             let [high, wide] = part.dirty.size();
-            let share = if fresh { 1.0 } else { lists.pixels() as f64 / (high * wide) as f64 };
-            if share > WHOLE {
-                machine.one(&part.operation);
-            } else {
-                machine.part(&part.operation, &part.dirty, lists);
-            }
-            done += part.work * if share > WHOLE { 1.0 } else { share };
-            let changed = match &mut part.gate {
+            let share = match &part.form {
+                Form::Planes(operation) => {
+                    lists.set(&part.dirty);
+                    let share = if fresh { 1.0 } else { lists.pixels_in_rects() as f64 / (high * wide) as f64 };
+                    if share > WHOLE {
+                        machine.one(operation);
+                    } else {
+                        machine.part(operation, &part.dirty, lists);
+                    }
+                    if share > WHOLE { 1.0 } else { share }
+                }
+                Form::Single(lowered, tables) => {
+                    lists.set_pixels(&part.dirty);
+                    let mut done = lists.pixels.len();
+                    if let Work::Minimal(minimal) = &lowered.work {
+                        let (grid, valid) = minimal.grid();
+                        lists.set_tiles(&part.dirty, grid, valid);
+                        done = (lists.tiles.len() * valid[0] * valid[1]).min(high * wide);
+                    }
+                    machine.single(lowered, tables, lists);
+                    done as f64 / (high * wide) as f64
+                }
+            };
+            done += part.work * share;
+            match &mut part.gate {
                 Some(gate) if fresh => {
                     machine.open(gate);
-                    &gate.moved
                 }
                 Some(gate) => {
-                    machine.gate(gate, &part.dirty, lists);
-                    &gate.moved
+                    hand_on(gate, machine, &part.dirty, lists);
                 }
-                None => &part.dirty,
-            };
-            part.to.iter().for_each(|&to| regions[to].add(changed));
+                None => {}
+            }
+            let changed = part.gate.as_ref().map_or(&part.dirty, |gate| &gate.moved);
+            let (from, kind) = (&part.from, part.reach.kind());
+            for &to in &part.to {
+                regions[to].add(changed);
+                match &part.gate {
+                    Some(gate) => spread[to].add(&gate.spread),
+                    None if kind == Kind::Same && !fresh => {
+                        for &from in from {
+                            let [told, tells] = spread.get_disjoint_mut([to, from]).expect("no operation writes what it reads");
+                            told.add(tells);
+                        }
+                    }
+                    None => spread[to].add(&part.dirty),
+                }
+            }
         }
         done / self.whole.max(1.0)
     }
@@ -162,17 +272,26 @@ pub fn pass(gate: &mut Gate, machine: &mut Machine, dirty: &Region, lists: &mut 
     if fresh && !gate.commits {
         return machine.open(gate);
     }
-    lists.set(dirty);
+    if machine.lies_together(gate.to) {
+        lists.set_pixels(dirty)
+    } else {
+        lists.set(dirty)
+    }
     if !fresh {
-        return machine.gate(gate, dirty, lists);
+        return hand_on(gate, machine, dirty, lists);
     }
     // What moved is told pixel by pixel here too, measured against the tensor as it is.
     let moments = machine.between(gate.to, gate.from);
     gate.energy = moments.before_sq;
     gate.unsaid.fill(0.0);
-    let sums = machine.gate(gate, dirty, lists);
+    let sums = hand_on(gate, machine, dirty, lists);
     (gate.energy, gate.sum) = (moments.after_sq, moments.after_abs);
     sums
+}
+
+/// A gate's pass over a region whose lists were made.
+fn hand_on(gate: &mut Gate, machine: &mut Machine, dirty: &Region, lists: &Lists) -> Sums {
+    if machine.lies_together(gate.to) { machine.gate_single(gate, lists) } else { machine.gate(gate, dirty, lists) }
 }
 
 fn buffers<'a>(planes: impl Iterator<Item = &'a Plane>) -> Vec<usize> {

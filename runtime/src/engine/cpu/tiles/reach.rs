@@ -12,6 +12,19 @@ pub struct Reach {
     output: [usize; 2],
     rows: Vec<(u32, u32)>,
     columns: Vec<(u32, u32)>,
+    /// Each output sees the input at its place, or that and its neighbours.
+    kind: Kind,
+}
+
+/// Whether outputs lie where their inputs do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Each output sees the one input at its place.
+    Same,
+    /// Each output sees the input at its place in the middle of others.
+    Centred,
+    /// Any other.
+    Other,
 }
 
 impl Reach {
@@ -32,13 +45,13 @@ impl Reach {
             }
             reached
         };
-        Reach { input, output, rows: turned(input[0], output[0], &rows), columns: turned(input[1], output[1], &columns) }
+        Reach { input, output, rows: turned(input[0], output[0], &rows), columns: turned(input[1], output[1], &columns), kind: Kind::Other }
     }
 
     /// Each output pixel sees the input pixel at its place.
     pub fn same(size: [usize; 2]) -> Reach {
         let one = |at: usize| at as isize..at as isize + 1;
-        Reach::new(size, size, one, one)
+        Reach { kind: Kind::Same, ..Reach::new(size, size, one, one) }
     }
 
     /// That of a window.
@@ -49,7 +62,18 @@ impl Reach {
                 first..first + ((g.kernel[d] - 1) * g.dilation[d] + 1) as isize
             }
         };
-        Reach::new(g.input, g.output(), sees(0), sees(1))
+        let centre = |d: usize| g.kernel[d] % 2 == 1 && g.begin[d] == g.kernel[d] / 2 * g.dilation[d];
+        let kind = match (g.plain(), g.stride == [1, 1] && g.output() == g.input && centre(0) && centre(1)) {
+            (true, _) => Kind::Same,
+            (false, true) => Kind::Centred,
+            (false, false) => Kind::Other,
+        };
+        Reach { kind, ..Reach::new(g.input, g.output(), sees(0), sees(1)) }
+    }
+
+    /// Whether outputs lie where their inputs do.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Rows and columns of what is read.

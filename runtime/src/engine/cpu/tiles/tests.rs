@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::cpu::across::Across;
+use crate::engine::cpu::channels_last;
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
@@ -214,7 +215,7 @@ proptest! {
     /// Whatever the graph, the size and the pixels that change: every tensor has the bits of the dense run.
     #[test]
     fn any_local_graph_gives_the_bits_of_the_dense_run(
-        choices in proptest::collection::vec(choice(), 1..7), h in 3usize..60, w in 3usize..90, threads in 1usize..4,
+        choices in proptest::collection::vec(choice(), 1..7), h in 3usize..60, w in 3usize..90, threads in 1usize..4, planes in any::<u8>(),
         changes in proptest::collection::vec(proptest::collection::vec((0usize..60, 0usize..90, 1usize..12, 1usize..12), 0..4), 1..5),
     ) {
         for isa in Isa::available() {
@@ -223,19 +224,27 @@ proptest! {
             let (tiled_graph, _) = graph(&choices, isa, [h, w], &mut layout);
             let mut sizes = vec![None; layout.buffers.len()];
             sizes[made[0].0.0] = Some([h, w]);
-            let mut program = Program::new(tiled_graph, &mut layout, &mut sizes, 0.0, &[]).unwrap();
-            let mut regions: Vec<Region> = sizes.iter().map(|size| size.map(Region::new).unwrap_or_default()).collect();
+            // Some tensors stay in planes, the others as they may.
+            let tiled_graph = Program::apart(tiled_graph, &mut layout);
+            let planar: Vec<Buffer> =
+                made.iter().enumerate().filter(|(at, _)| *at == 0 || planes >> (at % 8) & 1 == 1).map(|(_, tensor)| tensor.0).collect();
+            let together = channels_last::choose(&tiled_graph.iter().collect::<Vec<_>>(), layout.buffers.len(), &planar, &[]);
+            (0..together.len()).filter(|at| together[*at]).for_each(|at| layout.lay_together(Buffer(at)));
+            let mut program = Program::new(tiled_graph, &mut layout, &mut sizes, |_| 0.0, 1.0, &[], isa).unwrap();
+            let mut changes_of = Changes::none(&sizes);
             let mut lists = Lists::default();
-            regions.iter().for_each(|region| lists.reserve(region.size()));
+            changes_of.moved.iter().for_each(|region| lists.reserve(region.size()));
             let mut dense = Machine::new(isa, 1, dense_layout, dense_graph.iter());
             let mut tiled = Machine::new(isa, threads, layout, program.operations());
+            program.reserve(&mut tiled);
             let mut input = noise(3 * h * w, 5);
             for (number, marks) in std::iter::once(&Vec::new()).chain(&changes).enumerate() {
-                regions[made[0].0.0].clear();
+                changes_of.clear(made[0].0);
                 for &(y, x, high, wide) in marks {
                     for y in (y % h)..h.min(y % h + high) {
                         let (left, right) = (x % w, w.min(x % w + wide));
-                        regions[made[0].0.0].mark(y, left, right);
+                        changes_of.moved[made[0].0.0].mark(y, left, right);
+                        changes_of.spread[made[0].0.0].mark(y, left, right);
                         for channel in 0..3 {
                             input[(channel * h + y) * w..][left..right].iter_mut().for_each(|x| *x = 0.7 - *x * 0.3 + number as f32 * 0.01);
                         }
@@ -244,7 +253,7 @@ proptest! {
                 dense.write(made[0].0, &input);
                 tiled.write(made[0].0, &input);
                 dense.run(&dense_graph);
-                program.run(&mut tiled, &mut regions, &mut lists, number == 0);
+                program.run(&mut tiled, &mut changes_of, &mut lists, number == 0);
                 for &(buffer, channels, size) in &made {
                     for channel in 0..channels {
                         let (want, got) = (dense.plane(buffer, channel), tiled.plane(buffer, channel));
