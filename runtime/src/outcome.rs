@@ -38,6 +38,8 @@ pub struct StepTrace {
     pub moved: f32,
     /// Share of the network that was computed in the steps, on average, 0 to 1; 1 where an engine steps all of it, and without a step.
     pub stepped: f32,
+    /// Share of the encoder that was computed, 0 to 1; 1 where an engine encodes all of a frame.
+    pub encoded: f32,
 }
 
 impl StepTrace {

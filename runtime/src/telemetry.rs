@@ -189,7 +189,16 @@ impl Report {
     /// A report of nothing, for tests to change what they are about.
     pub(crate) fn for_tests(sequence: u64) -> Report {
         let stop = crate::outcome::StopReason::Halted;
-        let trace = StepTrace { steps: 1, limit: 6, stop, distances: Default::default(), drive_distance: 0.0, moved: 1.0, stepped: 1.0 };
+        let trace = StepTrace {
+            steps: 1,
+            limit: 6,
+            stop,
+            distances: Default::default(),
+            drive_distance: 0.0,
+            moved: 1.0,
+            stepped: 1.0,
+            encoded: 1.0,
+        };
         Report {
             sequence,
             captured: Duration::ZERO,

@@ -165,3 +165,42 @@ fn sensor_noise_on_a_scene_that_stands_still_is_not_computed() {
     let share = moved / counted as f32;
     assert!(share <= 0.02, "{share} of the picture was taken for moved");
 }
+
+#[test]
+fn a_scene_that_nobody_enters_does_not_drift() {
+    let network = Network::load("street").unwrap();
+    let mut engine = tiled(&network, Settings::default(), 2, Isa::best());
+    let (rule, mut random) = (network.manifest.rule(), Random(23));
+    // An hour at 25 frames a second is TILES_FRAMES=90000; most frames of it cost nothing.
+    for number in 0..frames().max(60) {
+        let at = (number < 6).then_some((60 + 8 * number, 90));
+        frame(&mut engine, &tensor(&network, at, 2.0, &mut random), rule);
+    }
+    let mut fresh = CpuEngine::with(&network, Options { threads: 2, ..Options::default() }).unwrap();
+    frame(&mut fresh, &engine.accepted(), HaltingRule::fixed(12));
+    let wanted = rule.threshold.unwrap();
+    for (name, (got, want)) in ["drive", "h8", "h16"].iter().zip(engine.tensors().iter().zip(fresh.tensors())) {
+        let square = |values: &mut dyn Iterator<Item = f32>| values.map(|x| f64::from(x) * f64::from(x)).sum::<f64>();
+        let apart = square(&mut got.iter().zip(&want).map(|(a, b)| a - b)) / square(&mut want.iter().copied());
+        assert!(apart.sqrt() < f64::from(wanted), "{name} is {} of itself away from a fresh dense run", apart.sqrt());
+    }
+}
+
+#[test]
+fn a_share_of_tiles_can_be_a_cut() {
+    let network = Network::load("street").unwrap();
+    let settings = Settings { cut: Some(0.5), ..Settings::default() };
+    let [mut told, mut plain] = [settings, Settings::default()].map(|settings| tiled(&network, settings, 2, Isa::best()));
+    // Without a cut of its own, so that only tiles can tell.
+    let rule = HaltingRule { cut: None, threshold: Some(0.0), ..network.manifest.rule() };
+    let mut random = Random(1);
+    let (still, dark) =
+        (tensor(&network, None, 0.0, &mut random), tensor(&network, None, 0.0, &mut random).iter().map(|x| x * 0.3).collect::<Vec<_>>());
+    for (picture, slow) in [(&still, true), (&still, false), (&dark, true), (&dark, false)] {
+        let steps = frame(&mut told, picture, rule).0.limit;
+        assert_eq!(steps == network.manifest.steps.slow, slow, "the limit is {steps}");
+        frame(&mut plain, picture, rule);
+    }
+    let limit = frame(&mut plain, &still, rule).0.limit;
+    assert_eq!(limit, network.manifest.steps.fast, "old files know no share of tiles");
+}

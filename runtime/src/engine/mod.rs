@@ -47,15 +47,18 @@ pub enum Tiles {
     /// Everything is computed in every frame.
     #[default]
     Off,
-    /// What moved beyond the noise of the picture, and what that reaches.
+    /// What moved beyond the noise of the picture, and what that reaches, as the network's model.toml has it.
+    Auto,
+    /// The same by these figures.
     Only(tiles::Settings),
 }
 
 impl Tiles {
     /// As the engine takes it.
-    fn settings(self) -> Option<tiles::Settings> {
+    fn settings(self, network: &Network) -> Option<tiles::Settings> {
         match self {
             Tiles::Off => None,
+            Tiles::Auto => Some(tiles::Settings::of(&network.manifest.tiles)),
             Tiles::Only(settings) => Some(settings),
         }
     }
@@ -68,7 +71,7 @@ impl FromStr for Tiles {
         let mut settings = tiles::Settings::default();
         match text {
             "off" => return Ok(Tiles::Off),
-            "auto" => return Ok(Tiles::Only(settings)),
+            "auto" => return Ok(Tiles::Auto),
             "exact" => return Ok(Tiles::Only(tiles::Settings::exact())),
             _ => {}
         }
@@ -80,9 +83,14 @@ impl FromStr for Tiles {
             match key {
                 "floor" => settings.acceptance.floor = number,
                 "epsilon" => settings.epsilon = number,
+                "cut" => settings.cut = Some(number),
                 "halving" => settings.halving = number,
                 "spread" => settings.spread = number,
-                other => return Err(format!("tiles have no '{other}'; they have floor (grey levels), epsilon, halving and spread")),
+                other => {
+                    return Err(format!(
+                        "tiles have no '{other}'; they have floor (grey levels), epsilon, halving, spread and cut (a share)"
+                    ));
+                }
             }
         }
         Ok(Tiles::Only(settings))
@@ -97,7 +105,7 @@ pub fn open(choice: Choice, network: &Network, threads: Threads) -> Result<Box<d
 /// Opens the engine of `choice` for `network`, with so many threads where the CPU computes, and says which it is.
 pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Tiles) -> Result<Box<dyn Engine>, EngineError> {
     let cpu = || -> Result<CpuEngine, EngineError> {
-        let engine = CpuEngine::with(network, Options { threads: threads.get(), tiles: tiles.settings(), ..Options::default() })?;
+        let engine = CpuEngine::with(network, Options { threads: threads.get(), tiles: tiles.settings(network), ..Options::default() })?;
         if let Some(reason) = engine.not_tiled() {
             log::info!("{} is not local and is computed as a whole: {reason}", network.manifest.name);
         }
@@ -135,4 +143,24 @@ fn on_gpu(choice: Choice, _: &Network, cpu: impl FnOnce() -> Result<CpuEngine, E
         return Ok(Box::new(cpu()?));
     }
     Err(EngineError::Unavailable { engine: "cuda", reason: "this build has none: build it with the feature cuda".into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_told_by_figures_or_taken_from_the_network() {
+        let mut network = Network::load("street").unwrap();
+        let usual = tiles::Settings::default();
+        assert_eq!(Tiles::from_str("auto").unwrap().settings(&network), Some(usual));
+        network.manifest.tiles.floor = Some(9.0);
+        network.manifest.tiles.cut = Some(0.7);
+        let own = Tiles::from_str("auto").unwrap().settings(&network).unwrap();
+        assert_eq!((own.acceptance.floor, own.cut, own.epsilon), (9.0, Some(0.7), usual.epsilon));
+        let told = Tiles::from_str("floor=3,spread=2").unwrap().settings(&network).unwrap();
+        assert_eq!((told.acceptance.floor, told.spread, told.cut), (3.0, 2.0, None));
+        assert!(Tiles::from_str("depth=2").unwrap_err().contains("halving") && Tiles::from_str("floor=-1").is_err());
+        assert_eq!(Tiles::from_str("off").unwrap().settings(&network), None);
+    }
 }

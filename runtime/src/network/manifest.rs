@@ -44,6 +44,9 @@ pub struct Manifest {
     /// The calibrated halting rule; absent for a feed-forward network.
     #[serde(default)]
     pub halting: Option<HaltingSection>,
+    /// What `--tiles auto` means for this network; the usual figures where it is absent.
+    #[serde(default)]
+    pub tiles: TilesSection,
     /// Measured quality, in whatever figures the training wrote.
     #[serde(default)]
     pub quality: toml::Table,
@@ -171,6 +174,27 @@ pub struct HaltingSection {
     pub zero: Option<f32>,
 }
 
+/// What counts as moved where only that is computed; see `engine::cpu::tiles::Settings`. Figures that are left out are the usual ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TilesSection {
+    /// Root mean square of a tile's change, in grey levels, below which it has not moved: `zero`, tile by tile.
+    #[serde(default)]
+    pub floor: Option<f32>,
+    /// Movement of a pixel, in parts of its tensor's root mean square, below which it is not handed on.
+    #[serde(default)]
+    pub epsilon: Option<f32>,
+    /// Epsilon is multiplied with this for each halving of rows and columns.
+    #[serde(default)]
+    pub halving: Option<f32>,
+    /// Times epsilon that a pixel has to move by until its neighbours are told.
+    #[serde(default)]
+    pub spread: Option<f32>,
+    /// Share of tiles, 0 to 1, from which on a carried frame takes the slow path; without it only `[halting]` says so.
+    #[serde(default)]
+    pub cut: Option<f32>,
+}
+
 /// A mean or deviation above this is told in levels of 0 to 255.
 const IN_LEVELS: f32 = 1.5;
 /// Most numbers of one state.
@@ -253,6 +277,14 @@ impl Manifest {
                 if n < min || n > max {
                     value("steps", key, 0, format!("{n} lies outside min {min} to max {max}"));
                 }
+            }
+        }
+        let TilesSection { floor, epsilon, halving, spread, cut } = self.tiles;
+        for (key, figure) in [("floor", floor), ("epsilon", epsilon), ("halving", halving), ("spread", spread), ("cut", cut)] {
+            let most = if key == "cut" { 1.0 } else { f32::MAX };
+            if let Some(figure) = figure.filter(|x| !(0.0..=most).contains(x)) {
+                let wanted = if key == "cut" { "a share from 0 to 1" } else { "a number from 0 on" };
+                value("tiles", key, 0, format!("{figure} is not {wanted}"));
             }
         }
         self.task.check(found);

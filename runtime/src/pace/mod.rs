@@ -18,4 +18,4 @@ pub mod sensors;
 pub use budget::{Budget, BudgetError, Celsius, Deadline, Mode, Power};
 pub use energy::EnergyMeter;
 pub use energy_model::EnergyModel;
-pub use governor::{CostModel, Governor, LimitReason, Limits, Observation, Plan, Reading, Sight, Status};
+pub use governor::{CostModel, Governor, LimitReason, Limits, Observation, Plan, Reading, Shares, Sight, Status};

@@ -231,6 +231,7 @@ pub(super) mod tests {
                 drive_distance: 0.1,
                 moved: 1.0,
                 stepped: 1.0,
+                encoded: 1.0,
             },
             limit_reason: LimitReason::Latency,
             engine: "cpu",

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::network::engine::EngineError;
 use crate::outcome::StopReason;
 use crate::pace::sensors::Sensors;
-use crate::pace::{Budget, CostModel, EnergyMeter, EnergyModel, Governor, Limits, Observation, Plan, Reading};
+use crate::pace::{Budget, CostModel, EnergyMeter, EnergyModel, Governor, Limits, Observation, Plan, Reading, Shares};
 use crate::pipeline::{Cost, Pipeline};
 use crate::telemetry::Report;
 use crate::threads::{self, Fault, Guard};
@@ -183,6 +183,8 @@ impl BudgetController {
             &Observation {
                 steps: report.trace.steps,
                 encode: stages.fit + stages.encode,
+                fit: stages.fit,
+                shares: Shares { encoded: report.trace.encoded, stepped: report.trace.stepped },
                 stepping: stages.steps,
                 readout: stages.readout,
                 age: report.age,

@@ -70,8 +70,15 @@ fn cost() {
         }
         let plan = black_box(governor.plan(now, Duration::from_millis(2)));
         let ms = Duration::from_millis;
-        let seen =
-            Observation { steps: plan.limit, encode: ms(3), stepping: ms(2) * plan.limit, readout: ms(1), age: ms(24), wanted_more: true };
+        let seen = Observation {
+            steps: plan.limit,
+            encode: ms(3),
+            stepping: ms(2) * plan.limit,
+            readout: ms(1),
+            age: ms(24),
+            wanted_more: true,
+            ..Observation::default()
+        };
         governor.observe(now + ms(20), &seen);
     }
     println!("{:.3} us a frame", start.elapsed().as_secs_f64() * 1e6 / f64::from(frames));

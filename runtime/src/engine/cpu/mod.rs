@@ -362,6 +362,7 @@ impl CpuEngine {
     fn stepped(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         let rule = &order.rule;
         let carried = std::mem::replace(&mut self.path, Path::Fast);
+        let carried = if self.tiled.as_ref().is_some_and(Tiled::cuts) { Path::Slow } else { carried };
         let mut path = rule.path_before_first(carried, self.drive_distance);
         let mut trace = StepTrace {
             steps: 0,
@@ -371,6 +372,7 @@ impl CpuEngine {
             drive_distance: self.drive_distance,
             moved: self.tiled.as_ref().map_or(1.0, |tiled| tiled.shares().0),
             stepped: 1.0,
+            encoded: self.tiled.as_ref().map_or(1.0, |tiled| tiled.shares().2),
         };
         let mut tiled = self.tiled.as_mut().filter(|tiled| !tiled.dense());
         if self.step.is_none() {

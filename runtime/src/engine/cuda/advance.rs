@@ -339,6 +339,7 @@ impl Engine for CudaEngine {
             drive_distance: report.drive_distance,
             moved: 1.0,
             stepped: 1.0,
+            encoded: 1.0,
         })
     }
 

@@ -82,18 +82,20 @@ pub fn decide(history: &History, budget: &Budget, limits: &Limits, now: Duration
     let (mut starved, mut pair) = (false, limits.max_steps);
     if let Some(tokens) = history.token_bucket.tokens() {
         // Affording about 3 steps is 3, 4, 3 or 3, 2, 3, and never both within a moment: the pair moves only when it is far off.
-        let room = tokens - overhead;
+        // What is afforded are steps of the whole network; a step of a part of it is worth less.
+        let step = latency.share();
+        let room = (tokens - overhead) / step;
         pair = history.pair.clamp(whole(room - 2.0), whole(room + 1.5));
         let steps = if history.skipped == 0 { whole(room).clamp(pair, pair + 1) } else { whole(room) };
         caps[1] = Some(Cap { steps, reason: history.allowed_by });
         // One step is still too much when the rate does not pay for one step a frame, and not for a moment only; 5 % more ends it.
-        let least = overhead + f64::from(limits.min_steps);
+        let least = overhead + step * f64::from(limits.min_steps);
         let share = history.rate.unwrap_or(f64::INFINITY) * history.interval / least;
         let lasting = history.short_since.is_some_and(|since| now.saturating_sub(since) >= PATIENCE);
         let unaffordable = if history.skipping { share < 1.05 } else { lasting };
         let starting = history.allowed_by == LimitReason::Power && history.power.starting();
         // When frames must be left out, the others are worth at least as much stepping as encoding.
-        let worth = overhead + overhead.ceil().clamp(f64::from(limits.min_steps), f64::from(limits.max_steps));
+        let worth = overhead + step * overhead.ceil().clamp(f64::from(limits.min_steps), f64::from(limits.max_steps));
         // The heat loop may swing below one step on its way; frames are left out only when the limit is really passed.
         let swinging =
             history.allowed_by == LimitReason::Heat && !budget.temp.is_some_and(|limit| history.heat.exceeds(f64::from(limit.0)));

@@ -8,7 +8,8 @@
 //! frame period -----------------------------------------------------------------+
 //! ```
 //!
-//! Work is counted in steps; encoding and reading out count as as many steps as they take the time of. Everything in here is
+//! Work is counted in steps of the whole network (a step of a fifth of its tiles is a fifth of one); encoding and reading out count as as many
+//! steps as they take the time of. Everything in here is
 //! arithmetic on what the caller reports: a recorded run replays to the same decisions.
 
 mod decide;
@@ -62,12 +63,16 @@ pub struct CostModel {
 }
 
 /// What one frame took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observation {
     /// Steps taken.
     pub steps: u32,
     /// From taking the frame to the first step: fitting and encoding.
     pub encode: Duration,
+    /// The part of that which is the same however much of the picture moved: fitting.
+    pub fit: Duration,
+    /// How much of the network was computed.
+    pub shares: Shares,
     /// All steps together.
     pub stepping: Duration,
     /// From the last step to the result.
@@ -76,6 +81,21 @@ pub struct Observation {
     pub age: Duration,
     /// The limit or the deadline ended the stepping, not the halting rule.
     pub wanted_more: bool,
+}
+
+/// How much of a network was computed in a frame, where only what moved is: 1 is all of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shares {
+    /// Of the encoder.
+    pub encoded: f32,
+    /// Of each step, on average.
+    pub stepped: f32,
+}
+
+impl Default for Shares {
+    fn default() -> Shares {
+        Shares { encoded: 1.0, stepped: 1.0 }
+    }
 }
 
 /// One look at the sensors; what is missing or makes no sense is treated as absent.
@@ -220,10 +240,10 @@ impl Governor {
             (rate, _) => rate,
         };
         (history.rate, history.allowed_by) = (rate, by);
-        let least = history.latency.overhead_in_steps() + f64::from(self.limits.min_steps);
+        let least = history.latency.overhead_in_steps() + history.latency.share() * f64::from(self.limits.min_steps);
         let short = rate.is_some_and(|rate| rate * history.interval < least);
         history.short_since = short.then(|| history.short_since.unwrap_or(now));
-        let frame = history.latency.overhead_in_steps() + f64::from(self.limits.max_steps);
+        let frame = history.latency.overhead_in_steps() + history.latency.share() * f64::from(self.limits.max_steps);
         // What calm minutes saved comes back slowly: as at most 1 % of the watts, 2 % of what heat allows.
         let boost = match (by, self.budget.power, history.power.line()) {
             (LimitReason::Power, Some(power), Some((_, e))) => 0.01 * f64::from(power.mw) * share / e,
@@ -241,7 +261,7 @@ impl Governor {
         if let (Some(deadline), true) = (self.budget.deadline, seen.wanted_more && seen.steps > self.limits.min_steps) {
             history.latency.used_up(seen.age > deadline.within);
         }
-        let work = history.latency.overhead_in_steps() + f64::from(seen.steps);
+        let work = history.latency.work(seen);
         history.token_bucket.spend(now, work);
         history.power.worked(now, work);
         history.heat.worked(now, work, self.budget.temp.map(|limit| f64::from(limit.0)));

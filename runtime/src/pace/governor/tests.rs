@@ -90,6 +90,8 @@ fn tell(governor: &mut Governor, history: &[Tick]) -> Vec<Plan> {
             let seen = Observation {
                 steps: tick.steps,
                 encode: ms(tick.encode_ms),
+                fit: Duration::ZERO,
+                shares: Shares::default(),
                 stepping,
                 readout: ms(tick.readout_ms),
                 age: ms(tick.age_ms + tick.encode_ms + tick.readout_ms) + stepping,
@@ -204,7 +206,7 @@ proptest! {
             // 4 W beside us and 14 W while we are busy, smoothed by the sensor.
             watts += 0.2 * (4.0 + 14.0 * (busy / 33.3).min(1.0) - watts);
             now += busy;
-            let seen = Observation { steps, encode: ms(encode), stepping: ms(step * f64::from(steps)), readout: ms(encode), age: ms(2.0 + busy), wanted_more: true };
+            let seen = Observation { steps, encode: ms(encode), stepping: ms(step * f64::from(steps)), readout: ms(encode), age: ms(2.0 + busy), wanted_more: true, ..Observation::default() };
             governor.observe(ms(now), &seen);
             settled |= frame == 450;
             if settled {

@@ -114,6 +114,7 @@ impl Engine for Quick {
             drive_distance: 0.1,
             moved: 1.0,
             stepped: 1.0,
+            encoded: 1.0,
         })
     }
 

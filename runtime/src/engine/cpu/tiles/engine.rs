@@ -10,6 +10,7 @@ use crate::engine::cpu::channels_last;
 use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation};
 use crate::engine::cpu::simd::Isa;
 use crate::network::halting::{HaltingRule, Metric, Moments};
+use crate::network::manifest::TilesSection;
 
 /// How tiles are run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,17 +24,33 @@ pub struct Settings {
     pub halving: f32,
     /// Times epsilon that a pixel has to move by, since they were told last, until its neighbours are told of it.
     pub spread: f32,
+    /// Share of the picture from which on a carried frame takes the slow path.
+    pub cut: Option<f32>,
     /// Run a frame densely where that is cheaper.
     pub switches: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, halving: 0.6, spread: 4.0, switches: true }
+        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, halving: 0.6, spread: 4.0, cut: None, switches: true }
     }
 }
 
 impl Settings {
+    /// What a network's `model.toml` says.
+    pub fn of(section: &TilesSection) -> Settings {
+        let usual = Settings::default();
+        let floor = section.floor.unwrap_or(usual.acceptance.floor);
+        Settings {
+            acceptance: acceptance::Settings { floor, ..usual.acceptance },
+            epsilon: section.epsilon.unwrap_or(usual.epsilon),
+            halving: section.halving.unwrap_or(usual.halving),
+            spread: section.spread.unwrap_or(usual.spread),
+            cut: section.cut,
+            ..usual
+        }
+    }
+
     /// Every change of the input counts, everywhere.
     pub fn exact() -> Settings {
         Settings { acceptance: acceptance::Settings::exact(), epsilon: 0.0, switches: false, ..Settings::default() }
@@ -75,6 +92,8 @@ pub struct Tiled {
     /// What has moved in the drive and in each state since the readout ran.
     unread: Vec<(Buffer, Region, Region)>,
     switch: Option<Switch>,
+    /// See [`Settings::cut`].
+    cut: Option<f32>,
     /// Which graphs' tensors do not hold what belongs to their inputs: encoder, step, readout.
     stale: [bool; 3],
     /// This frame is run densely.
@@ -169,6 +188,7 @@ impl Tiled {
             states: states.iter().map(|state| gate(state, 0.0, true)).collect(),
             homes,
             unread,
+            cut: settings.cut,
             switch: settings.switches.then(Switch::default),
             stale: [true; 3],
             dense: false,
@@ -191,14 +211,19 @@ impl Tiled {
         }
     }
 
+    /// Whether so much of the picture changed that the scene is another.
+    pub fn cuts(&self) -> bool {
+        self.cut.is_some_and(|cut| self.share >= cut)
+    }
+
     /// Whether this frame is run densely.
     pub fn dense(&self) -> bool {
         self.dense
     }
 
-    /// Share of the picture that was accepted in this frame, and the steps of this frame in whole ones.
-    pub fn shares(&self) -> (f32, f32) {
-        (self.share, self.stepped as f32)
+    /// Share of the picture that was accepted in this frame, the steps of this frame in whole ones, and the share of the encoder's work.
+    pub fn shares(&self) -> (f32, f32, f32) {
+        (self.share, self.stepped as f32, if self.dense { 1.0 } else { self.encoded as f32 })
     }
 
     /// Where drive and states are after the last frame: the drive first, buffers of the dense run or of this one.
