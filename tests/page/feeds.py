@@ -25,7 +25,7 @@ with Service(binary) as service:
     assert status == 200 and headers["Content-Type"] == "image/jpeg" and picture[:2] == b"\xff\xd8" and picture[-2:] == b"\xff\xd9"
 
     decoded = subprocess.run(
-        ["ffmpeg", "-v", "error", "-nostdin", "-f", "mpjpeg", "-t", str(seconds), "-i", f"http://127.0.0.1:{service.port}/stream", "-f", "framemd5", "-"],
+        ["ffmpeg", "-v", "error", "-nostdin", "-use_wallclock_as_timestamps", "1", "-f", "mpjpeg", "-t", str(seconds), "-i", f"http://127.0.0.1:{service.port}/stream", "-f", "framemd5", "-"],
         capture_output=True,
         text=True,
         timeout=seconds + 60,

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use rumqttc::{Client, ConnectReturnCode, ConnectionError, Event, LastWill, Outgoing, Packet, QoS, TlsConfiguration, Transport};
+use rumqttc::{Client, ConnectReturnCode, ConnectionError, Event, LastWill, Outgoing, Packet, QoS};
 
 use super::{MqttOptions, MqttSpec};
 use crate::backoff::Backoff;
@@ -72,7 +72,7 @@ impl Connection {
             given.set_credentials(user, password);
         }
         if let Some(tls) = &options.tls {
-            given.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(tls))));
+            tls.apply(&mut given);
         }
         let (client, mut connection) = Client::new(given, CAPACITY);
         let mut network = connection.eventloop.network_options();

@@ -13,6 +13,10 @@ mod connection;
 mod discovery;
 mod spec;
 mod state;
+#[cfg(feature = "mqtt-tls")]
+pub mod tls;
+#[cfg(not(feature = "mqtt-tls"))]
+#[path = "no_tls.rs"]
 pub mod tls;
 
 use std::sync::Arc;
@@ -40,7 +44,7 @@ pub struct MqttOptions {
     /// User and password.
     pub login: Option<(String, String)>,
     /// What the broker's certificate is checked against, where TLS is spoken.
-    pub tls: Option<Arc<rustls::ClientConfig>>,
+    pub tls: Option<tls::Config>,
     /// The topic below which Home Assistant looks for devices; None announces nothing.
     pub discovery: Option<String>,
     /// Time between two states while nothing changes.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rumqttc::{MqttOptions, TlsConfiguration, Transport};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -10,12 +11,23 @@ use rustls::{ClientConfig, RootCertStore};
 /// The authorities that Debian trusts (package `ca-certificates`).
 const SYSTEM: &str = "/etc/ssl/certs/ca-certificates.crt";
 
+/// What a TLS client checks and shows.
+#[derive(Clone, Debug)]
+pub struct Config(Arc<ClientConfig>);
+
+impl Config {
+    /// Has `options` speak TLS.
+    pub(super) fn apply(&self, options: &mut MqttOptions) {
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::clone(&self.0))));
+    }
+}
+
 /// Reads the files of a TLS client: `ca` holds the authorities that may have signed the broker's certificate (without it those that the system trusts),
 /// `client` this board's certificate and its key. All of them are PEM.
 ///
 /// # Errors
 /// A sentence that names the file that is not there or does not hold what it should.
-pub fn config(ca: Option<&Path>, client: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, String> {
+pub fn config(ca: Option<&Path>, client: Option<(&Path, &Path)>) -> Result<Config, String> {
     let roots_file = ca.unwrap_or(Path::new(SYSTEM));
     let mut roots = RootCertStore::empty();
     let (mut kept, mut refused) = (0, None);
@@ -47,7 +59,7 @@ pub fn config(ca: Option<&Path>, client: Option<(&Path, &Path)>) -> Result<Arc<C
                 .map_err(|error| format!("{} and {} do not belong together: {error}", certificate.display(), key.display()))?
         }
     };
-    Ok(Arc::new(config))
+    Ok(Config(Arc::new(config)))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
