@@ -25,6 +25,9 @@ impl MqttSpec {
     /// # Errors
     /// A sentence that says which part cannot be.
     pub fn read(given: &str, tls: bool) -> Result<MqttSpec, String> {
+        if given.contains('@') {
+            return Err("there is no '@' in HOST[:PORT][/TOPIC]: the user and the password stand under [mqtt] of a configuration".into());
+        }
         let (place, topic) = given.split_once('/').map_or((given, None), |(place, topic)| (place, Some(topic)));
         let (host, port) = match place.rsplit_once(':') {
             // The colons of an IPv6 address stand in brackets.
