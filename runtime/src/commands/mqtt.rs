@@ -95,7 +95,7 @@ impl MqttArgs {
             let named = |flag: &&str| {
                 files.iter().any(|(name, file)| name == flag && file.as_ref().is_some_and(|file| reason.contains(&*file.to_string_lossy())))
             };
-            let flag = ["mqtt-ca", "mqtt-cert", "mqtt-key"].into_iter().find(|flag| named(&flag)).unwrap_or("report");
+            let flag = ["mqtt-ca", "mqtt-cert", "mqtt-key"].into_iter().find(|flag| named(flag)).unwrap_or("report");
             found.push((flag, format!("mqtt: {reason}")));
         }
         if self.mqtt_discovery.is_empty() || self.mqtt_discovery.contains(['+', '#', '$', '\0', ' ']) {
