@@ -105,7 +105,7 @@ impl Kernel for Few<'_> {
             // As `Gate::judge` has it.
             let (score, moved) = match self.limit.limit {
                 None => (own, own != 0.0),
-                Some(limit) => (own.sqrt(), !(own.sqrt() <= limit)),
+                Some(limit) => (own.sqrt(), own.sqrt() > limit || own.is_nan()),
             };
             // SAFETY: a pixel of both tensors, this item's alone.
             unsafe {

@@ -181,14 +181,14 @@ impl Kernel for Rows<'_> {
                     let at = pixel.flat(self.wide);
                     let mut from = From { p: [std::ptr::null(); 3], step: [S::LANES; 3] };
                     let mut repeated = [[0.0f32; MAX_LANES]; 3];
-                    for j in 0..3 {
+                    for (j, repeated) in repeated.iter_mut().enumerate() {
                         from.p[j] = match instruction.operands[j] {
                             Operand::Kept(k) => kept(k, number).cast_const(),
                             Operand::Plane(t) if self.single[t] => {
                                 from.step[j] = 0;
                                 // SAFETY: a pixel of the tensor; the array is as long as the widest vector.
-                                unsafe { s.store(repeated[j].as_mut_ptr(), s.splat(*self.tensors[t].at(at))) };
-                                repeated[j].as_ptr()
+                                unsafe { s.store(repeated.as_mut_ptr(), s.splat(*self.tensors[t].at(at))) };
+                                repeated.as_ptr()
                             }
                             Operand::Plane(t) => self.tensors[t].at(at).cast_const(),
                             Operand::PerChannel(_) => same.wrapping_add((3 * i + j) * pitch).cast_const(),

@@ -17,9 +17,9 @@ const WHOLE: f64 = 0.6;
 /// In which form an operation is run.
 enum Form {
     /// On planes.
-    Planes(Operation),
+    Planes(Box<Operation>),
     /// On single pixels, with its tables.
-    Single(Lowered, Vec<Table>),
+    Single(Box<Lowered>, Vec<Table>),
 }
 
 /// An operation and how far changes carry through it.
@@ -127,9 +127,9 @@ impl Program {
             let form = if operation.planes().any(|plane| together(plane.buffer)) {
                 debug_assert!(channels_last::lowers(&operation, together), "{operation} on tensors in planes");
                 let tables = if let Operation::Pointwise { tables, .. } = &operation { tables.clone() } else { Vec::new() };
-                Form::Single(Lowered::new(&operation, isa, reach.output()[1]), tables)
+                Form::Single(Box::new(Lowered::new(&operation, isa, reach.output()[1])), tables)
             } else {
-                Form::Planes(operation)
+                Form::Planes(Box::new(operation))
             };
             parts.push(Part { form, from, to, reach, dirty, gate, work });
         }
@@ -162,7 +162,7 @@ impl Program {
     /// Every operation on planes, for the working space it needs.
     pub fn operations(&self) -> impl Iterator<Item = &Operation> {
         self.parts.iter().filter_map(|part| match &part.form {
-            Form::Planes(operation) => Some(operation),
+            Form::Planes(operation) => Some(&**operation),
             Form::Single(..) => None,
         })
     }
