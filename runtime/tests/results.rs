@@ -83,7 +83,7 @@ fn what_cannot_be_written_is_an_error_that_names_it() {
 
 #[test]
 fn a_network_of_boxes_has_no_mask_to_write() {
-    let output = run(&["run", "--model", "street", "--source", "pathfinder:easy", "--frames", "1", "--report", "mask:/tmp/never"]);
+    let output = run(&["run", "--model", "street", "--source", "pathfinder:easy", "--frames", "1", "--report", "mask:never"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("it has no class for every pixel"));
 }
