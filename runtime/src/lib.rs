@@ -53,7 +53,8 @@
 //! | `page` | the page with live pictures, events and metrics |
 //! | `panel` | small displays, and pictures of the last frames |
 //! | `mavlink` | the sink that speaks MAVLink |
-//! | `tools` | the command line and the service; it knows every sink and source, and so asks for `v4l2`, `record`, `page`, `panel` and `mavlink` |
+//! | `mqtt` | the sink that speaks MQTT, with TLS and Home Assistant's discovery |
+//! | `tools` | the command line and the service; it knows every sink and source, and so asks for all of these but `cuda` |
 //!
 //! # Constants
 //!
