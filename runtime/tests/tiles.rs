@@ -9,7 +9,7 @@ use recslowfast::network::halting::HaltingRule;
 
 /// Frames of a film; more by TILES_FRAMES.
 fn frames() -> usize {
-    std::env::var("TILES_FRAMES").ok().and_then(|count| count.parse().ok()).unwrap_or(8)
+    std::env::var("TILES_FRAMES").ok().and_then(|count| count.parse().ok()).unwrap_or(4)
 }
 
 /// Numbers from 0 to 1.
