@@ -146,6 +146,7 @@ impl Reader {
             "Abs" => (Op::Abs, None),
             "Sqrt" => (Op::Sqrt, None),
             "Round" if self.is_small(node) => (Op::Round, None),
+            "Round" => return Err("is covered behind a Clip to less than 2^22 only".into()),
             "Relu" => (Op::Max, Some(0.0)),
             "Neg" => (Op::Mul, Some(-1.0)),
             "LeakyRelu" => (Op::Leak, Some(attributes.float("alpha", 0.01))),
