@@ -38,13 +38,13 @@ check "installed: confined, an exposure of 3.0 at most" systemd-analyze security
 
 began doctor on the bare board
 recslowfast doctor; echo "doctor exit $?"
-# `tells STATE AREA FOUND MEND [USER]`: the doctor, as USER, says this of AREA and names this mend.
+# `tells STATE AREA FOUND FIX [USER]`: the doctor, as USER, says this of AREA and names this fix.
 tells() {
     as=
     [ -z "${5:-}" ] || as="setpriv --reuid=$5 --regid=nogroup --clear-groups"
     line=$($as recslowfast doctor $2 2>/dev/null | tr -s ' \n' ' ')
     case $line in
-    "$1 "*"$3"*mend:*"$4"*) ok "doctor: $3" ;;
+    "$1 "*"$3"*fix:*"$4"*) ok "doctor: $3" ;;
     *) fail "doctor: '$3' and '$4' are not in: $line" ;;
     esac
 }
@@ -124,7 +124,7 @@ within 90 "kill -9: results come again" status_has ', age '
 began reload
 sed -i 's/fixed:1/fixed:2/' $config
 systemctl reload recslowfast
-within 20 "reload: the rule is taken up" said 'taken up: model.halt'
+within 20 "reload: the rule is applied" said 'applied: model.halt'
 
 began stop
 stop=$(date +%s%N)
