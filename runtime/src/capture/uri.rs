@@ -46,7 +46,9 @@ pub(crate) fn parse(uri: &OsStr, want: &CaptureRequest) -> Result<(Place, Captur
     }
     // A number is a camera's, as in other programs; a file of that name is `./0`. A file may have a question mark in its name.
     let number = |base: &str| base.bytes().all(|byte| byte.is_ascii_digit()) && !base.is_empty();
-    if !uri.starts_with("/dev/") && !number(uri) && Path::new(uri).exists() {
+    // What this process has open is read through its descriptor, whatever it leads to.
+    let given = uri.starts_with("/dev/") || uri.starts_with("/proc/self/fd/");
+    if !given && !number(uri) && Path::new(uri).exists() {
         return Ok((place_of_path(uri), want.clone()));
     }
     let (base, query) = uri.split_once('?').unwrap_or((uri, ""));
@@ -236,6 +238,9 @@ mod tests {
         for (uri, number) in [("-", 0), ("/dev/stdin", 0), ("/dev/fd/5", 5), ("/proc/self/fd/7", 7)] {
             assert_eq!(read(uri).0, Place::Descriptor(number), "{uri}");
         }
+        let open = tempfile::tempfile().unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open) as u32;
+        assert_eq!(read(&format!("/proc/self/fd/{number}")).0, Place::Descriptor(number), "an open file's, too");
         assert!(refuse("/dev/stdin?loop").contains("once only"));
     }
 

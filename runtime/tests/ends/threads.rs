@@ -124,7 +124,7 @@ const EXPECTED: [&str; 12] = [
     "capture",
     "engine-1",
     "link",
-    "link-ear",
+    "link-reader",
     "page",
     "recording",
     "recording-sync",
