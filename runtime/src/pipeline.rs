@@ -8,7 +8,7 @@ pub use builder::PipelineBuilder;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::capture::fit::{FitError, Fitter, InputSpec, Mode};
+use crate::capture::fit::{FitError, Fitter, Mode};
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
@@ -88,19 +88,11 @@ impl Pipeline {
     /// Wires `engine` for frames of a source whose capture times are those of the scene (`timed`) or not, fitted by `mode`, halted by `rule`.
     pub fn new(network: &Network, mut engine: Box<dyn Engine>, rule: HaltingRule, mode: Mode, timed: bool) -> Pipeline {
         let input = network.manifest.input.clone();
-        let channel = |values: &[f32]| std::array::from_fn(|at| values[at.min(values.len() - 1)]);
-        let spec = InputSpec {
-            width: input.width as usize,
-            height: input.height as usize,
-            channels: input.channels as usize,
-            mean: channel(&input.mean),
-            std: channel(&input.std),
-        };
         let task = Task::new(network);
         if let Some(threshold) = task.packing() {
             engine.want_labels(threshold);
         }
-        let (fitter, view) = (Fitter::new(spec, mode), Region::default());
+        let (fitter, view) = (Fitter::new(input.spec(), mode), Region::default());
         Pipeline { engine, fitter, task, rule, input, timed, fps: None, view, last: None, taken: false }
     }
 

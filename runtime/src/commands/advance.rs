@@ -20,7 +20,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use serde_json::json;
 
-use crate::capture::fit::{Fitter, InputSpec, Mode};
+use crate::capture::fit::{Fitter, Mode};
 use crate::clock;
 use crate::engine::cpu::threads::Threads;
 use crate::engine::cpu::{CpuEngine, Options};
@@ -60,15 +60,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let rule = network.manifest.rule_named(args.halt);
     let mut engine = CpuEngine::with(&network, Options { threads: args.threads.get(), ..Options::default() })?;
     let input = &network.manifest.input;
-    let channel = |values: &[f32]| std::array::from_fn(|at| values[at.min(values.len() - 1)]);
-    let spec = InputSpec {
-        width: input.width as usize,
-        height: input.height as usize,
-        channels: input.channels as usize,
-        mean: channel(&input.mean),
-        std: channel(&input.std),
-    };
-    let mut fitter = Fitter::new(spec, args.fit);
+    let mut fitter = Fitter::new(input.spec(), args.fit);
     let mut task = Task::new(&network);
     let layout = Layout::of(&network);
     let numbers: usize = network.answers().iter().map(|answer| answer.len()).sum();

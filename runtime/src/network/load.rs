@@ -212,7 +212,7 @@ impl Network {
         if manifest.name.is_empty() {
             manifest.name = Path::new(place).file_name().map_or_else(|| place.to_owned(), |name| name.to_string_lossy().into_owned());
         }
-        // Everything is looked at before anything is refused: who mends one mistake would meet the next.
+        // All mistakes are collected before the network is refused, so that one run shows them all.
         let mut refused: Vec<NetworkError> = Vec::new();
         let mut graph = |file, size_of: &dyn Fn(&str, usize) -> Option<Vec<usize>>| {
             let read = bytes(file).and_then(|bytes| {

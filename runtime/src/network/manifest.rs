@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::halting::{Base, Changes, HaltingRule, Metric, RuleName};
 use crate::outcome::MAX_STEPS;
+use crate::sampling::InputSpec;
 use mistakes::Wrong;
 pub use mistakes::{ManifestError, Mistake, line_of};
 pub use task::{BoxFormat, BoxesSection, Distance, ScoreForm, TaskKind, TaskSection, Unit};
@@ -201,6 +202,18 @@ const IN_LEVELS: f32 = 1.5;
 const MAX_STATE: usize = 1 << 28;
 
 impl InputSection {
+    /// As a picture is fitted to it: a mean or a deviation that is given once holds for every channel.
+    pub fn spec(&self) -> InputSpec {
+        let channel = |values: &[f32]| std::array::from_fn(|at| values[at.min(values.len() - 1)]);
+        InputSpec {
+            width: self.width as usize,
+            height: self.height as usize,
+            channels: self.channels as usize,
+            mean: channel(&self.mean),
+            std: channel(&self.std),
+        }
+    }
+
     /// The shape of the input tensor, `[1, channels, height, width]`.
     pub fn shape(&self) -> [usize; 4] {
         [1, self.channels as usize, self.height as usize, self.width as usize]

@@ -31,7 +31,7 @@ impl Audience {
         self.0.store(clock::now().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Whoever looked has seen enough for now.
+    /// The viewers need no further picture for now.
     pub fn satisfied(&self) {
         if self.0.load(Ordering::Relaxed) != ALWAYS {
             self.0.store(0, Ordering::Relaxed);

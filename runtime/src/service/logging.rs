@@ -55,7 +55,7 @@ pub fn start(level: Option<LevelFilter>) {
     }
 }
 
-/// Takes up `RUST_LOG`: a level alone is for our own modules, `MODULE=LEVEL` for whom it names.
+/// Applies `RUST_LOG`: a level alone is for our own modules, `MODULE=LEVEL` for whom it names.
 fn asked_for<'a>(builder: &'a mut env_logger::Builder, given: &str) -> &'a mut env_logger::Builder {
     for directive in given.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
         match directive.parse::<LevelFilter>() {
