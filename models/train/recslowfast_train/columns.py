@@ -7,11 +7,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from .fastconv import SpectralKernel, Transform, mix_pixels
-from .networks import ConvLstm, FeedForward, HGru, Lean
+from .networks import ConvLstm, FeedForward, HGru, Lean, Local
 from .networks.hgru import EPS
+from .networks.lean import LOCAL_EPS
 
 
-def _norm(value, weight, bias):
+def _norm(value, weight, bias, local=0):
+    """Over the pixels of each column; or, where `local` is the number of channels, over the channels of each pixel."""
+    if local:
+        channels = value.view(value.shape[0], local, -1)
+        scale = torch.rsqrt(channels.square().mean(1, keepdim=True) + LOCAL_EPS)
+        return (channels * scale).view_as(value) * weight + bias
     mean = value.mean(0, keepdim=True)
     centred = value - mean
     variance = centred.square().mean(0, keepdim=True)
@@ -22,13 +28,13 @@ def _gate(hidden, mixed, bias):
     return torch.sigmoid(mixed + bias) * hidden
 
 
-def _inhibit(c1, hidden, drive, n_w, n_b, alpha, mu):
-    return F.softplus(drive - F.softplus(_norm(c1, n_w, n_b) * (alpha * hidden + mu)))
+def _inhibit(c1, hidden, drive, n_w, n_b, alpha, mu, local):
+    return F.softplus(drive - F.softplus(_norm(c1, n_w, n_b, local) * (alpha * hidden + mu)))
 
 
-def _excite(c2, inhibited, mixed, hidden, bias, n_w, n_b, kappa, gamma, omega):
+def _excite(c2, inhibited, mixed, hidden, bias, n_w, n_b, kappa, gamma, omega, local):
     gate = torch.sigmoid(mixed + bias)
-    c2 = _norm(c2, n_w, n_b)
+    c2 = _norm(c2, n_w, n_b, local)
     candidate = F.softplus(kappa * inhibited + gamma * c2 + omega * inhibited * c2)
     return F.softplus(hidden + gate * (candidate - hidden))
 
@@ -115,6 +121,8 @@ class Columns:
 class HGruColumns(Columns):
     """The hGRU."""
 
+    LOCAL = False  # whether its norms are over the channels of a pixel
+
     def spatial(self) -> list[nn.Parameter]:
         return [self.net.w_inh, self.net.w_exc]
 
@@ -127,10 +135,11 @@ class HGruColumns(Columns):
 
     def step(self, drive: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         inhibition, excitation = self.kernels
+        local = self.net.channels if self.LOCAL else 0
         gated = _gate(state, mix_pixels(self.net.u1, state, self.batch), self.gate1)
-        inhibited = _inhibit(inhibition(gated, self.batch), state, drive, *self.first)
+        inhibited = _inhibit(inhibition(gated, self.batch), state, drive, *self.first, local)
         mixed = mix_pixels(self.net.u2, inhibited, self.batch)
-        return _excite(excitation(inhibited, self.batch), inhibited, mixed, state, *self.second)
+        return _excite(excitation(inhibited, self.batch), inhibited, mixed, state, *self.second, local)
 
 
 class LeanColumns(HGruColumns):
@@ -139,6 +148,12 @@ class LeanColumns(HGruColumns):
     def margin(self, drive: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
         logits = self.net.readout(self.to_nchw(drive), self.to_nchw(state))
         return (logits[:, 1] - logits[:, 0]).permute(1, 2, 0).reshape(self.canvas * self.canvas, self.batch)
+
+
+class LocalColumns(LeanColumns):
+    """The lean network with norms over the channels of a pixel."""
+
+    LOCAL = True
 
 
 class ConvLstmColumns(Columns):
@@ -186,7 +201,7 @@ class FeedForwardColumns(Columns):
 
 def in_columns(net: nn.Module, size: int, batch: int) -> Columns:
     """`net` in the training layout for canvases of `size` pixels and batches of `batch` videos."""
-    for kind, form in ((Lean, LeanColumns), (HGru, HGruColumns), (ConvLstm, ConvLstmColumns), (FeedForward, FeedForwardColumns)):
+    for kind, form in ((Local, LocalColumns), (Lean, LeanColumns), (HGru, HGruColumns), (ConvLstm, ConvLstmColumns), (FeedForward, FeedForwardColumns)):
         if isinstance(net, kind):
             return form(net, size, batch)
     raise TypeError(f"no training layout for {type(net).__name__}")

@@ -1,5 +1,5 @@
 """The ONNX graphs of the zoo's networks, built node by node, so that they hold nothing but Conv, ConvTranspose, InstanceNormalization,
-Concat, Split, Sigmoid, Softplus, Tanh, Mul, Add, Sub (opset 17, static shapes, weights inline).
+ReduceMean, Sqrt, Div, Concat, Split, Sigmoid, Softplus, Tanh, Mul, Add, Sub (opset 17, static shapes, weights inline).
 """
 
 import numpy as np
@@ -8,8 +8,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from .networks import ConvLstm, FeedForward, HGru, Lean
+from .networks import ConvLstm, FeedForward, HGru, Lean, Local
 from .networks.hgru import EPS
+from .networks.lean import LOCAL_EPS
 
 OPSET = 17
 
@@ -45,7 +46,16 @@ class GraphBuilder:
         return self.node("Conv", inputs, output, kernel_shape=[size] * 2, pads=[size // 2] * 4, strides=[stride] * 2)
 
     def norm(self, source: str, output: str, weight: str, bias: str) -> str:
+        if isinstance(self.net, Local):
+            return self.local_norm(source, output, weight, bias)
         return self.node("InstanceNormalization", [source, self.parameter(weight), self.parameter(bias)], output, epsilon=EPS)
+
+    def local_norm(self, source: str, output: str, weight: str, bias: str) -> str:
+        square = self.node("Mul", [source, source], f"{output}_square")
+        mean = self.node("ReduceMean", [square], f"{output}_mean", axes=[1], keepdims=1)
+        shifted = self.node("Add", [mean, self.weight(f"{output}_eps", torch.tensor(LOCAL_EPS))], f"{output}_shifted")
+        scaled = self.node("Div", [source, self.node("Sqrt", [shifted], f"{output}_root")], f"{output}_scaled")
+        return self.node("Add", [self.node("Mul", [scaled, self.row(weight)], f"{output}_weighted"), self.row(bias)], output)
 
     def model(self, name: str, inputs: dict[str, list[int]], outputs: dict[str, list[int]]) -> onnx.ModelProto:
         def infos(tensors: dict[str, list[int]]):

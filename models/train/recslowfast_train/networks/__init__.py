@@ -11,7 +11,7 @@ from torch import nn
 from .convlstm import ConvLstm
 from .feedforward import FeedForward
 from .hgru import HGru
-from .lean import Lean
+from .lean import Lean, Local
 
 NETWORKS = {
     "hgru": HGru,
@@ -19,6 +19,7 @@ NETWORKS = {
     "ff6": partial(FeedForward, 6),
     "ff8": partial(FeedForward, 8),
     "lean": Lean,
+    "local": Local,
 }
 
 
@@ -26,4 +27,4 @@ def name_of(net: nn.Module) -> str:
     """The key of `net` in NETWORKS."""
     if isinstance(net, FeedForward):
         return f"ff{len(net.w) + 1}"
-    return {HGru: "hgru", Lean: "lean", ConvLstm: "convlstm"}[type(net)]
+    return {HGru: "hgru", Lean: "lean", Local: "local", ConvLstm: "convlstm"}[type(net)]
