@@ -22,8 +22,14 @@ fn with_page() -> (Running, u16) {
 
 /// The status of one request with these headers, and how long it took.
 fn ask(port: u16, headers: &str) -> (u16, Duration) {
+    ask_after(port, Duration::ZERO, headers)
+}
+
+/// The same by a client that connects and takes its time before it asks.
+fn ask_after(port: u16, pause: Duration, headers: &str) -> (u16, Duration) {
     let began = Instant::now();
     let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    std::thread::sleep(pause);
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     client.write_all(format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes()).unwrap();
     let mut answer = [0; 64];
@@ -124,6 +130,8 @@ fn without_a_descriptor_left_the_page_still_answers_and_recovers() {
         // SAFETY: a limit of a child; nothing is kept.
         assert_eq!(unsafe { libc::prlimit(running.pid(), libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) }, 0);
     };
+    // The connection of that request closes, and leaves no descriptor behind that a client could be given.
+    std::thread::sleep(Duration::from_millis(100));
     // No number above those in use now: not one connection more.
     let open = std::fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap().map(|entry| entry.unwrap().file_name());
     let highest = open.map(|name| name.to_str().unwrap().parse::<libc::rlim_t>().unwrap()).max().unwrap();
@@ -131,6 +139,8 @@ fn without_a_descriptor_left_the_page_still_answers_and_recovers() {
     let idle: Vec<TcpStream> = (0..5).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     let took = soonest(port);
     assert!(took < SOON, "a client waited {took:?} for a descriptor");
+    // Nobody else waits, so nobody makes room for anybody: a client has its connection until it asks.
+    assert_eq!(ask_after(port, Duration::from_millis(300), "").0, 200);
     limits(1024);
     drop(idle);
     assert_eq!(ask(port, "").0, 200);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::answers::Answers;
 use super::client::{Client, ClientState};
@@ -111,6 +112,11 @@ impl Server {
                     return;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                // Without a descriptor the kernel refuses before it looks whether anybody waits.
+                Err(_) if !self.somebody_waits() => {
+                    self.backlog = None;
+                    return;
+                }
                 Err(error) => {
                     // Out of descriptors, most likely: the spare one is for whoever asks now, and then the least of those who are here goes.
                     if !std::mem::replace(&mut self.short, true) {
@@ -124,6 +130,13 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Whether a connection waits to be accepted.
+    fn somebody_waits(&self) -> bool {
+        let mut listener = [PollFd::new(&self.listener, PollFlags::IN)];
+        // A failed look is answered by trying again.
+        !matches!(poll(&mut listener, Some(&Timespec::default())), Ok(0))
     }
 
     fn admit(&mut self, mut stream: TcpStream, now: Instant) {
