@@ -29,6 +29,8 @@ TITLES = {
     "hgru": "A horizontal convolutional GRU (25 channels, 15x15 kernels), the reference network. Equations: `networks/hgru.py`",
     "lean": "The hGRU's equations at half the resolution (32 channels, 7x7 kernels), answering at full resolution; a design of our own. "
     "Equations: `networks/lean.py`",
+    "local": "The lean network with norms over the channels of each pixel, so that it can be computed tile by tile; a design of our own. "
+    "Equations: `networks/lean.py`",
     "convlstm": "A convolutional LSTM (25 channels, 15x15 kernels), a baseline. Equations: `networks/convlstm.py`",
     "ff6": "Six convolutional layers (25 channels, 15x15 kernels), no state, a baseline. Equations: `networks/feedforward.py`",
     "ff8": "Eight convolutional layers (25 channels, 15x15 kernels), no state, a baseline. Equations: `networks/feedforward.py`",
@@ -60,8 +62,9 @@ Videos never seen in training (seed {seed}), IoU per image at probability 0.5, a
 - Trained at {size}x{size} pixels because two CPU cores were at hand, on a dark background, without noise; camera pictures and other
   canvas sizes were not trained for. The recipe for the native 150x150 is in `models/train/README.md`.
 - Where two contours are almost equally long the network may choose the other one, or parts of both.
-- The norms run over the whole canvas, so the answer depends on the canvas size and on what else is in the picture.
-"""
+{limit}"""
+
+GLOBAL_NORM = "- The norms run over the whole canvas, so the answer depends on the canvas size and on what else is in the picture.\n"
 
 
 def table(header: list[str], rows: list[list]) -> str:
@@ -139,6 +142,7 @@ def main() -> None:
         carried=" The state is carried from frame to frame, and the number of steps a frame is free." if recurrent else "",
         trained=args.trained, command=command, seed=TEST_SEED, videos=args.videos, frames=args.frames, table=table(header, cells),
         first=f"The first frame (easy), from a zero state, by number of steps:\n\n{by_step}\n\n" if recurrent else "",
+        limit="" if name == "local" else GLOBAL_NORM,
     )  # fmt: skip
     (args.out / "README.md").write_text(card)
     if args.golden:
