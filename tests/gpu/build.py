@@ -23,7 +23,7 @@ CUDA = ROOT / "runtime/src/engine/cuda"
 KERNELS = CUDA / "kernels"
 BUILT = CUDA / "built"
 TABLE = HERE / "resources.json"
-SOURCES = ["prelude.cu", "conv_mma.cu", "conv_scalar.cu", "conv_fft.cu", "stats.cu", "pointwise.cu", "spatial.cu", "across.cu", "frame.cu", "camera.cu"]
+SOURCES = ["prelude.cu", "conv_mma.cu", "conv_scalar.cu", "conv_fft.cu", "stats.cu", "pointwise.cu", "spatial.cu", "across.cu", "tiles.cu", "frame.cu", "camera.cu"]
 PLATFORMS = ["manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 # name: (NVRTC wheel, ptxas wheel)
 TOOLKITS = {
@@ -130,6 +130,7 @@ TYPICAL = {
     "conv_fft_forward16": (256, 37376), "conv_fft_multiply16": (256, 14976), "conv_fft_back16": (256, 37376),
     "stats": (256, 0), "pointwise": (128, 16 * 1024), "spatial": (128, 0), "across": (128, 0), "begin_steps": (32, 0),
     "import_planes": (256, 0), "export_planes": (256, 0), "label_pixels": (256, 0), "fit_picture": (256, 560),
+    "tile_look": (128, 0), "tile_decide": (256, 0), "tile_accept": (128, 0), "reach": (128, 0), "reach_tiles": (256, 0), "gate": (128, 0),
 }
 
 

@@ -315,6 +315,38 @@ def features(size=(16, 24), c=6):
     path.write_text(path.read_text().replace("format = 1", "format = 2"))
 
 
+def local(size=(76, 148), c=8):
+    """Every pixel depends on its surroundings alone: transforms of several tiles, strides, windows over each channel, what is added to itself, norms
+    of each pixel, two states, resizing and transposing."""
+    half = [size[0] // 2, size[1] // 2]
+    g = Graph(25)
+    x = g.node("Relu", [g.conv("frame", 6, 3, 7)])
+    x = g.node("Relu", [g.conv(x, 12, 6, 3, stride=2)])
+    y = g.conv(g.node("Relu", [g.conv(x, 12, 12, 3, groups=12)]), 12, 12, 1)
+    x = g.node("Add", [x, y])
+    squares = g.node("ReduceMean", [g.node("Mul", [x, x])], axes=[1])
+    x = g.node("Div", [x, g.node("Sqrt", [g.node("Add", [squares, g.weight(1e-2)])])])
+    x = g.node("MaxPool", [x], kernel_shape=[3, 3], strides=[1, 1], pads=[1] * 4)
+    g.node("Tanh", [g.conv(x, c, 12, 3)], ["drive"])
+    shape = [1, c, *half]
+    step = Graph(26)
+    known = step.node("Concat", [step.node("Mul", ["hidden", step.row(c, 0.2, 0.4)]), "drive"], axis=1)
+    rate = step.node("Sigmoid", [step.conv(known, c, 2 * c, 3)])
+    candidate = step.node("Tanh", [step.conv(known, c, 2 * c, 3, dilation=2)])
+    step.node("Add", ["hidden", step.node("Mul", [rate, step.node("Sub", [candidate, "hidden"])])], ["hidden_next"])
+    step.node("Add", [step.node("Mul", ["slow", step.weight(0.6)]), step.node("Mul", ["hidden", step.weight(0.4)])], ["slow_next"])
+    out = Graph(27)
+    large = out.node("Resize", ["hidden", "", out.weight([1, 1, 2, 2])], mode="linear", coordinate_transformation_mode="half_pixel", nearest_mode="floor")
+    both = out.node("Concat", [large, out.deconv("slow", 4, c, 2, stride=2)], axis=1)
+    out.conv(both, 2, c + 4, 3, name="logits")
+    states = {"hidden": shape, "slow": shape}
+    write("tiny-local", size, 3, states, {
+        "encoder": (g, {"frame": [1, 3, *size]}, {"drive": shape}),
+        "step": (step, {"drive": shape, **states}, {"hidden_next": shape, "slow_next": shape}),
+        "readout": (out, states, {"logits": [1, 2, *size]}),
+    }, halting("relative-l2", 0.03, 0.01, 0.9))
+
+
 def cubic(size=(8, 10)):
     """What no GPU kernel does."""
     g = Graph(17)
@@ -351,6 +383,7 @@ if __name__ == "__main__":
     unet()
     sight()
     features()
+    local()
     cubic()
     feed_forward()
     passthrough("passthrough-grey", 1, ["background", "contour"])

@@ -8,7 +8,7 @@ import shutil
 
 
 def resize(source: pathlib.Path, out: pathlib.Path, size: int) -> pathlib.Path:
-    """The network of `source` for pictures of size x size, in `out`. States keep their share of the picture."""
+    """The network of `source` for pictures `size` wide and of the same proportions, in `out`. States keep their share of the picture."""
     import onnx
 
     shutil.rmtree(out, ignore_errors=True)
@@ -26,6 +26,6 @@ def resize(source: pathlib.Path, out: pathlib.Path, size: int) -> pathlib.Path:
     def state(found: re.Match) -> str:
         return f"shape = [1, {found[1]}, {int(found[2]) * size // before}, {int(found[3]) * size // before}]"
 
-    manifest = re.sub(r"^(width|height) = \d+", rf"\1 = {size}", manifest, flags=re.MULTILINE)
+    manifest = re.sub(r"^(width|height) = (\d+)", lambda found: f"{found[1]} = {int(found[2]) * size // before}", manifest, flags=re.MULTILINE)
     (out / "model.toml").write_text(re.sub(r"^shape = \[1, (\d+), (\d+), (\d+)\]", state, manifest, flags=re.MULTILINE))
     return out

@@ -40,30 +40,39 @@ def median_us(work, sync, rounds: int) -> float:
 class Rival:
     """A network in fp16 on the device, in one memory format."""
 
-    def __init__(self, torch, name: str, size: int, layout: str, device: str):
-        from recslowfast_train.networks import NETWORKS
-
-        self.torch, self.size, self.device = torch, size, device
+    def __init__(self, torch, name: str, width: int, height: int, layout: str, device: str):
+        self.torch, self.device = torch, device
         kind = torch.half if device == "cuda" else torch.float32
         memory = {"channels_last": torch.channels_last, "NCHW": torch.contiguous_format}[layout]
-        self.net = NETWORKS[name]().to(device, kind).eval()
+        sight = name in ("street", "camvid")
+        if sight:
+            from recslowfast_train.natural.network import Network
+
+            self.net = Network(name).to(device, kind).eval()
+        else:
+            from recslowfast_train.networks import NETWORKS
+
+            self.net = NETWORKS[name]().to(device, kind).eval()
         with torch.no_grad():
             for parameter in self.net.parameters():
                 if parameter.dim() == 4:
                     parameter.data = parameter.data.contiguous(memory_format=memory)
-        self.host = torch.rand(1, 1, size, size).to(kind)
+        self.host = torch.rand(1, 3 if sight else 1, height, width).to(kind)
         if device == "cuda":
             self.host = self.host.pin_memory()
         self.frame = self.host.to(device).contiguous(memory_format=memory)
         self.x = self.net.drive(self.frame).contiguous(memory_format=memory)
-        # A network with several states carries them as one tensor.
-        states = 2 if name == "convlstm" else 1
-        channels = self.net.channels * states
-        self.h = torch.zeros(1, channels, *self.x.shape[2:], device=device, dtype=kind).contiguous(memory_format=memory)
+        if sight:
+            self.h = tuple(part.contiguous(memory_format=memory) for part in self.net.zeros(self.frame))
+        else:
+            # A network with several states carries them as one tensor.
+            states = 2 if name == "convlstm" else 1
+            channels = self.net.channels * states
+            self.h = torch.zeros(1, channels, *self.x.shape[2:], device=device, dtype=kind).contiguous(memory_format=memory)
         self.step = self.net.step
-        self.answer = self.frame_of(self.h).to("cpu")
+        self.answers = [answer.to("cpu") for answer in self.frame_of(self.h, 1)]
         if device == "cuda":
-            self.answer = self.answer.pin_memory()
+            self.answers = [answer.pin_memory() for answer in self.answers]
 
     def sync(self) -> None:
         if self.device == "cuda":
@@ -75,20 +84,30 @@ class Rival:
             h = self.step(self.x, h)
         return h
 
-    def frame_of(self, h):
+    def frame_of(self, h, steps: int):
         x = self.net.drive(self.frame)
-        for _ in range(FRAME_STEPS):
+        for _ in range(steps):
             h = self.step(x, h)
-        return self.net.readout(x, h)
+        answer = self.net.readout(x, h)
+        return list(answer) if isinstance(answer, tuple) else [answer]
 
-    def eager(self, rounds: int) -> dict:
-        few, many = (median_us(lambda: self.steps(count), self.sync, rounds) for count in (FEW, MANY))
+    def framed(self, steps: int):
+        """A frame: its picture up, its answers down."""
 
         def frame():
             self.frame.copy_(self.host, non_blocking=True)
-            self.answer.copy_(self.frame_of(self.h), non_blocking=True)
+            for to, answer in zip(self.answers, self.frame_of(self.h, steps)):
+                to.copy_(answer, non_blocking=True)
 
-        return {"step_us": round((many - few) / (MANY - FEW), 2), "fixed_6_frame_us": median_us(frame, self.sync, rounds)}
+        return frame
+
+    def figures(self, rounds: int, prepared) -> dict:
+        few, many = (median_us(prepared(lambda count=count: self.steps(count)), self.sync, rounds) for count in (FEW, MANY))
+        frames = {f"{word}_frame_us": median_us(prepared(self.framed(steps)), self.sync, rounds) for word, steps in (("one_step", 1), (f"fixed_{FRAME_STEPS}", FRAME_STEPS))}
+        return {"step_us": round((many - few) / (MANY - FEW), 2), **frames}
+
+    def eager(self, rounds: int) -> dict:
+        return self.figures(rounds, lambda work: work)
 
     def record(self, work):
         torch = self.torch
@@ -103,13 +122,7 @@ class Rival:
         return graph
 
     def recorded(self, rounds: int) -> dict:
-        few, many = (median_us(self.record(lambda count=count: self.steps(count)).replay, self.sync, rounds) for count in (FEW, MANY))
-
-        def frame():
-            self.frame.copy_(self.host, non_blocking=True)
-            self.answer.copy_(self.frame_of(self.h), non_blocking=True)
-
-        return {"step_us": round((many - few) / (MANY - FEW), 2), "fixed_6_frame_us": median_us(self.record(frame).replay, self.sync, rounds)}
+        return self.figures(rounds, lambda work: self.record(work).replay)
 
 
 def torch_module(device: str):
@@ -129,10 +142,11 @@ def each(args, measure) -> None:
     with torch.inference_mode():
         for wanted in args.network:
             name, size = wanted.split(":")
+            width, height = (int(edge) for edge in (size.split("x") if "x" in size else (size, size)))
             for layout in ("channels_last", "NCHW"):
-                known = {"network": name, "size": int(size), "layout": layout}
+                known = {"network": name, "size": size if "x" in size else int(size), "layout": layout}
                 try:
-                    measure(torch, Rival(torch, name, int(size), layout, args.device), known)
+                    measure(torch, Rival(torch, name, width, height, layout, args.device), known)
                 except Exception as error:  # one that fails must not keep the others from being measured
                     say(**known, error=f"{type(error).__name__}: {error}"[:600])
 
@@ -186,7 +200,7 @@ def onnxruntime(args) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["plain", "compile", "onnxruntime"])
-    parser.add_argument("--network", action="append", default=[], metavar="NAME:SIZE")
+    parser.add_argument("--network", action="append", default=[], metavar="NAME:SIZE", help="SIZE is an edge, or WIDTHxHEIGHT")
     parser.add_argument("--folder", action="append", default=[], type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--device", default="cuda", help="cpu: only to see that this script works")

@@ -143,6 +143,12 @@ def rows(report: dict) -> tuple[list, bool]:
                 row(f"{about['network']}, {record['options']}, us", figures or record.get("error", "nothing"))
             if not told:
                 row(part["name"], f"not measured: {why_not(part)}")
+        elif kind == "tiles":
+            for record in told:
+                row(f"{about['network']} by tiles, {record['what']}", f"{record['frame_us']} us a frame, {record['dense_us']} densely: {record['dense_us'] / record['frame_us']:.2f} times as fast; "
+                    f"{100 * record['moved']:.1f} % of the input moved, {100 * record['encoded']:.1f} % of the encoder, {record['steps']:.2f} steps of {100 * record['stepped']:.1f} %")
+            if not told:
+                row(part["name"], f"not measured: {why_not(part)}")
         elif kind == "rate":
             for record in told:
                 row(f"frames/s of {about['network']}, {record['engine']}, {record['rule']}", f"{record['fps']:.1f} at {record['steps']:.2f} steps a frame")
@@ -162,10 +168,11 @@ def rows(report: dict) -> tuple[list, bool]:
             step = [kernel for kernel in part["kernels"] if kernel["us"]]
             row(part["name"], f"{len(step)} kernels, {sum(kernel['us'] for kernel in step):.1f} us" if step else f"not measured: {why_not(part)}")
     for (network, size), records in theirs.items():
-        name = f"pathfinder-{network}" + (f"-{size}" if size == report["size"] else "")
+        sights = {"320x240": network, "640x480": f"{network}-640"}
+        name = sights.get(size) or f"pathfinder-{network}" + (f"-{size}" if size == report["size"] else "")
         mine = [record for record in ours.get(name, []) if "step_us" in record and record["options"].startswith("fp16")]
-        for what, of in (("step_us", "a step"), ("fixed_6_frame_us", "a frame of six steps")):
-            if mine:
+        for what, of in (("step_us", "a step"), ("one_step_frame_us", "a frame of one step"), ("fixed_6_frame_us", "a frame of six steps")):
+            if mine and all(what in record for record in [*mine, *records]):
                 best, rival = min(mine, key=lambda record: record[what]), min(records, key=lambda record: record[what])
                 row(f"{name}: best rival over ours, {of}", f"{rival[what] / best[what]:.2f} ({rival['rival']}, {rival['layout']} {rival[what]} us; {best['options']} {best[what]} us)")
     return found, bad

@@ -35,7 +35,7 @@ impl Settings {
 }
 
 /// How fast a tile's noise rises from frame to frame while more than it is seen.
-const RISE: f32 = 1.02;
+pub const RISE: f32 = 1.02;
 
 /// The accepted input of one network, and the noise of each tile.
 pub struct Acceptance {

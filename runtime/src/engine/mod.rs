@@ -41,7 +41,7 @@ impl FromStr for Choice {
     }
 }
 
-/// Whether only what moved is computed, where the network is local and the CPU computes.
+/// Whether only what moved is computed, where the network is local.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Tiles {
     /// Everything is computed in every frame.
@@ -113,20 +113,29 @@ pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Til
     };
     match choice {
         Choice::Cpu => Ok(Box::new(cpu()?)),
-        Choice::Cuda | Choice::Auto => on_gpu(choice, network, cpu),
+        Choice::Cuda | Choice::Auto => on_gpu(choice, network, tiles, cpu),
     }
 }
 
 /// On the GPU, with the CPU behind it where a user left the choice.
 #[cfg(feature = "cuda")]
-fn on_gpu(choice: Choice, network: &Network, cpu: impl FnOnce() -> Result<CpuEngine, EngineError>) -> Result<Box<dyn Engine>, EngineError> {
-    match cuda::CudaEngine::load(network, cuda::Precision::Auto) {
+fn on_gpu(
+    choice: Choice,
+    network: &Network,
+    tiles: Tiles,
+    cpu: impl FnOnce() -> Result<CpuEngine, EngineError>,
+) -> Result<Box<dyn Engine>, EngineError> {
+    let options = cuda::Options { tiles: tiles.settings(network), ..cuda::Options::default() };
+    match cuda::CudaEngine::with(network, options) {
         Ok(engine) => {
             log::info!("engine: {}", engine.description());
+            if let Some(reason) = engine.not_tiled() {
+                log::info!("{} is not local and is computed as a whole: {reason}", network.manifest.name);
+            }
             if choice == Choice::Cuda {
                 return Ok(Box::new(engine));
             }
-            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, resilient::RETRIES)))
+            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, resilient::RETRIES).reopening(options)))
         }
         Err(error) if choice == Choice::Auto => {
             log::info!("{error}; using the CPU");
@@ -138,7 +147,12 @@ fn on_gpu(choice: Choice, network: &Network, cpu: impl FnOnce() -> Result<CpuEng
 
 /// Built without the feature `cuda` there is no GPU.
 #[cfg(not(feature = "cuda"))]
-fn on_gpu(choice: Choice, _: &Network, cpu: impl FnOnce() -> Result<CpuEngine, EngineError>) -> Result<Box<dyn Engine>, EngineError> {
+fn on_gpu(
+    choice: Choice,
+    _: &Network,
+    _: Tiles,
+    cpu: impl FnOnce() -> Result<CpuEngine, EngineError>,
+) -> Result<Box<dyn Engine>, EngineError> {
     if choice == Choice::Auto {
         return Ok(Box::new(cpu()?));
     }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use super::cpu::CpuEngine;
-use super::cuda::{CudaEngine, Precision};
+use super::cuda::{CudaEngine, Options};
 use crate::backoff::Backoff;
 use crate::clock;
 use crate::frame::Frame;
@@ -30,6 +30,8 @@ enum Gpu {
 /// Answers every frame the CPU engine can answer, on the GPU while that works.
 pub struct ResilientEngine {
     network: Network,
+    /// How the GPU is opened again.
+    options: Options,
     gpu: Gpu,
     cpu: CpuEngine,
     backoff: Backoff,
@@ -47,6 +49,7 @@ impl ResilientEngine {
     pub fn new(network: &Network, gpu: CudaEngine, cpu: CpuEngine, backoff: Backoff) -> ResilientEngine {
         ResilientEngine {
             network: network.clone(),
+            options: Options::default(),
             gpu: Gpu::Ready(Box::new(gpu)),
             cpu,
             backoff,
@@ -55,6 +58,11 @@ impl ResilientEngine {
             order: None,
             label_threshold: None,
         }
+    }
+
+    /// Opens the GPU with these options when it is there again.
+    pub fn reopening(self, options: Options) -> ResilientEngine {
+        ResilientEngine { options, ..self }
     }
 
     /// Frames on which the GPU failed.
@@ -80,10 +88,10 @@ impl ResilientEngine {
         match &self.gpu {
             Gpu::Waiting(until) if clock::now() >= *until => {
                 let (sender, receiver) = channel();
-                let network = self.network.clone();
+                let (network, options) = (self.network.clone(), self.options);
                 let opening = std::thread::Builder::new().name("gpu-retry".into()).spawn(move || {
                     // Nobody listens any more when the engine is gone; the new one goes with the message then.
-                    let _ = sender.send(CudaEngine::load(&network, Precision::Auto));
+                    let _ = sender.send(CudaEngine::with(&network, options));
                 });
                 self.gpu = if opening.is_ok() { Gpu::Opening(receiver) } else { Gpu::Waiting(clock::now() + self.backoff.pause()) };
             }

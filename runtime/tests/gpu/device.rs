@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use recslowfast::engine::cpu::CpuEngine;
+use recslowfast::engine::cpu::tiles::Settings;
 use recslowfast::engine::cuda::plan::{Gpu, plan};
 use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms, doctor};
 use recslowfast::network::Network;
@@ -13,6 +14,7 @@ use serde_json::json;
 use temporal_pathfinder::{Spec, Split, Stream};
 
 use crate::agreement::{self, measure, patience, set};
+use crate::tiles;
 
 fn network() -> Network {
     // What the engine warns of explains what is measured.
@@ -32,7 +34,7 @@ fn options() -> Options {
         Ok("never") => Transforms::Never,
         _ => Transforms::Auto,
     };
-    Options { precision, transforms, patience: patience() }
+    Options { precision, transforms, patience: patience(), tiles: None }
 }
 
 /// Frames of the generated stream as `network` takes them, where it takes square grey ones.
@@ -167,6 +169,51 @@ fn time_a_step() {
         engine.want_labels(0.5);
         line["fixed_6_labels_frame_us"] = json!((fixed(&mut engine, 6) * 100.0).round() / 100.0);
         println!("{line}");
+    }
+}
+
+/// Time of a frame by tiles, and densely: nothing moved, a box walks, everything moved.
+#[test]
+#[ignore = "needs a GPU; run by tests/gpu/run"]
+fn time_tiles() {
+    let network = network();
+    let settings = Settings::of(&network.manifest.tiles);
+    let mut dense = CudaEngine::with(&network, options()).expect("a GPU is here");
+    let mut by_tiles = CudaEngine::with(&network, Options { tiles: Some(settings), ..options() }).expect("a GPU is here");
+    assert!(by_tiles.is_tiled(), "{:?}", by_tiles.not_tiled());
+    let rounds = number("GPU_ROUNDS", 60);
+    let still = |_: usize| tiles::picture(&network, 0, None, 0);
+    let walking = |at: usize| tiles::picture(&network, 0, Some(8 + 2 * at % (network.manifest.input.width as usize / 2)), 0);
+    let moving = |at: usize| tiles::picture(&network, at, None, 0);
+    for (what, draw) in [("nothing moves", &still as &dyn Fn(usize) -> Vec<f32>), ("a box walks", &walking), ("everything moves", &moving)]
+    {
+        let drawn: Vec<Vec<f32>> = (0..rounds).map(draw).collect();
+        let mut sums = [0f64; 4];
+        let run = |engine: &mut CudaEngine, sums: &mut [f64; 4]| {
+            engine.reset();
+            let mut times = Vec::new();
+            for frame in &drawn {
+                engine.input().copy_from_slice(frame);
+                let began = Instant::now();
+                engine.encode().unwrap();
+                let trace = engine.advance(&StepRequest { rule: network.manifest.rule(), limit: 64, deadline: None }).unwrap();
+                engine.readout().unwrap();
+                times.push(began.elapsed().as_secs_f64() * 1e6);
+                let told = [trace.moved, trace.encoded, trace.steps as f32, trace.stepped];
+                sums.iter_mut().zip(told).for_each(|(sum, told)| *sum += f64::from(told) / rounds as f64);
+            }
+            times.sort_by(f64::total_cmp);
+            (times[times.len() / 2] * 100.0).round() / 100.0
+        };
+        warm_up(&mut dense);
+        let dense_us = run(&mut dense, &mut [0.0; 4]);
+        let frame_us = run(&mut by_tiles, &mut sums);
+        let [moved, encoded, steps, stepped] = sums;
+        println!(
+            "{}",
+            json!({"network": network.manifest.name, "what": what, "frame_us": frame_us, "dense_us": dense_us,
+                "moved": moved, "encoded": encoded, "steps": steps, "stepped": stepped})
+        );
     }
 }
 

@@ -7,3 +7,4 @@ mod faults;
 mod lost;
 mod mutants;
 mod standin;
+mod tiles;

@@ -30,8 +30,10 @@ const POINT: &str = "pointwise.cu";
 const SPATIAL: &str = "spatial.cu";
 const ACROSS: &str = "across.cu";
 const FRAME: &str = "frame.cu";
+const TILES: &str = "tiles.cu";
+const PRELUDE: &str = "prelude.cu";
 
-const MUTANTS: [Mutant; 62] = [
+const MUTANTS: [Mutant; 82] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -139,6 +141,26 @@ const MUTANTS: [Mutant; 62] = [
     ),
     mutant("borders not black", CAMERA, "shown && x >= from && x < to", "shown"),
     mutant("greens of a mosaic at the wrong places", CAMERA, "at_red == 0 || at_red == 3;", "at_red == 0;"),
+    mutant("what stands still made again, and what moved left alone", PRELUDE, "return !any;", "return any;"),
+    mutant("the last pixel of a block left alone", PRELUDE, "i < rows * columns; i", "i < rows * columns - 1; i"),
+    mutant("a row's reach one short", TILES, "row < rows.behind && !any", "row < rows.behind - 1 && !any"),
+    mutant("a column's reach one short", TILES, "column < columns.behind; column++", "column < columns.behind - 1; column++"),
+    mutant("no neighbour reached", TILES, "row = rows.first; row < rows.behind && !any", "row = rows.first; row < rows.first && !any"),
+    mutant("a mask of several made of its first alone", TILES, "k < p.count && seen", "k < 1 && seen"),
+    mutant("tiles of a transform reached by their first input alone", TILES, "i < (rows.behind - rows.first) * wide", "i < 1"),
+    mutant("neighbours of what was accepted not told", TILES, "on ? MOVED | SPREADS : 0", "on ? MOVED : 0"),
+    mutant("what is accepted not taken to the network's input", TILES, "        if (p.frame16) ((u16*)p.frame16)[at] = f2h(value);\n", ""),
+    mutant("what the network saw not kept", TILES, "        ((float*)p.accepted)[at] = value;\n", ""),
+    mutant("the noise of tiles never known", TILES, "control->learned = 1;", "control->learned = 0;"),
+    mutant("noise that anything raises at once", TILES, "fminf(flicker, before * p.rise + 1e-3f)", "flicker"),
+    mutant("another scene compared tile by tile", TILES, "forgotten || share > p.most", "forgotten"),
+    mutant("a tile at the border as large as the others", TILES, "p.incoming.w - x < TILE ? p.incoming.w - x : TILE", "TILE"),
+    mutant("a reset that forgets nothing", TILES, "control->whole = forgotten || control->dense;", "control->whole = control->dense;"),
+    mutant("what moved in the drive never stepped", TILES, "s.when == FIRST_STEP ? c->steps == 0", "s.when == FIRST_STEP ? c->steps < 0"),
+    mutant("what moved handed on in fp32 alone", TILES, "                if (p.to16) ((u16*)p.to16)[at] = f2h(value);\n", ""),
+    mutant("the last pixel of a gate's block not handed on", TILES, "first + GATE_PIXELS : pixels;", "first + GATE_PIXELS - 1 : pixels;"),
+    mutant("what still moves taken for still", POINT, "        c->moving_states = c->moving_next;\n", "        c->moving_states = 0;\n"),
+    mutant("a group of transformed tiles left alone for its first", SPECTRA, "k < count && rests", "k < 1 && rests"),
 ];
 
 /// A copy of the kernels with the mistake in it.
@@ -171,7 +193,18 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
         ("agreement::child_short", "5", "1"),
     ];
     let pictures = [("camera::child_formats", "1", "0")];
-    for &(test, order, full) in if mutant.file == CAMERA { &pictures[..] } else { &runs[..] } {
+    let moved = [
+        ("tiles::child_exact", "1", "0"),
+        ("tiles::child_exact", "5", "1"),
+        ("tiles::child_rules", "0", "1"),
+        ("tiles::child_switch", "0", "0"),
+    ];
+    let runs = match mutant.file {
+        CAMERA => pictures.to_vec(),
+        TILES | PRELUDE => moved.to_vec(),
+        _ => runs.iter().chain(&moved[..1]).copied().collect(),
+    };
+    for (test, order, full) in runs {
         let mut environment: Vec<(&str, &str)> = sanitizer.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
         environment.extend([("STANDIN_ORDER", order), ("TEST_FULL", full), ("TEST_TRANSFORMS", spectra)]);
         if let Err(text) = standin::try_run(&folder, test, &environment) {

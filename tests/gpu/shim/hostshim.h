@@ -123,6 +123,7 @@ struct Block {
     std::vector<Lane> lanes;
     std::vector<Board> boards;
     Dim id, threads, grid;
+    int vote = 0;  // of __syncthreads_or
     std::vector<unsigned char> dynamic;
     void* scheduler = nullptr;
     const std::function<void()>* kernel = nullptr;
@@ -270,6 +271,15 @@ static void launch(Dim grid, Dim threads, size_t dynamic, int order, const std::
 
 static inline void __syncthreads() { shim::wait(shim::AT_BARRIER); }
 static inline void __syncwarp() { shim::wait(shim::AT_WARP); }
+static inline int __syncthreads_or(int v) {
+    if (v) shim::block->vote = 1;
+    __syncthreads();
+    const int any = shim::block->vote;
+    __syncthreads();
+    shim::block->vote = 0;
+    __syncthreads();
+    return any;
+}
 static inline void __threadfence() {}
 static inline void __threadfence_system() {}
 static inline float __uint_as_float(uint32_t w) { float f; memcpy(&f, &w, 4); return f; }

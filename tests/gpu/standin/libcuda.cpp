@@ -16,6 +16,7 @@
 #include "pointwise.cu"
 #include "spatial.cu"
 #include "across.cu"
+#include "tiles.cu"
 #include "frame.cu"
 #include "camera.cu"
 
@@ -46,7 +47,8 @@ static std::map<std::string, Kernel>& kernels() {
         {"conv_fft_forward16", make(conv_fft_forward16)}, {"conv_fft_multiply16", make(conv_fft_multiply16)}, {"conv_fft_back16", make(conv_fft_back16)},
         {"stats", make(stats)}, {"pointwise", make(pointwise)},
         {"begin_steps", make(begin_steps)}, {"import_planes", make(import_planes)}, {"export_planes", make(export_planes)},
-        {"spatial", make(spatial)}, {"across", make(across)}, {"label_pixels", make(label_pixels)}, {"fit_picture", make(fit_picture)}};
+        {"spatial", make(spatial)}, {"across", make(across)}, {"label_pixels", make(label_pixels)},
+        {"tile_look", make(tile_look)}, {"tile_decide", make(tile_decide)}, {"tile_accept", make(tile_accept)}, {"reach", make(reach)}, {"reach_tiles", make(reach_tiles)}, {"gate", make(gate)}, {"fit_picture", make(fit_picture)}};
     return all;
 }
 

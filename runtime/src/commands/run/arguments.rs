@@ -65,7 +65,7 @@ pub struct Args {
     /// Threads of the CPU engine [default: one on every usable processor]
     #[arg(long, value_name = "N", help_heading = NETWORK)]
     pub(super) threads: Option<Threads>,
-    /// Compute only what moved: off, or auto where the network is local and the CPU computes
+    /// Compute only what moved: off, or auto where the network is local
     ///
     /// auto recomputes what changed beyond the picture's noise, and what that reaches: for fixed cameras.
     /// floor=LEVELS,epsilon=X is auto with other figures: the least change that counts, in grey levels, and what of it is handed on inside the network.

@@ -33,6 +33,8 @@ macro_rules! plain {
 
 /// Tensors and vectors one element-wise program can name.
 pub const BUFFERS: usize = 16;
+/// Masks that one may be made of at once.
+pub const SOURCES: usize = 6;
 
 plain! {
     /// A tensor `[y][x][c]`.
@@ -44,6 +46,16 @@ plain! {
         pub c: i32,
         pub h: i32,
         pub w: i32,
+        pub pad: u32,
+    }
+
+    /// Which pixels of what a kernel makes have to be made again: one byte a pixel at `mask`, everything where that is 0. `work` takes `unit`
+    /// for each block that found something to do.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Part {
+        pub mask: u64,
+        pub work: u64,
+        pub unit: i32,
         pub pad: u32,
     }
 
@@ -78,6 +90,7 @@ plain! {
         pub group_out: i32,
         pub skip: u64,
         pub counter: u64,
+        pub part: Part,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -102,6 +115,7 @@ plain! {
         pub pad_x: i32,
         pub skip: u64,
         pub counter: u64,
+        pub part: Part,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -137,6 +151,7 @@ plain! {
         pub control: u64,
         pub report: u64,
         pub order: u64,
+        pub part: Part,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -161,6 +176,7 @@ plain! {
         pub rows: u64,
         pub columns: u64,
         pub skip: u64,
+        pub part: Part,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -173,6 +189,7 @@ plain! {
         pub scale: f32,
         pub pad: u32,
         pub skip: u64,
+        pub part: Part,
     }
 
     /// Two samples of one axis, and what they weigh.
@@ -203,6 +220,7 @@ plain! {
         pub control: u64,
         pub report: u64,
         pub told: u64,
+        pub part: Part,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
@@ -239,6 +257,97 @@ plain! {
         pub control: u64,
         pub report: u64,
         pub order: u64,
+        pub tiles: i32,
+        pub tiles_cut: f32,
+        pub high: f32,
+        pub calm: i32,
+        pub most: i32,
+        pub total: u32,
+    }
+
+    /// How the input's tiles are looked at and accepted.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct LookArgs {
+        pub incoming: View,
+        pub accepted: u64,
+        pub frame32: u64,
+        pub frame16: u64,
+        pub last: u64,
+        pub noise: u64,
+        pub changed: u64,
+        pub levels: u64,
+        pub mask: u64,
+        pub control: u64,
+        pub order: u64,
+        pub floor: f32,
+        pub gain: f32,
+        pub most: f32,
+        pub rise: f32,
+        pub switches: i32,
+        pub low: f32,
+        pub calm: i32,
+        pub pad: u32,
+    }
+
+    /// Rows or columns of an input that one of an output sees.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    pub struct Span {
+        pub first: i32,
+        pub behind: i32,
+    }
+
+    /// A mask that another is made of.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Source {
+        pub mask: u64,
+        pub rows: u64,
+        pub columns: u64,
+        pub w: i32,
+        pub when: i32,
+        pub centred: i32,
+        pub pad: u32,
+    }
+
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct ReachArgs {
+        pub sources: [Source; SOURCES],
+        pub to: u64,
+        pub h: i32,
+        pub w: i32,
+        pub count: i32,
+        pub tile_h: i32,
+        pub tile_w: i32,
+        pub tiles_x: i32,
+        pub skip: u64,
+        pub control: u64,
+        pub stepping: i32,
+        pub pad: u32,
+    }
+
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct GateArgs {
+        pub from: View,
+        pub to: View,
+        pub to32: u64,
+        pub to16: u64,
+        pub dirty: u64,
+        pub mask: u64,
+        pub unread: u64,
+        pub unsaid: u64,
+        pub untold: u64,
+        pub partials: u64,
+        pub energy: u64,
+        pub skip: u64,
+        pub ticket: u64,
+        pub control: u64,
+        pub report: u64,
+        pub order: u64,
+        pub threshold: f32,
+        pub carries: f32,
+        pub commits: i32,
+        pub decide: i32,
+        pub stepping: i32,
+        pub pad: u32,
     }
 
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -274,6 +383,26 @@ plain! {
         pub floor: f32,
         pub floor_now: f32,
         pub label_threshold: f32,
+        pub tiles: i32,
+        pub whole: i32,
+        pub everything: i32,
+        pub dense: i32,
+        pub prefers_dense: i32,
+        pub forgotten: i32,
+        pub seen: i32,
+        pub learned: i32,
+        pub calm: i32,
+        pub wait: i32,
+        pub tried: i32,
+        pub mean_work: f32,
+        pub share: f32,
+        pub changed: u32,
+        pub moving_drive: u32,
+        pub moving_states: u32,
+        pub moving_next: u32,
+        pub done_encode: u32,
+        pub done_step: u32,
+        pub sums: [f32; 6],
     }
 
     /// What the host orders for a frame; mapped host memory.
@@ -311,6 +440,11 @@ plain! {
         pub limit: i32,
         pub drive_distance: f32,
         pub convolutions: u32,
+        /// Share of the input that was accepted.
+        pub moved: f32,
+        /// Work of the encoder and of the steps, in the units of [`Part`].
+        pub done_encode: u32,
+        pub done_step: u32,
         pub distances: [f32; MAX_STEPS],
     }
 }

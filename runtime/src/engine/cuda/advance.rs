@@ -9,6 +9,7 @@ use super::images;
 use super::lower::{Target, Transforms, lower};
 use super::program::Op;
 use super::session::{CHUNK, Session};
+use super::tiles::{self, Settings};
 use crate::clock;
 use crate::frame::{Frame, PixelFormat};
 use crate::network::Network;
@@ -35,7 +36,7 @@ pub enum Precision {
 }
 
 /// How a network is put on the GPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Arithmetic.
     pub precision: Precision,
@@ -43,6 +44,8 @@ pub struct Options {
     pub transforms: Transforms,
     /// How long a frame may take before the GPU counts as hung, where 2 s are too short: under a tool that slows every kernel down.
     pub patience: Option<Duration>,
+    /// Compute only what moved, where a network is local; None computes everything.
+    pub tiles: Option<Settings>,
 }
 
 /// How pictures came to the device.
@@ -79,6 +82,9 @@ pub struct CudaEngine {
     /// The state could not be cleared: no frame may start from it.
     broken: Option<String>,
     patience: Duration,
+    is_tiled: bool,
+    /// Why it computes everything, though it was asked not to.
+    not_tiled: Option<String>,
 }
 
 impl CudaEngine {
@@ -101,8 +107,11 @@ impl CudaEngine {
             shared_limit: info.shared_limit,
             shared_total: info.shared_total,
             transforms: options.transforms,
+            tiles: None,
         };
-        let program = lower(network, target)?;
+        let not_tiled = options.tiles.and_then(|_| tiles::local(network).err());
+        let tiles = options.tiles.filter(|_| not_tiled.is_none());
+        let program = lower(network, Target { tiles, ..target })?;
         let name = format!("{} ({}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
         let session = Session::new(&context, loaded.module, &program).map_err(unavailable)?;
         Ok(CudaEngine {
@@ -122,12 +131,29 @@ impl CudaEngine {
             answers_stale: false,
             broken: None,
             patience: options.patience.unwrap_or(HUNG_AFTER),
+            is_tiled: tiles.is_some(),
+            not_tiled,
         })
     }
 
     /// Which GPU, which kernels and which arithmetic.
     pub fn description(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it computes only what moved.
+    pub fn is_tiled(&self) -> bool {
+        self.is_tiled
+    }
+
+    /// Why it computes everything, though it was asked not to: the node that needs all of its input.
+    pub fn not_tiled(&self) -> Option<&str> {
+        self.not_tiled.as_deref()
+    }
+
+    /// The input as the network saw it, and the hidden states, NCHW: read back from the device, for tests.
+    pub fn kept(&self) -> Result<Vec<Vec<f32>>, EngineError> {
+        self.session.context.enter().and_then(|()| self.session.kept()).map_err(|error| self.failed(error))
     }
 
     /// Whether every phase of more than one kernel was recorded as a graph, so that a frame is a handful of launches.
@@ -244,6 +270,11 @@ impl CudaEngine {
     }
 }
 
+/// Share of the work of so many whole graphs that was done; all of it where nothing was counted.
+fn share(done: u32, whole: u32, times: u32) -> f32 {
+    if whole == 0 || times == 0 { 1.0 } else { (f64::from(done) / f64::from(whole) / f64::from(times)) as f32 }
+}
+
 impl Engine for CudaEngine {
     fn name(&self) -> &'static str {
         "cuda"
@@ -305,6 +336,7 @@ impl Engine for CudaEngine {
                 Some(camera) if self.taken => camera.queue(&self.session.stream)?,
                 _ => self.session.import.queue(&self.session.stream)?,
             }
+            self.session.look.queue(&self.session.stream)?;
             self.session.encode.queue(&self.session.stream)
         };
         queue().map_err(|error| self.failed(error))?;
@@ -315,7 +347,11 @@ impl Engine for CudaEngine {
     fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         let path = std::mem::replace(&mut self.path, Path::Fast);
         let began = clock::now();
-        let report = self.run(path, order).map_err(|error| self.failed(error))?;
+        let report = self.run(path, order).map_err(|error| {
+            // Of what was computed before nothing is certain: the next frame is computed as a whole.
+            self.drive_known = false;
+            self.failed(error)
+        })?;
         self.answers_stale = self.label_threshold.is_some();
         let steps = (report.steps.max(0) as u32).min(MAX_STEPS as u32);
         if steps > 0 {
@@ -337,9 +373,9 @@ impl Engine for CudaEngine {
             stop,
             distances: report.distances[..steps as usize].iter().copied().collect(),
             drive_distance: report.drive_distance,
-            moved: 1.0,
-            stepped: 1.0,
-            encoded: 1.0,
+            moved: report.moved,
+            stepped: share(report.done_step, self.session.totals[1], steps),
+            encoded: share(report.done_encode, self.session.totals[0], 1),
         })
     }
 

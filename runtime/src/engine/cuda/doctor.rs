@@ -72,9 +72,20 @@ fn device(context: &Arc<Context>, found: &mut Examination) -> Result<()> {
     let stream = Stream::new(context)?;
     let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;
     let order = Mapped::new(context, 1, Order::default())?;
-    let report = Report { frame: 0, stop: -1, steps: 0, limit: 0, drive_distance: 0.0, convolutions: 0, distances: [0.0; MAX_STEPS] };
-    let report = Mapped::new(context, 1, report)?;
-    let args = BeginArgs { control: control.address, report: report.address, order: order.address };
+    let nothing = Report {
+        frame: 0,
+        stop: -1,
+        steps: 0,
+        limit: 0,
+        drive_distance: 0.0,
+        convolutions: 0,
+        moved: 1.0,
+        done_encode: 0,
+        done_step: 0,
+        distances: [0.0; MAX_STEPS],
+    };
+    let report = Mapped::new(context, 1, nothing)?;
+    let args = BeginArgs { control: control.address, report: report.address, order: order.address, ..BeginArgs::default() };
     let launch =
         Launch { function: loaded.module.function("begin_steps", 0)?, grid: [1, 1, 1], threads: 32, shared: 0, args: args.bytes() };
     let time = |work: &dyn Fn() -> Result<()>| -> Result<f64> {

@@ -21,6 +21,7 @@ pub mod plan;
 mod program;
 mod session;
 mod tensor;
+mod tiles;
 
 pub use advance::{CudaEngine, Options, Pictures, Precision};
 pub use lower::Transforms;

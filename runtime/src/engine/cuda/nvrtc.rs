@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
 /// Source of all kernels, in the order in which they are compiled as one file.
-pub const SOURCES: [&str; 10] = [
+pub const SOURCES: [&str; 11] = [
     include_str!("kernels/prelude.cu"),
     include_str!("kernels/conv_mma.cu"),
     include_str!("kernels/conv_scalar.cu"),
@@ -12,6 +12,7 @@ pub const SOURCES: [&str; 10] = [
     include_str!("kernels/pointwise.cu"),
     include_str!("kernels/spatial.cu"),
     include_str!("kernels/across.cu"),
+    include_str!("kernels/tiles.cu"),
     include_str!("kernels/frame.cu"),
     include_str!("kernels/camera.cu"),
 ];

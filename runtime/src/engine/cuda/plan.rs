@@ -59,6 +59,7 @@ pub fn plan(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Vec<P
         shared_limit: gpu.shared_limit_kib * 1024,
         shared_total: gpu.shared_total_kib * 1024,
         transforms,
+        tiles: None,
     };
     let program = lower(network, target)?;
     let phases = [("encode", &program.encode), ("step", &program.step), ("readout", &program.readout)];
@@ -90,6 +91,11 @@ fn planned(program: &Program, phase: &'static str, op: &Op) -> Vec<PlannedKernel
             vec![PlannedKernel { kernel: "stats".into(), warps: 8, read_bytes: read(tensor, false), ..nothing }]
         }
         Op::Pointwise(pointwise) => vec![chain(program, pointwise, nothing)],
+        Op::Gate(gate) => {
+            let tensor = &program.tensors[gate.to];
+            let (bytes, blocks) = (written(tensor), (tensor.shape.h * tensor.shape.w).div_ceil(32));
+            vec![PlannedKernel { kernel: "gate".into(), blocks, warps: 4, read_bytes: 2 * bytes, written_bytes: bytes, ..nothing }]
+        }
         Op::Across(across) => {
             let (input, output) = (&program.tensors[across.input], &program.tensors[across.output]);
             let blocks = (input.shape.h * input.shape.w).div_ceil(4);

@@ -2,6 +2,7 @@
 
 use super::abi::Taps;
 use super::opcode::Opcode;
+use super::tiles::Tiling;
 use crate::engine::graph::Fold;
 
 /// Index into [`Program::tensors`].
@@ -72,6 +73,27 @@ pub enum Op {
     Spatial(Box<Spatial>),
     /// One number from all channels of a pixel.
     Across(Across),
+    /// What moved is handed on, where only what moved is computed.
+    Gate(Gate),
+}
+
+/// Between a tensor as it was made and the one that is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Gate {
+    /// As it was made.
+    pub from: TensorId,
+    /// As it is read.
+    pub to: TensorId,
+    /// What a pixel has to move by, in parts of the tensor's root mean square; None: by the threshold of the frame's rule.
+    pub threshold: Option<f32>,
+    /// Times that until its neighbours are told.
+    pub carries: f32,
+    /// A state: what moved by less is handed on too, only not told.
+    pub commits: bool,
+    /// It stands within a graph, not behind one.
+    pub within: bool,
+    /// What the movement is for.
+    pub decide: Decide,
 }
 
 /// A reduction over the channels of each pixel.
@@ -340,4 +362,6 @@ pub struct Program {
     pub states: Vec<TensorId>,
     /// The readout's outputs.
     pub answers: Vec<TensorId>,
+    /// Where only what moved is computed: how.
+    pub tiles: Option<Tiling>,
 }

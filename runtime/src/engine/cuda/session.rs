@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::abi::{Control, Order, Report};
+use super::abi::{Control, Order, Plain, PlaneArgs, Report};
 use super::camera::{Camera, Filled};
 use super::driver::{Buffer, Context, Graph, Launch, Mapped, Module, Pool, Result, Stream};
 use super::launches::{Builder, float_bytes};
-use super::program::{Program, TensorId};
+use super::program::{Program, Shape, TensorId};
 use super::tensor::Tensor;
+use super::tiles::Masks;
 use crate::frame::Frame;
 use crate::outcome::{Label, MAX_STEPS};
 use crate::sampling::Sampling;
@@ -53,6 +54,8 @@ pub const CHUNK: u32 = 4;
 pub struct Session {
     /// The network's input from `input`.
     pub import: Phase,
+    /// What of the input is accepted, where only what moved is computed.
+    pub look: Phase,
     /// The network's input to the drive.
     pub encode: Phase,
     /// Takes the order and, if the frame needs steps, its drive.
@@ -85,6 +88,10 @@ pub struct Session {
     pub pool: Pool,
     states: Vec<TensorId>,
     frame: TensorId,
+    /// The network's input as it saw it.
+    accepted: TensorId,
+    /// Work of the whole encoder, a whole step and the whole readout, as the device counts it; 0 where it does not.
+    pub totals: [u32; 3],
     tensors: Vec<Tensor>,
     _vectors: Vec<Buffer>,
     _scratch: Vec<Buffer>,
@@ -117,8 +124,18 @@ impl Session {
         let shape = program.tensors[logits].shape;
         let labels = Mapped::new(context, shape.h * shape.w, Label::default())?;
         let order = Mapped::new(context, 1, Order::default())?;
-        let report =
-            Report { frame: 0, stop: -1, steps: 0, limit: 0, drive_distance: f32::INFINITY, convolutions: 0, distances: [0.0; MAX_STEPS] };
+        let report = Report {
+            frame: 0,
+            stop: -1,
+            steps: 0,
+            limit: 0,
+            drive_distance: f32::INFINITY,
+            convolutions: 0,
+            moved: 1.0,
+            done_encode: 0,
+            done_step: 0,
+            distances: [0.0; MAX_STEPS],
+        };
         let report = Mapped::new(context, 1, report)?;
         let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;
         let ticket = Buffer::zeroed(context, &stream, 16)?;
@@ -127,24 +144,48 @@ impl Session {
             Builder::new(context, &stream, &module, &tensors, &vectors, (control, ticket, kept), order.address, report.address);
         // Flags at the head of Control: stop, pending, always.
         let (stop, pending, always) = (builder.control, builder.control + 4, builder.control + 8);
-        let import = vec![builder.planes("import_planes", program.frame, input.address, always)?];
-        let encode = builder.ops(&program.encode, always)?;
-        let mut begin = vec![builder.begin()?];
-        begin.extend(builder.ops(&program.accept, stop)?);
-        let one = builder.ops(&program.step, stop)?;
-        let answer = builder.ops(&program.readout, pending)?;
+        let tiles = program.tiles.as_ref();
+        let frame = tiles.map_or(program.frame, |tiling| tiling.incoming);
+        let import = vec![builder.planes("import_planes", frame, input.address, always)?];
+        let (look, encode, one, answer);
+        let mut begin;
+        match tiles {
+            Some(tiling) => {
+                let Masks { encode: of_encode, step: of_step, readout: of_readout, .. } = &tiling.masks;
+                builder.masks(tiling)?;
+                look = builder.look(tiling, program.frame)?.to_vec();
+                encode = builder.ops_by_tiles(&program.encode, of_encode, 0, always)?;
+                begin = vec![builder.begin()?];
+                one = builder.ops_by_tiles(&program.step, of_step, 1, stop)?;
+                answer = builder.ops_by_tiles(&program.readout, of_readout, 2, pending)?;
+            }
+            None => {
+                look = Vec::new();
+                encode = builder.ops(&program.encode, always)?;
+                begin = vec![builder.begin()?];
+                begin.extend(builder.ops(&program.accept, stop)?);
+                one = builder.ops(&program.step, stop)?;
+                answer = builder.ops(&program.readout, pending)?;
+            }
+        }
         let ended_by = |last: &[Launch]| answer.iter().chain(last).cloned().collect();
-        let (mut export, mut address) = (Vec::new(), answers.address);
-        for tensor in &program.answers {
-            export.push(builder.planes("export_planes", *tensor, address, pending)?);
+        let (mut export, mut export_moved, mut address) = (Vec::new(), Vec::new(), answers.address);
+        for (at, tensor) in program.answers.iter().enumerate() {
+            let all = builder.planes("export_planes", *tensor, address, pending)?;
+            match tiles {
+                Some(tiling) => export_moved.extend(builder.export_by_tiles(*tensor, &tiling.masks.answers[at], address, pending)?),
+                None => export_moved.push(all.clone()),
+            }
+            export.push(all);
             address += (size(*tensor) * size_of::<f32>()) as u64;
         }
         let label = ended_by(&[builder.labels(logits, labels.address, pending)?]);
-        let readout = ended_by(&export);
+        let readout = ended_by(&export_moved);
         let many: Vec<Launch> = (0..CHUNK).flat_map(|_| one.iter().cloned()).collect();
-        let scratch = builder.scratch;
+        let (scratch, totals) = (builder.scratch, builder.totals);
         let session = Session {
             import: Phase::new(&stream, import),
+            look: Phase::new(&stream, look),
             encode: Phase::new(&stream, encode),
             begin: Phase::new(&stream, begin),
             step: Phase::new(&stream, one),
@@ -160,7 +201,9 @@ impl Session {
             camera: None,
             pool: Pool::new(context),
             states: program.states.clone(),
-            frame: program.frame,
+            frame,
+            accepted: program.frame,
+            totals,
             tensors,
             _vectors: vectors,
             _scratch: scratch,
@@ -174,7 +217,8 @@ impl Session {
 
     /// Whether every phase is a graph, or too short to be one.
     pub fn is_recorded(&self) -> bool {
-        let phases = [&self.import, &self.encode, &self.begin, &self.step, &self.chunk, &self.readout, &self.label, &self.export];
+        let phases =
+            [&self.import, &self.look, &self.encode, &self.begin, &self.step, &self.chunk, &self.readout, &self.label, &self.export];
         phases.into_iter().all(Phase::is_recorded)
     }
 
@@ -185,6 +229,34 @@ impl Session {
             self.camera = Camera::new(&self.context, &self.stream, &self.module, input, frame, sampling)?;
         }
         self.camera.as_mut().map_or(Ok(Filled::Not), |camera| camera.fill(frame, &self.pool))
+    }
+
+    /// The network's input as it saw it, the first state that follows and so on, each `[c][h][w]`: what a test compares.
+    pub fn kept(&self) -> Result<Vec<Vec<f32>>> {
+        let tensors = std::iter::once(self.accepted).chain(self.states.iter().copied());
+        let mut kept = Vec::new();
+        for tensor in tensors {
+            let tensor = &self.tensors[tensor];
+            let Shape { c, h, w } = tensor.shape;
+            let planes = Mapped::new(&self.context, c * h * w, 0f32)?;
+            let nothing = Buffer::zeroed(&self.context, &self.stream, size_of::<Control>() + size_of::<Report>())?;
+            let told = Mapped::new(&self.context, size_of::<Report>(), 0u8)?;
+            let args = PlaneArgs {
+                tensor: tensor.view(false),
+                planes: planes.address,
+                skip: nothing.address,
+                control: nothing.address,
+                report: nothing.address,
+                told: told.address,
+                ..PlaneArgs::default()
+            };
+            let blocks = (h * w).div_ceil(256) as u32;
+            let function = self.module.function("export_planes", 0)?;
+            self.stream.launch(&Launch { function, grid: [blocks, 1, 1], threads: 256, shared: 0, args: args.bytes() })?;
+            self.stream.wait(Duration::from_secs(10))?;
+            kept.push(planes.as_slice().to_vec());
+        }
+        Ok(kept)
     }
 
     /// Sets the hidden state to zero, in stream order.

@@ -51,6 +51,12 @@ impl Settings {
         }
     }
 
+    /// Epsilon for a tensor of so many `rows`, of the `whole` picture's.
+    pub fn epsilon_at(&self, whole: usize, rows: usize) -> f32 {
+        let halvings = (whole as f32 / rows as f32).log2() - 1.0;
+        self.epsilon * self.halving.powf(halvings.max(0.0))
+    }
+
     /// Every change of the input counts, everywhere.
     pub fn exact() -> Settings {
         Settings { acceptance: acceptance::Settings::exact(), epsilon: 0.0, switches: false, ..Settings::default() }
@@ -157,10 +163,7 @@ impl Tiled {
             bound.extend([now, next]);
         }
         let named = |file: &str, reason: String| format!("{file}: {reason}");
-        let epsilon = |[high, _]: [usize; 2]| {
-            let halvings = (frame.1[0] as f32 / high as f32).log2() - 1.0;
-            settings.epsilon * settings.halving.powf(halvings.max(0.0))
-        };
+        let epsilon = |[high, _]: [usize; 2]| settings.epsilon_at(frame.1[0], high);
         let encoder = Program::new(encoder, layout, &mut sizes, epsilon, settings.spread, &bound, isa)
             .map_err(|reason| named("encoder.onnx", reason))?;
         let step = step.map(|step| Program::new(step, layout, &mut sizes, epsilon, settings.spread, &bound, isa)).transpose();

@@ -13,7 +13,7 @@ mod lists;
 mod program;
 mod reach;
 mod region;
-mod switch;
+pub mod switch;
 #[cfg(test)]
 mod tests;
 

@@ -3,12 +3,13 @@
 //! Decided by shares alone, never by a clock: a replay does what the live run did.
 
 /// Share of the encoder's work above which a dense frame is cheaper.
-const HIGH: f64 = 0.85;
+pub const HIGH: f64 = 0.85;
 /// Share of the picture below which tiles may be worth it again.
-const LOW: f32 = 0.35;
+pub const LOW: f32 = 0.35;
 /// Frames of it in a row before tiles are tried; doubled each time they turn out dear, up to so many.
-const CALM: u32 = 6;
-const MOST: u32 = 192;
+pub const CALM: u32 = 6;
+/// See [`CALM`].
+pub const MOST: u32 = 192;
 
 /// The decision, with hysteresis.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ struct AcrossArgs {
     int kind;          // as below
     float scale;       // multiplies the result
     u64 skip;
+    Part part;
 };
 #define ACROSS_SUM 0
 #define ACROSS_SQUARES 1
@@ -18,6 +19,7 @@ KERNEL(128) across(AcrossArgs p) {
     if (*(const int*)p.skip) return;
     const long pixel = (long)blockIdx.x * 4 + (threadIdx.x >> 5);
     const int lane = threadIdx.x & 31;
+    if (clean_run(p.part, (long)blockIdx.x * 4, 4, (long)p.in.h * p.in.w)) return;
     if (pixel >= (long)p.in.h * p.in.w) return;
     float value = p.kind == ACROSS_GREATEST ? -infinity() : p.kind == ACROSS_LEAST ? infinity() : 0.0f;
     for (int c = lane; c < p.in.c; c += 32) {

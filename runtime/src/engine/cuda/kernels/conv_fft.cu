@@ -24,7 +24,14 @@ struct FftArgs {
     u64 twiddles;  // float2[64]: exp(-2 pi i k / 64)
     int tiles_y, tiles_x, valid_y, valid_x, pad_y, pad_x;
     u64 skip, counter;
+    Part part;
 };
+
+// Whether nothing that a tile makes is to be made again.
+DEV bool clean_tile(const FftArgs& p, const Part& part, int tile) {
+    const int y = tile / p.tiles_x * p.valid_y, x = tile % p.tiles_x * p.valid_x;
+    return clean(part, (long)y * p.ow + x, p.oh - y < p.valid_y ? p.oh - y : p.valid_y, p.ow - x < p.valid_x ? p.ow - x : p.valid_x, p.ow);
+}
 
 DEV float2 c_add(float2 a, float2 b) { return make_float2(a.x + b.x, a.y + b.y); }
 DEV float2 c_sub(float2 a, float2 b) { return make_float2(a.x - b.x, a.y - b.y); }
@@ -103,6 +110,7 @@ template <bool HALF> DEV void fft_forward(const FftArgs& p, unsigned char* share
     float2* picture = (float2*)shared;
     float2* twiddles = picture + FFT * FFT_PITCH;
     const int t = threadIdx.x, tile = blockIdx.x, pair = blockIdx.y;
+    if (clean_tile(p, p.part, tile)) return;
     if (t < 64) twiddles[t] = ((const float2*)p.twiddles)[t];
     const int y0 = tile / p.tiles_x * p.valid_y - p.pad_y, x0 = tile % p.tiles_x * p.valid_x - p.pad_x;
     // A thread stays in its column, so that little is computed for each value.
@@ -167,6 +175,10 @@ template <bool HALF> DEV void fft_multiply(const FftArgs& p, unsigned char* shar
     const int tiles = p.tiles_y * p.tiles_x;
     for (int tile0 = 0; tile0 < tiles; tile0 += FFT_TILES) {
         const int count = tiles - tile0 < FFT_TILES ? tiles - tile0 : FFT_TILES;
+        // Those multiplied at once are multiplied if one of them is to be made again: the others' spectra are what they were.
+        bool rests = p.part.mask != 0;
+        for (int k = 0; k < count && rests; k++) rests = clean_tile(p, Part{p.part.mask, 0, 0, 0}, tile0 + k);
+        if (rests) continue;
         // [tile][input pair][frequency][2]
         if (count <= FFT_FEW) fft_products<HALF, FFT_FEW>(p, (float2*)shared, tile0, count); else fft_products<HALF, FFT_TILES>(p, (float2*)shared, tile0, count);
     }
@@ -177,6 +189,7 @@ template <bool HALF> DEV void fft_back(const FftArgs& p, unsigned char* shared) 
     float2* picture = (float2*)shared;
     float2* twiddles = picture + FFT * FFT_PITCH;
     const int t = threadIdx.x, tile = blockIdx.x, pair = blockIdx.y;
+    if (clean_tile(p, p.part, tile)) return;
     if (t < 64) twiddles[t] = ((const float2*)p.twiddles)[t];
     const long in = ((long)tile * (p.out_cs >> 1) + pair) * FFT_FREQUENCIES * 2;
     const int lane = t & 31, warp = t >> 5;

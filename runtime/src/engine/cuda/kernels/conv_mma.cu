@@ -18,6 +18,7 @@ struct ConvArgs {
     int kh, kw, group_in, group_out;                  // for conv_scalar and conv_direct
     u64 skip;              // const int*: return at once when it is not 0
     u64 counter;           // u32*: counts launches that did work
+    Part part;
 };
 #if MMA_PATH
 #if MMA_PATH == 80
@@ -57,6 +58,8 @@ template <int COLUMNS> DEV void conv_mma(const ConvArgs& p) {
     const int t = threadIdx.x, lane = t & 31, warp = t >> 5;
     if (t == 0 && blockIdx.x == 0 && blockIdx.y == 0 && blockIdx.z == 0) atomicAdd((u32*)p.counter, 1u);
     const int oy0 = blockIdx.y * p.warps_y * 8, ox0 = blockIdx.x * p.warps_x * COLUMNS;
+    const int rows = p.oh - oy0 < p.warps_y * 8 ? p.oh - oy0 : p.warps_y * 8, columns = p.ow - ox0 < p.warps_x * COLUMNS ? p.ow - ox0 : p.warps_x * COLUMNS;
+    if (clean(p.part, (long)oy0 * p.ow + ox0, rows, columns, p.ow)) return;
     const int words = p.in.cs >> 1;  // per pixel
     const int row_words = p.in.w * words;
     const int first_y = oy0 * p.stride_y - p.pad_y, first_word = (ox0 * p.stride_x - p.pad_x) * words;

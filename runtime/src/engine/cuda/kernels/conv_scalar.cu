@@ -9,6 +9,7 @@ KERNEL(128) conv_scalar(ConvArgs p) {
     const int t = threadIdx.x;
     if (t == 0 && blockIdx.x == 0 && blockIdx.z == 0) atomicAdd((u32*)p.counter, 1u);
     const int pixels = p.oh * p.ow;
+    if (clean_run(p.part, (long)blockIdx.x * 64, 64, pixels)) return;
     const int loader = blockIdx.x * 64 + (t & 63), k_half = (t >> 6) * 8;
     const bool pixel_in = loader < pixels;
     const int ly = loader / p.ow, lx = loader % p.ow;
@@ -70,6 +71,7 @@ KERNEL(128) conv_direct(ConvArgs p) {
     const long total = (long)p.oh * p.ow * p.out_cs;
     const long at = (long)blockIdx.x * 128 + threadIdx.x;
     if (at == 0) atomicAdd((u32*)p.counter, 1u);
+    if (clean_run(p.part, (long)blockIdx.x * 128 / p.out_cs, 127 / p.out_cs + 2, (long)p.oh * p.ow)) return;
     if (at >= total) return;
     const int channel = (int)(at % p.out_cs);
     const int pixel = (int)(at / p.out_cs);

@@ -4,7 +4,26 @@
 // reads in a microsecond: once, a word a thread.
 struct BeginArgs {
     u64 control, report, order;
+    int tiles;        // 1: only what moved is computed
+    float tiles_cut;  // share of the input from which on a carried frame takes the slow path
+    float high;       // of the choice between dense frames and tiles, as in engine/cpu/tiles/switch.rs
+    int calm, most;
+    u32 total;        // work of the whole encoder
 };
+
+// Takes note of the work of a frame by tiles; one that was computed as a whole tells nothing.
+DEV void note_work(Control* c, const BeginArgs& p) {
+    if (c->whole || !c->changed) return;
+    const float work = (float)c->done_encode / (float)p.total;
+    c->mean_work = c->tried ? c->mean_work + (work - c->mean_work) / 4.0f : work;
+    c->tried += 1;
+    if (c->mean_work > p.high) {
+        c->prefers_dense = 1;
+        c->wait = 2 * c->wait < p.most ? 2 * c->wait : p.most;
+    } else if (c->tried > p.most && c->mean_work < p.high / 2.0f) {
+        c->wait = p.calm;
+    }
+}
 KERNEL(32) begin_steps(BeginArgs p) {
     __shared__ u32 words[ORDER_WORDS];
     if (threadIdx.x < ORDER_WORDS) words[threadIdx.x] = ((const volatile u32*)p.order)[threadIdx.x];
@@ -13,7 +32,7 @@ KERNEL(32) begin_steps(BeginArgs p) {
     Control* c = (Control*)p.control;
     Report* r = (Report*)p.report;
     const Order* order = (const Order*)words;
-    const int slow = order->slow || (order->has_cut && c->drive_distance > order->cut);
+    const int slow = order->slow || (order->has_cut && c->drive_distance > order->cut) || (p.tiles && c->share >= p.tiles_cut);
     c->steps = 0;
     c->slow = slow;
     c->cap = slow ? order->slow_cap : order->fast_cap;
@@ -29,7 +48,12 @@ KERNEL(32) begin_steps(BeginArgs p) {
     c->wake = order->wake;
     c->floor = order->floor;
     c->label_threshold = order->label_threshold;
-    const bool rests = order->has_step && !slow && order->has_zero && c->drive_distance < order->zero;
+    const bool unmoved = !slow && order->has_zero && c->drive_distance < order->zero;
+    // By tiles a frame rests where nothing moved that a step has not seen.
+    const bool rests = order->has_step && (p.tiles ? !c->whole && !c->moving_drive && !c->moving_states : unmoved);
+    c->tiles = p.tiles;
+    if (p.tiles) note_work(c, p);
+    c->done_step = 0;
     c->stop = rests || !order->has_step;
     c->pending = !c->stop;
     c->convolutions = 0;
@@ -39,13 +63,16 @@ KERNEL(32) begin_steps(BeginArgs p) {
     r->stop = !order->has_step ? 1 : rests ? 2 : -1;
     r->drive_distance = c->drive_distance;
     r->convolutions = 0;
+    r->moved = p.tiles ? c->share : 1.0f;
+    r->done_encode = c->done_encode;
 }
 
 // What the frame did so far, to host memory; by the first block of a frame's last kernel, also where there is no answer yet.
 DEV void tell_host(u64 control, u64 report, u64 told) {
     if (blockIdx.x || threadIdx.x >= REPORT_WORDS) return;
-    // The words before the distances: frame, stop, steps, limit, distance of the drive, convolutions.
-    const u32 word = threadIdx.x == 5 ? ((const Control*)control)->convolutions : ((const u32*)report)[threadIdx.x];
+    // The words before the distances: frame, stop, steps, limit, distance of the drive, convolutions, share, work of the encoder, work of the steps.
+    const Control* c = (const Control*)control;
+    const u32 word = threadIdx.x == 5 ? c->convolutions : threadIdx.x == 8 ? c->done_step : ((const u32*)report)[threadIdx.x];
     ((volatile u32*)told)[threadIdx.x] = word;
 }
 
@@ -55,6 +82,7 @@ struct PlaneArgs {
     u64 extra16;  // import: a second, fp16 copy of the tensor; may be 0
     u64 skip;
     u64 control, report, told;  // export: the report, and where the host reads it
+    Part part;    // export: pixels that may have changed since the last one
 };
 
 // Network input: planes to a tensor; channels beyond `c` become 0.
@@ -77,6 +105,7 @@ KERNEL(256) export_planes(PlaneArgs p) {
     if (*(const int*)p.skip) return;
     const int pixels = p.tensor.h * p.tensor.w;
     const int pixel = blockIdx.x * 256 + threadIdx.x;
+    if (clean_run(p.part, (long)blockIdx.x * 256, 256, pixels)) return;
     if (pixel >= pixels) return;
     for (int c = 0; c < p.tensor.c; c++) ((float*)p.planes)[(long)c * pixels + pixel] = load_value(p.tensor, (long)pixel * p.tensor.cs + c);
 }

@@ -29,6 +29,7 @@ struct PointwiseArgs {
     u64 ticket;
     int decide;      // 0 no moments, 1 only sums, 2 decides a step, 3 the drive's distance
     u64 control, report, order;
+    Part part;
 };
 
 struct ALIGN16 Lanes { float2 v[2]; };
@@ -75,6 +76,11 @@ DEV void decide_step(Control* c, Report* r, float distance) {
     const int steps = c->steps + 1;
     c->steps = steps;
     r->steps = steps;
+    if (c->tiles) {
+        c->moving_drive = 0;
+        c->moving_states = c->moving_next;
+        c->moving_next = 0;
+    }
     if (steps <= MAX_STEPS) r->distances[steps - 1] = distance;
     if (steps == 1 && !c->slow && c->has_surprise && distance > c->surprise) {
         c->slow = 1;
@@ -92,6 +98,7 @@ DEV void decide_step(Control* c, Report* r, float distance) {
     int stop = -1;
     if (still && steps >= c->min) stop = 0;
     else if (steps >= c->cap || steps >= MAX_STEPS) stop = c->slow ? 3 : 1;
+    else if (c->tiles && !c->dense && !c->moving_states) stop = 0;
     else if (steps >= c->deadline_cap) stop = 4;
     if (stop >= 0) {
         r->stop = stop;
@@ -136,6 +143,7 @@ KERNEL(128) pointwise(PointwiseArgs p) {
         const int limit = body ? total : channel_pairs;
         const int base = body ? (blockIdx.x + round * (int)gridDim.x) * tile : (round + prologue_rounds) * tile;
         if (body && base >= total) break;
+        if (body && clean_run(p.part, base / channel_pairs, (tile - 1) / channel_pairs + 2, total / channel_pairs)) continue;
         int pair[2], channel[2];
         bool on[2];
 #pragma unroll

@@ -72,6 +72,23 @@ struct Control {
     float floor;
     float floor_now;  // the least a first step moved the state of late; carried from frame to frame
     float label_threshold;
+    // What follows is for frames of which only what moved is computed; all 0 otherwise.
+    int tiles;        // 1: frames are computed so
+    int whole;        // 1: but this one, everything counts as changed
+    int everything;   // 1: all of this frame's input is accepted
+    int dense;        // 1: it is, because tiles were dear of late
+    int prefers_dense;  // the same for the next frame, as far as is known
+    int forgotten;    // 1: nothing is known from before this frame
+    int seen;         // frames looked at
+    int learned;      // 1: the noise of tiles is known
+    int calm, wait, tried;  // of the choice between dense frames and tiles; as in engine/cpu/tiles/switch.rs
+    float mean_work;
+    float share;      // of the input's tiles that were accepted
+    u32 changed;      // tiles accepted
+    u32 moving_drive; // pixels of what the encoder hands on that moved and that no step has seen
+    u32 moving_states, moving_next;  // the same of states: in the last step, and so far in this one
+    u32 done_encode, done_step;      // work of this frame, in the units of Part
+    float sums[6];    // of the states' movement in this step, so far
 };
 
 // What the host orders for one frame; mapped host memory.
@@ -107,9 +124,11 @@ struct Report {
     int limit;
     float drive_distance;
     u32 convolutions; // in the steps, also any after the stop
+    float moved;      // share of the input that was accepted
+    u32 done_encode, done_step;  // work, in the units of Part
     float distances[MAX_STEPS];
 };
-#define REPORT_WORDS (6 + MAX_STEPS)
+#define REPORT_WORDS (9 + MAX_STEPS)
 #define ORDER_WORDS 20
 
 // A tensor as a kernel sees it.
@@ -120,6 +139,32 @@ struct View {
     int c;      // channels in use
     int h, w;
 };
+
+// Which pixels of what a kernel makes have to be made again. One byte a pixel: MOVED, and SPREADS where its neighbours are told of it.
+struct Part {
+    u64 mask;   // u8 [h][w]; 0: all of them
+    u64 work;   // u32*: takes `unit` for each block that found something to do; may be 0
+    int unit;
+    int pad;
+};
+#define MOVED 1
+#define SPREADS 2
+
+// Whether nothing in `rows` rows of `columns` from pixel `first` on, of a picture `w` wide, is to be made again. Asked by every thread of a block.
+DEV bool clean(const Part& p, long first, int rows, int columns, int w) {
+    if (!p.mask) return false;
+    const u8* mask = (const u8*)p.mask + first;
+    int any = 0;
+    for (int i = threadIdx.x; i < rows * columns; i += blockDim.x) any |= mask[(long)(i / columns) * w + i % columns];
+    any = __syncthreads_or(any);
+    if (any && p.work && threadIdx.x == 0) atomicAdd((u32*)p.work, (u32)p.unit);
+    return !any;
+}
+// The same of `count` pixels from `first` on, of `all`.
+DEV bool clean_run(const Part& p, long first, int count, long all) {
+    const long left = all - first;
+    return clean(p, first, 1, left < count ? (left < 0 ? 0 : (int)left) : count, 0);
+}
 
 DEV float infinity() { return 1.0f / 0.0f; }
 DEV float load_value(const View& v, long at) { return v.half ? h2f(((const u16*)v.data)[at]) : ((const float*)v.data)[at]; }

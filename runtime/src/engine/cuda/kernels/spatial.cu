@@ -12,6 +12,7 @@ struct SpatialArgs {
     int divisor;           // MEAN: number the sum is divided by; 0: the taps that lie in the picture
     u64 rows, columns;     // RESIZE: Taps of each output row and column
     u64 skip;
+    Part part;
 };
 // Two samples and what they weigh; clamped to the picture.
 struct Taps {
@@ -27,6 +28,7 @@ struct Taps {
 KERNEL(128) spatial(SpatialArgs p) {
     if (*(const int*)p.skip) return;
     const long at = (long)blockIdx.x * 128 + threadIdx.x;
+    if (clean_run(p.part, (long)blockIdx.x * 128 / p.out_cs, 127 / p.out_cs + 2, (long)p.oh * p.ow)) return;
     if (at >= (long)p.oh * p.ow * p.out_cs) return;
     const int channel = (int)(at % p.out_cs), pixel = (int)(at / p.out_cs), oy = pixel / p.ow, ox = pixel % p.ow;
     float value = 0.0f;

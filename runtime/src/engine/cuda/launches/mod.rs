@@ -1,15 +1,18 @@
 //! The kernels of a [`Program`] as launches: their parameters, their blocks and what they need in memory besides tensors.
 
 mod pixels;
+mod tiles;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::abi::{BUFFERS, BeginArgs, Control, ConvArgs, FftArgs, Instruction, LabelArgs, Plain, PlaneArgs, PointwiseArgs, StatsArgs};
+use super::abi::{BUFFERS, Control, ConvArgs, FftArgs, Instruction, LabelArgs, Plain, PlaneArgs, PointwiseArgs, Span, StatsArgs};
 use super::camera::Input;
 use super::driver::{Buffer, Context, CudaError, Launch, Module, Result, Stream};
 use super::opcode::Opcode;
 use super::program::{Conv, Decide, FFT, FREQUENCIES, Method, Op, Operand, Pointwise, Shape, Spectral, Step, TensorId, VectorId};
 use super::tensor::Tensor;
+use tiles::Current;
 
 /// Makes launches.
 pub struct Builder<'a> {
@@ -32,6 +35,15 @@ pub struct Builder<'a> {
     sums_used: usize,
     /// Roots of unity for transforms, once one is needed.
     twiddles: Option<u64>,
+    /// Masks, where only what moved is computed.
+    masks: Vec<u64>,
+    mask_sizes: Vec<[usize; 2]>,
+    tiles_cut: Option<f32>,
+    spans: HashMap<Vec<Span>, u64>,
+    /// What the next launches make again.
+    current: Option<Current>,
+    /// Work of everything in encoder, step and readout, in the units of [`Part`].
+    pub totals: [u32; 3],
 }
 
 /// Blocks of programs with moments, at most; all of a step's together. A quarter of it, the most of one program, is eight a multiprocessor
@@ -74,6 +86,12 @@ impl<'a> Builder<'a> {
             sums: None,
             sums_used: 0,
             twiddles: None,
+            masks: Vec::new(),
+            mask_sizes: Vec::new(),
+            tiles_cut: None,
+            spans: HashMap::new(),
+            current: None,
+            totals: [0; 3],
         }
     }
 
@@ -93,7 +111,7 @@ impl<'a> Builder<'a> {
 
     /// The kernel that takes the order.
     pub fn begin(&mut self) -> Result<Launch> {
-        let args = BeginArgs { control: self.control, report: self.report, order: self.order };
+        let args = self.begin_args();
         Ok(Launch { function: self.module.function("begin_steps", 0)?, grid: [1, 1, 1], threads: 32, shared: 0, args: args.bytes() })
     }
 
@@ -101,7 +119,16 @@ impl<'a> Builder<'a> {
     pub fn planes(&mut self, kernel: &str, tensor: TensorId, planes: u64, skip: u64) -> Result<Launch> {
         let tensor = &self.tensors[tensor];
         let Input { tensor: view, extra16 } = tensor.input();
-        let args = PlaneArgs { tensor: view, planes, extra16, skip, control: self.control, report: self.report, told: self.told };
+        let args = PlaneArgs {
+            tensor: view,
+            planes,
+            extra16,
+            skip,
+            control: self.control,
+            report: self.report,
+            told: self.told,
+            part: self.part(0),
+        };
         let blocks = (tensor.shape.h * tensor.shape.w).div_ceil(256) as u32;
         Ok(Launch { function: self.module.function(kernel, 0)?, grid: [blocks, 1, 1], threads: 256, shared: 0, args: args.bytes() })
     }
@@ -111,18 +138,24 @@ impl<'a> Builder<'a> {
         self.sums_used = 0;
         let mut launches = Vec::new();
         for op in ops {
-            match op {
-                Op::Conv(conv) => match conv.method {
-                    Method::Fft(tiles) => launches.extend(self.spectral(conv, tiles, skip)?),
-                    _ => launches.push(self.conv(conv, skip)?),
-                },
-                Op::Stats { input, mean, variance } => launches.push(self.stats(*input, *mean, *variance, skip)?),
-                Op::Pointwise(program) => launches.push(self.pointwise(program, skip)?),
-                Op::Spatial(spatial) => launches.push(self.spatial(spatial, skip)?),
-                Op::Across(across) => launches.push(self.across(across, skip)?),
-            }
+            self.op(op, skip, &mut launches)?;
         }
         Ok(launches)
+    }
+
+    fn op(&mut self, op: &Op, skip: u64, launches: &mut Vec<Launch>) -> Result<()> {
+        match op {
+            Op::Conv(conv) => match conv.method {
+                Method::Fft(tiles) => launches.extend(self.spectral(conv, tiles, skip)?),
+                _ => launches.push(self.conv(conv, skip)?),
+            },
+            Op::Stats { input, mean, variance } => launches.push(self.stats(*input, *mean, *variance, skip)?),
+            Op::Pointwise(program) => launches.push(self.pointwise(program, skip)?),
+            Op::Spatial(spatial) => launches.push(self.spatial(spatial, skip)?),
+            Op::Across(across) => launches.push(self.across(across, skip)?),
+            Op::Gate(gate) => launches.push(self.gate(gate, skip)?),
+        }
+        Ok(())
     }
 
     /// Only the convolutions of the steps are counted for the report.
@@ -168,6 +201,7 @@ impl<'a> Builder<'a> {
             pad_x: int(conv.geometry.pad[1]),
             skip,
             counter: self.counter(skip),
+            part: self.part(count * (in_cs + out_cs) / 2),
         };
         let picture = (FFT * FFT_PITCH + FFT) * 8;
         let launch = |name: &str, grid: [usize; 2], shared: usize| -> Result<Launch> {
@@ -232,6 +266,7 @@ impl<'a> Builder<'a> {
             Method::Direct | Method::Fft(_) => ("conv_direct".to_owned(), [(h * w * output.shape.cs()).div_ceil(128) as u32, 1, 1], 128, 0),
         };
         let words: Vec<u8> = conv.weights.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        args.part = self.part(grid.iter().map(|&blocks| blocks as usize).product());
         args.weights = self.upload(&words)?;
         args.bias = self.upload(&float_bytes(&conv.bias))?;
         Ok(Launch { function: self.module.function(&name, shared)?, grid, threads, shared: shared as u32, args: args.bytes() })
@@ -303,6 +338,7 @@ impl<'a> Builder<'a> {
             control: self.control,
             report: self.report,
             order: self.order,
+            part: self.part(wanted),
             ..PointwiseArgs::default()
         };
         args.buffers[..buffers.len()].copy_from_slice(&buffers);

@@ -51,12 +51,14 @@ impl Builder<'_> {
                 (args.kh, args.kw) = (int(apart[0]), int(apart[1]));
             }
         }
+        args.part = self.part((h * w * cs).div_ceil(128));
         let blocks = (h * w * cs).div_ceil(128) as u32;
         Ok(Launch { function: self.module.function("spatial", 0)?, grid: [blocks, 1, 1], threads: 128, shared: 0, args: args.bytes() })
     }
 
-    pub(super) fn across(&self, across: &Across, skip: u64) -> Result<Launch> {
+    pub(super) fn across(&mut self, across: &Across, skip: u64) -> Result<Launch> {
         let (input, output) = (&self.tensors[across.input], &self.tensors[across.output]);
+        let part = self.part((input.shape.h * input.shape.w).div_ceil(4));
         let args = AcrossArgs {
             input: input.view(false),
             out32: Tensor::address(&output.full),
@@ -71,6 +73,7 @@ impl Builder<'_> {
             scale: across.scale,
             pad: 0,
             skip,
+            part,
         };
         let blocks = (input.shape.h * input.shape.w).div_ceil(4) as u32;
         Ok(Launch { function: self.module.function("across", 0)?, grid: [blocks, 1, 1], threads: 128, shared: 0, args: args.bytes() })

@@ -2,7 +2,7 @@
 
 use super::super::abi::Taps;
 use super::super::opcode::Opcode;
-use super::super::program::{Gather, Geometry, Method, Op, Shape, Spatial};
+use super::super::program::{Decide, Gate, Gather, Geometry, Method, Op, Shape, Spatial};
 use super::expr::{ExprId, Kind as Expr};
 use super::{GraphLowering, conv};
 use crate::engine::graph::{self, Between, ChannelOrder, Id, OUTSIDE, Pool};
@@ -27,6 +27,21 @@ impl GraphLowering<'_> {
         }
         self.ops.push(Op::Conv(Box::new(conv)));
         Ok(self.arena.add(Expr::Tensor(output), to))
+    }
+
+    /// Hands on what moved of what a convolution of `channels` made, by the tiles' epsilon, where it has no more itself.
+    pub(super) fn gated(&mut self, made: ExprId, channels: usize) -> ExprId {
+        let shape = self.arena.shape(made);
+        let (Some(frame_rows), Some(settings), Expr::Tensor(from)) = (self.all.gated, self.all.target.tiles, self.arena.kind(made)) else {
+            return made;
+        };
+        if shape.c > channels {
+            return made;
+        }
+        let to = self.all.passing(shape);
+        let threshold = Some(settings.epsilon_at(frame_rows, shape.h));
+        self.ops.push(Op::Gate(Gate { from, to, threshold, carries: settings.spread, commits: false, within: true, decide: Decide::No }));
+        self.arena.add(Expr::Tensor(to), shape)
     }
 
     pub(super) fn pool(&mut self, input: Id, geometry: &graph::Geometry, pool: Pool, to: Shape) -> Result<ExprId, String> {

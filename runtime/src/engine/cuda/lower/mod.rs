@@ -9,7 +9,8 @@ mod stats;
 
 use std::collections::HashMap;
 
-use super::program::{Decide, Op, Operand, Shape, TensorId, TensorSpec, VectorId};
+use super::program::{Decide, Gate, Op, Operand, Shape, TensorId, TensorSpec, VectorId};
+use super::tiles::Settings;
 use crate::engine::graph::{Graph, Id, Kind, Size};
 use crate::network::engine::EngineError;
 use expr::{Arena, ExprId, Kind as Expr, Reads};
@@ -30,6 +31,8 @@ pub struct Target {
     pub shared_total: usize,
     /// Whether large kernels go through their spectra.
     pub transforms: Transforms,
+    /// Only what moved is computed; everything where it is None.
+    pub tiles: Option<Settings>,
 }
 
 /// Whether convolutions with large kernels are computed on spectra.
@@ -48,6 +51,8 @@ struct Lowering {
     target: Target,
     tensors: Vec<TensorSpec>,
     vectors: Vec<usize>,
+    /// Rows of the frame, where convolutions of this graph hand on only what moved.
+    gated: Option<usize>,
 }
 
 impl Lowering {
@@ -135,7 +140,12 @@ impl<'a> GraphLowering<'a> {
     fn node(&mut self, kind: &Kind, output: Id) -> Result<ExprId, String> {
         let to = self.shape(output);
         match kind {
-            Kind::Convolution { input, geometry, weights, bias } => self.convolution(*input, geometry, weights, bias, to),
+            Kind::Convolution { input, geometry, weights, bias } => {
+                let made = self.convolution(*input, geometry, weights, bias, to)?;
+                // What the graph hands on has a gate of its own.
+                let ends = self.graph.outputs.iter().any(|(_, id)| *id == output);
+                Ok(if ends || geometry.groups > 1 { made } else { self.gated(made, self.shape(*input).c) })
+            }
             Kind::Pool { input, geometry, pool } => self.pool(*input, geometry, *pool, to),
             Kind::Gather { input, rows, columns, fill } => self.picked(*input, rows, columns, *fill, to),
             Kind::Interpolate { input, rows, columns } => self.between(*input, rows, columns, to),
@@ -189,8 +199,13 @@ impl<'a> GraphLowering<'a> {
         self.pointwise(value, shape, Operand::Tensor(to), compare, decide).map_err(|reason| self.unsupported(&reason))
     }
 
-    /// Stores every state's successor over it, in an order in which no state is needed after it is gone.
-    fn advance_states(&mut self, mut outputs: Vec<(ExprId, TensorId)>) -> Result<(), EngineError> {
+    /// Stores every state's successor over it, in an order in which no state is needed after it is gone; where `aside` knows a tensor, there
+    /// instead.
+    fn advance_states(
+        &mut self,
+        mut outputs: Vec<(ExprId, TensorId)>,
+        aside: impl Fn(TensorId) -> Option<TensorId>,
+    ) -> Result<(), EngineError> {
         while !outputs.is_empty() {
             let decide = if outputs.len() == 1 { Decide::Step } else { Decide::Later };
             let safe = outputs.iter().enumerate().position(|(at, &(value, state))| {
@@ -199,12 +214,28 @@ impl<'a> GraphLowering<'a> {
             });
             if let Some(at) = safe {
                 let (value, state) = outputs.remove(at);
-                self.store(value, state, Some(state), decide)?;
+                match aside(state) {
+                    Some(aside) => self.store(value, aside, None, Decide::No)?,
+                    None => self.store(value, state, Some(state), decide)?,
+                }
             } else {
                 // Each waits for another: put one aside.
                 let (value, _) = outputs[0];
                 self.materialise(value).map_err(|reason| self.unsupported(&reason))?;
             }
+        }
+        Ok(())
+    }
+
+    /// The same, by the same arithmetic, with what moved handed on by gates.
+    fn advance_by_tiles(&mut self, outputs: Vec<(ExprId, TensorId)>, carries: f32) -> Result<(), EngineError> {
+        let states: Vec<TensorId> = outputs.iter().map(|(_, state)| *state).collect();
+        let next: HashMap<TensorId, TensorId> =
+            states.iter().map(|&state| (state, self.all.tensor(self.all.tensors[state].shape, true, false))).collect();
+        self.advance_states(outputs, |state| next.get(&state).copied())?;
+        for (at, to) in states.iter().copied().enumerate() {
+            let decide = if at + 1 == states.len() { Decide::Step } else { Decide::Later };
+            self.ops.push(Op::Gate(Gate { from: next[&to], to, threshold: None, carries, commits: true, within: false, decide }));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! All graphs of a network, over the tensors that stand between them.
 
-use super::super::program::{Decide, Program, Shape};
+use super::super::program::{Decide, Gate, Op, Program, Shape};
+use super::super::tiles::{Masks, Tiling};
 use super::{GraphLowering, Lowering, Target};
 use crate::engine::graph::{self, Graph, Value};
 use crate::network::Network;
@@ -20,8 +21,12 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     }
     let (encoder, readout) = (read(&network.encoder)?, read(&network.readout)?);
     let step = network.step.as_ref().map(read).transpose()?;
-    let mut lowering = Lowering { target, tensors: Vec::new(), vectors: Vec::new() };
+    let mut lowering = Lowering { target, tensors: Vec::new(), vectors: Vec::new(), gated: None };
+    let rows = network.encoder.input_shape(0).get(2).copied().unwrap_or(1);
+    let gated = target.tiles.filter(|settings| settings.epsilon > 0.0).map(|_| rows);
     let frame = lowering.tensor(shape_of(&network.encoder.input_shape(0))?, !target.half, target.half);
+    // With tiles a frame is looked at before any of it is the input.
+    let incoming = if target.tiles.is_some() { lowering.tensor(lowering.tensors[frame].shape, true, false) } else { frame };
     // What the encoder hands on, the drive first.
     let encoded = network.encoded();
     let mut handed = Vec::new();
@@ -37,21 +42,28 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         None => handed[encoded.iter().position(|encoded| encoded.name == *name).expect("a network's inputs were checked")],
     };
     // Frames that need no step leave the drive of the last stepped one in place, so that slow motion adds up.
-    let fresh: Vec<_> = match step {
-        Some(_) => handed.iter().map(|&tensor| lowering.tensor(lowering.tensors[tensor].shape, true, false)).collect(),
-        None => handed.clone(),
+    let fresh: Vec<_> = match (&step, target.tiles) {
+        (Some(_), _) | (_, Some(_)) => handed.iter().map(|&tensor| lowering.tensor(lowering.tensors[tensor].shape, true, false)).collect(),
+        _ => handed.clone(),
     };
+    lowering.gated = gated;
     let encode = {
         let mut graph = GraphLowering::new(&mut lowering, (encoder.0, &encoder.1), |_| frame)?;
         // The drive last: what is kept of the frame is there when its movement is known.
         for (at, encoded) in encoded.iter().enumerate().rev() {
             let (compare, decide) = if at == 0 { (Some(handed[0]), Decide::Drive) } else { (None, Decide::No) };
-            graph.store(graph.output(encoded.output), fresh[at], compare, decide)?;
+            let Some(settings) = target.tiles else {
+                graph.store(graph.output(encoded.output), fresh[at], compare, decide)?;
+                continue;
+            };
+            graph.store(graph.output(encoded.output), fresh[at], None, Decide::No)?;
+            let (from, to, threshold) = (fresh[at], handed[at], Some(settings.epsilon));
+            graph.ops.push(Op::Gate(Gate { from, to, threshold, carries: settings.spread, commits: false, within: false, decide }));
         }
         graph.ops
     };
     let mut accept = Vec::new();
-    for (&fresh, &kept) in fresh.iter().zip(&handed).filter(|(fresh, kept)| fresh != kept) {
+    for (&fresh, &kept) in fresh.iter().zip(&handed).filter(|(fresh, kept)| fresh != kept && target.tiles.is_none()) {
         accept.push(lowering.copy(fresh, kept)?);
     }
     let step = match &step {
@@ -65,10 +77,14 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
                     outputs.push((graph.output(at), states[state]));
                 }
             }
-            graph.advance_states(outputs)?;
+            match target.tiles {
+                Some(settings) => graph.advance_by_tiles(outputs, settings.spread)?,
+                None => graph.advance_states(outputs, |_| None)?,
+            }
             graph.ops
         }
     };
+    lowering.gated = None;
     let answers: Vec<_> = readout.1.outputs.iter().map(|(_, id)| lowering.tensor(readout.1.size(*id).into(), true, false)).collect();
     let readout = {
         let mut graph = GraphLowering::new(&mut lowering, (readout.0, &readout.1), find)?;
@@ -78,7 +94,17 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         graph.ops
     };
     let Lowering { tensors, vectors, .. } = lowering;
-    Ok(Program { tensors, vectors, encode, accept, step, readout, frame, states, answers })
+    let mut program = Program { tensors, vectors, encode, accept, step, readout, frame, states, answers, tiles: None };
+    if let Some(settings) = target.tiles {
+        let levels = network.manifest.input.std.iter().map(|std| 255.0 * std).collect();
+        let global = || EngineError::Unsupported {
+            graph: "network".into(),
+            reason: "a kernel measures all of a tensor; --tiles off runs it".into(),
+        };
+        let masks = Masks::of(&program, settings.epsilon > 0.0).ok_or_else(global)?;
+        program.tiles = Some(Tiling { settings, incoming, levels, masks });
+    }
+    Ok(program)
 }
 
 fn shape_of(shape: &[usize]) -> Result<Shape, EngineError> {
