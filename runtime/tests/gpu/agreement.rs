@@ -123,7 +123,7 @@ pub fn measure(
 /// As [`measure`], of the drifting bar, and what no network may get wrong is asserted.
 fn compare(network: &Network, precision: Precision, frames: usize, rule: HaltingRule) -> Tally {
     let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
-    let tally = measure(network, Options { precision, transforms, patience: patience(), tiles: None }, frames, rule, frame);
+    let tally = measure(network, Options { precision, transforms, patience: patience(), ..Options::default() }, frames, rule, frame);
     assert!(tally.far.is_none(), "{}", tally.far.as_deref().unwrap_or_default());
     assert_eq!(tally.convolutions[0], tally.convolutions[1], "convolutions ran after the stop");
     println!(

@@ -34,7 +34,7 @@ fn options() -> Options {
         Ok("never") => Transforms::Never,
         _ => Transforms::Auto,
     };
-    Options { precision, transforms, patience: patience(), tiles: None }
+    Options { precision, transforms, patience: patience(), ..Options::default() }
 }
 
 /// Frames of the generated stream as `network` takes them, where it takes square grey ones.

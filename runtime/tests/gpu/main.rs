@@ -8,3 +8,4 @@ mod lost;
 mod mutants;
 mod standin;
 mod tiles;
+mod times;

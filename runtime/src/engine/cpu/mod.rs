@@ -26,6 +26,7 @@ mod lower;
 pub mod machine;
 #[cfg(test)]
 mod noise;
+pub mod part;
 pub mod planes;
 pub mod pointwise;
 pub mod pool;
@@ -41,7 +42,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::engine::graph::{self, Value};
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest, Tensors};
+use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest, Tensors};
 use crate::network::halting::{Metric, Moments, Path};
 use crate::network::load::Graph;
 use crate::network::manifest::StateSection;
@@ -124,6 +125,8 @@ pub struct CpuEngine {
     read: bool,
     /// The last frame since a reset was read out: its answer becomes the states that are one.
     answered: bool,
+    /// What the last frame took.
+    times: StageTimes,
     /// The same graphs, run only where something moved.
     tiled: Option<Tiled>,
     /// Why there are none, though they were asked for.
@@ -295,6 +298,7 @@ impl CpuEngine {
             floor: 1.0,
             read: false,
             answered: false,
+            times: StageTimes::default(),
             tiled,
             not_tiled,
         })
@@ -358,6 +362,51 @@ impl CpuEngine {
 }
 
 impl CpuEngine {
+    /// Encodes the frame, and notes how far the drive moved.
+    fn encoded(&mut self) -> Result<(), EngineError> {
+        match &mut self.tiled {
+            Some(tiled) => {
+                if !tiled.accept(&mut self.machine, &self.input) {
+                    let moved = tiled.encode(&mut self.machine);
+                    self.read &= self.step.is_some() || moved == 0.0;
+                    self.drive_distance = if self.driven { moved } else { f32::INFINITY };
+                    self.driven = true;
+                    return Ok(());
+                }
+            }
+            None => self.machine.write(self.frame, &self.input),
+        }
+        let moments = self.encoder.run(&mut self.machine)?;
+        if self.step.is_none() {
+            self.read = false;
+            self.handed.iter().for_each(|handed| self.machine.swap(handed.now, handed.next));
+        }
+        self.drive_distance = if self.driven { moments.distance(Metric::RelativeL2) } else { f32::INFINITY };
+        self.driven = true;
+        Ok(())
+    }
+
+    /// Reads the answer out of the state, if it is not that of the state already: a frame of no steps leaves both as they were.
+    fn read_out(&mut self) -> Result<(), EngineError> {
+        if self.read {
+            return Ok(());
+        }
+        match self.tiled.as_mut().filter(|tiled| !tiled.dense()) {
+            Some(tiled) => tiled.readout(&mut self.machine),
+            None => {
+                self.readout.run(&mut self.machine)?;
+            }
+        }
+        let mut rest = &mut self.answer[..];
+        for (buffer, numbers) in &self.answers {
+            let (answer, behind) = rest.split_at_mut(*numbers);
+            self.machine.read(*buffer, answer);
+            rest = behind;
+        }
+        self.read = true;
+        Ok(())
+    }
+
     /// Steps until `order` says stop.
     fn stepped(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         let rule = &order.rule;
@@ -460,30 +509,15 @@ impl Engine for CpuEngine {
         &mut self.input
     }
 
-    fn encode(&mut self) -> Result<f32, EngineError> {
-        match &mut self.tiled {
-            Some(tiled) => {
-                if !tiled.accept(&mut self.machine, &self.input) {
-                    let moved = tiled.encode(&mut self.machine);
-                    self.read &= self.step.is_some() || moved == 0.0;
-                    self.drive_distance = if self.driven { moved } else { f32::INFINITY };
-                    self.driven = true;
-                    return Ok(self.drive_distance);
-                }
-            }
-            None => self.machine.write(self.frame, &self.input),
-        }
-        let moments = self.encoder.run(&mut self.machine)?;
-        if self.step.is_none() {
-            self.read = false;
-            self.handed.iter().for_each(|handed| self.machine.swap(handed.now, handed.next));
-        }
-        self.drive_distance = if self.driven { moments.distance(Metric::RelativeL2) } else { f32::INFINITY };
-        self.driven = true;
-        Ok(self.drive_distance)
+    fn encode(&mut self) -> Result<(), EngineError> {
+        let began = clock::now();
+        self.encoded()?;
+        self.times = StageTimes { encode: clock::now() - began, ..StageTimes::default() };
+        Ok(())
     }
 
     fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
+        let began = clock::now();
         let before = std::mem::take(&mut self.answered);
         for state in self.states.iter().filter(|_| before) {
             if let Some(at) = state.answer {
@@ -496,28 +530,20 @@ impl Engine for CpuEngine {
             let once = self.states.iter().filter(|state| !state.stepped && state.answer.is_none());
             once.for_each(|state| self.machine.swap(state.now, state.next));
         }
+        self.times.steps = clock::now() - began;
         Ok(trace)
     }
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
-        // A frame of no steps leaves the state, and so the answer, as it was.
-        if !self.read {
-            match self.tiled.as_mut().filter(|tiled| !tiled.dense()) {
-                Some(tiled) => tiled.readout(&mut self.machine),
-                None => {
-                    self.readout.run(&mut self.machine)?;
-                }
-            }
-            let mut rest = &mut self.answer[..];
-            for (buffer, numbers) in &self.answers {
-                let (answer, behind) = rest.split_at_mut(*numbers);
-                self.machine.read(*buffer, answer);
-                rest = behind;
-            }
-            self.read = true;
-        }
+        let began = clock::now();
+        self.read_out()?;
+        self.times.readout += clock::now() - began;
         self.answered = true;
         Ok(&self.answer)
+    }
+
+    fn times(&self) -> StageTimes {
+        self.times
     }
 
     fn reset(&mut self) {

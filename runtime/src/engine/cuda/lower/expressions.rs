@@ -19,7 +19,7 @@ impl GraphLowering<'_> {
             Op::Abs => unary(Opcode::Abs),
             Op::Sqrt => unary(Opcode::Sqrt),
             // Halves of a half float's whole numbers would be lost where tensors lie in 16 bits.
-            Op::Round => return Err("rounding has no kernel; --engine cpu runs it".into()),
+            Op::Round => return Err("rounding has no kernel".into()),
             Op::Add => (Opcode::Add, Some(operands[1])),
             Op::Sub => (Opcode::Sub, Some(operands[1])),
             Op::Mul => (Opcode::Mul, Some(operands[1])),
