@@ -9,7 +9,7 @@ use recslowfast::network::engine::{Engine, StageTimes, StepRequest};
 use recslowfast::network::halting::HaltingRule;
 use recslowfast::pipeline::Pipeline;
 
-use crate::agreement::frame;
+use crate::compare::frame;
 use crate::standin::{self, AMPERE, network as tiny};
 
 /// A stand-in that queues, as a device does: `encode` returns before anything was encoded.

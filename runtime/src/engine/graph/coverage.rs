@@ -1,5 +1,5 @@
 //! Which operators are read into the graph: what both engines compute themselves. Every other one runs on tract, as a part of the graph, on
-//! the CPU, and keeps a network from the GPU.
+//! the CPU; in a step it keeps a network from the GPU.
 
 use crate::network::onnx;
 
@@ -133,5 +133,5 @@ pub fn table() -> String {
             None => others.push(operator),
         }
     }
-    text + &format!("\nOn tract as a part of the graph (the CPU alone): {}.\n", others.join(", "))
+    text + &format!("\nOn tract as a part of the graph, on the CPU: {}.\n", others.join(", "))
 }
