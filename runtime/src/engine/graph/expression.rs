@@ -37,6 +37,8 @@ pub enum Op {
     Less,
     /// `a * b + c`
     MulAdd,
+    /// `c - a * b`
+    SubMul,
     /// `b` where `a` is positive, else `c`.
     Select,
 }
@@ -47,7 +49,7 @@ impl Op {
         match self {
             Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
             Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less => 2,
-            Op::MulAdd | Op::Select => 3,
+            Op::MulAdd | Op::SubMul | Op::Select => 3,
         }
     }
 
@@ -70,7 +72,7 @@ impl Op {
             Op::Leak if a < 0.0 => a * b,
             Op::Leak => a,
             Op::Less => f32::from(u8::from(a < b)),
-            Op::Erf | Op::MulAdd | Op::Select => return None,
+            Op::Erf | Op::MulAdd | Op::SubMul | Op::Select => return None,
         })
     }
 }

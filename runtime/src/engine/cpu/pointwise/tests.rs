@@ -5,7 +5,6 @@ use super::*;
 
 fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     match op {
-        Op::Copy | Op::Moments => a,
         Op::Softplus => a.max(0.0) + (-a.abs()).exp().ln_1p(),
         Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
         Op::Tanh => a.tanh(),
@@ -13,6 +12,7 @@ fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
         Op::Erf => series_erf(a),
         Op::Abs => a.abs(),
         Op::Sqrt => a.sqrt(),
+        Op::Round => a.round_ties_even(),
         Op::Add => a + b,
         Op::Sub => a - b,
         Op::Mul => a * b,
@@ -50,7 +50,6 @@ fn series_erf(x: f64) -> f64 {
 }
 
 const ALL: [Op; 19] = [
-    Op::Copy,
     Op::Softplus,
     Op::Sigmoid,
     Op::Tanh,
@@ -58,6 +57,7 @@ const ALL: [Op; 19] = [
     Op::Erf,
     Op::Abs,
     Op::Sqrt,
+    Op::Round,
     Op::Add,
     Op::Sub,
     Op::Mul,
@@ -84,11 +84,11 @@ proptest! {
         let (op, none) = (ALL[op], Operand::Number(0.0));
         let program = Program {
             instructions: vec![
-                Instruction { op: Op::Abs, operands: [Operand::Plane(0), none, none], to: Target::Kept(0) },
-                Instruction { op: Op::Add, operands: [Operand::Kept(0), Operand::PerChannel(0), none], to: Target::Kept(0) },
-                Instruction { op, operands: [Operand::Kept(0), Operand::Plane(1), Operand::Number(0.5)], to: Target::Kept(1) },
-                Instruction { op: Op::MulAdd, operands: [Operand::Kept(1), Operand::Number(0.25), Operand::Plane(0)], to: Target::Plane(2) },
-                Instruction { op: Op::Moments, operands: [Operand::Plane(1), Operand::Plane(2), none], to: Target::Kept(0) },
+                Instruction { work: Work::Apply(Op::Abs), operands: [Operand::Plane(0), none, none], to: Target::Kept(0) },
+                Instruction { work: Work::Apply(Op::Add), operands: [Operand::Kept(0), Operand::PerChannel(0), none], to: Target::Kept(0) },
+                Instruction { work: Work::Apply(op), operands: [Operand::Kept(0), Operand::Plane(1), Operand::Number(0.5)], to: Target::Kept(1) },
+                Instruction { work: Work::Apply(Op::MulAdd), operands: [Operand::Kept(1), Operand::Number(0.25), Operand::Plane(0)], to: Target::Plane(2) },
+                Instruction { work: Work::Moments, operands: [Operand::Plane(1), Operand::Plane(2), none], to: Target::Kept(0) },
             ],
             kept: 2,
             channels,

@@ -37,6 +37,10 @@ impl GraphLowering<'_> {
                 let product = self.binary(Opcode::Mul, operands[0], operands[1])?;
                 return self.binary(Opcode::Add, product, operands[2]);
             }
+            Op::SubMul => {
+                let product = self.binary(Opcode::Mul, operands[0], operands[1])?;
+                return self.binary(Opcode::Sub, operands[2], product);
+            }
             Op::Select => {
                 // Nothing is added to what is chosen, be it infinite.
                 let one = self.arena.number(1.0);
