@@ -125,6 +125,7 @@ fn child_readout() {
     agrees(&network, HaltingRule { cut: Some(0.5), ..rule });
     // One whose readout sees the drive too, and is turned to something else at its beginning: all of it is the CPU's.
     let lean = changed("tiny-lean", "readout.onnx", |graph| bent_before(graph, "hidden"));
+    assert!(load(&lean).on_cpu().next().unwrap().contains("'odd-Sin' (Sin)"));
     agrees(&lean, lean.manifest.rule());
     // Covered by the CPU engine, but wider than the kernel takes.
     let wide = changed("tiny-hgru", "readout.onnx", |graph| widened(graph, "hidden", 5));
@@ -162,6 +163,7 @@ fn child_encoder() {
     agrees(&network, network.manifest.rule());
     // Both ends, and features beside the drive.
     let features = changed("tiny-features", "encoder.onnx", |graph| bent_before(graph, "frame"));
+    assert!(load(&features).on_cpu().next().unwrap().contains("'odd-Sin' (Sin)"));
     agrees(&features, features.manifest.rule());
     // Everything of the encoder, in a network without a step; a cubic resize.
     let cubic = tiny("tiny-cubic");
