@@ -11,6 +11,8 @@ pub enum Op {
     Tanh,
     /// `e^a`
     Exp,
+    /// The natural logarithm: of 0 minus infinity, of less no number.
+    Log,
     /// The error function.
     Erf,
     /// `|a|`
@@ -47,7 +49,7 @@ impl Op {
     /// Operands it takes.
     pub fn arity(self) -> usize {
         match self {
-            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
+            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Log | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
             Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less => 2,
             Op::MulAdd | Op::SubMul | Op::Select => 3,
         }
@@ -66,6 +68,7 @@ impl Op {
             Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
             Op::Tanh => a.tanh(),
             Op::Exp => a.exp(),
+            Op::Log => a.ln(),
             Op::Abs => a.abs(),
             Op::Sqrt => a.sqrt(),
             Op::Round => a.round_ties_even(),

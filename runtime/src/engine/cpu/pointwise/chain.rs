@@ -269,6 +269,7 @@ unsafe fn apply<S: Simd, const EXACT: bool>(s: S, work: Work, from: From, to: *m
                 Op::Sigmoid => every!(s, from, to, count, |a| vmath::sigmoid(s, a)),
                 Op::Tanh => every!(s, from, to, count, |a| vmath::tanh(s, a)),
                 Op::Exp => every!(s, from, to, count, |a| vmath::exp(s, a)),
+                Op::Log => every!(s, from, to, count, |a| vmath::log(s, a)),
                 Op::Erf => every!(s, from, to, count, |a| vmath::erf(s, a)),
                 Op::Abs => every!(s, from, to, count, |a| s.abs(a)),
                 Op::Sqrt => every!(s, from, to, count, |a| s.sqrt(a)),

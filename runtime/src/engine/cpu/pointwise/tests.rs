@@ -9,6 +9,7 @@ fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
         Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
         Op::Tanh => a.tanh(),
         Op::Exp => a.exp(),
+        Op::Log => a.ln(),
         Op::Erf => series_erf(a),
         Op::Abs => a.abs(),
         Op::Sqrt => a.sqrt(),
@@ -49,11 +50,12 @@ fn series_erf(x: f64) -> f64 {
     2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
 }
 
-const ALL: [Op; 19] = [
+const ALL: [Op; 20] = [
     Op::Softplus,
     Op::Sigmoid,
     Op::Tanh,
     Op::Exp,
+    Op::Log,
     Op::Erf,
     Op::Abs,
     Op::Sqrt,
@@ -79,7 +81,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..19, threads in 1usize..4) {
+    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..20, threads in 1usize..4) {
         // abs(x) + table, then the operator, then a fused tail that reads all kinds of operands; the distance at the end.
         let (op, none) = (ALL[op], Operand::Number(0.0));
         let program = Program {

@@ -20,6 +20,7 @@ impl GraphLowering<'_> {
             Op::Sqrt => unary(Opcode::Sqrt),
             // Halves of a half float's whole numbers would be lost where tensors lie in 16 bits.
             Op::Round => return Err("rounding has no kernel".into()),
+            Op::Log => return Err("the logarithm has no kernel".into()),
             Op::Add => (Opcode::Add, Some(operands[1])),
             Op::Sub => (Opcode::Sub, Some(operands[1])),
             Op::Mul => (Opcode::Mul, Some(operands[1])),
