@@ -9,7 +9,7 @@ use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{HaltingRule, Metric};
 use recslowfast::outcome::{StepTrace, StopReason};
 
-use crate::agreement::{patience, set};
+use crate::compare::{patience, set};
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// A scene that stands still and a box in it, from column `left` on; another `scene` is another picture.

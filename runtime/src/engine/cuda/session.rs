@@ -218,7 +218,7 @@ impl Session {
             camera: None,
             pool: Pool::new(context),
             states: program.states.clone(),
-            frame,
+            frame: arriving[0],
             accepted: program.frame,
             totals,
             tensors,
