@@ -52,7 +52,8 @@ fn on_cpu(network: &Network, tiles: Settings) -> CpuEngine {
 fn on_gpu(network: &Network, tiles: Option<Settings>) -> CudaEngine {
     let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
     let precision = if set("TEST_FULL") { Precision::Full } else { Precision::Auto };
-    CudaEngine::with(network, Options { precision, transforms, patience: patience(), tiles }).expect("this network has kernels")
+    CudaEngine::with(network, Options { precision, transforms, patience: patience(), tiles, ..Options::default() })
+        .expect("this network has kernels")
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {
