@@ -32,7 +32,8 @@ pub struct StepTrace {
     pub stop: StopReason,
     /// Distance of the hidden state before and after each step, in the rule's metric; length `steps`.
     pub distances: heapless::Vec<f32, MAX_STEPS>,
-    /// Relative L2 distance between this frame's drive and the last; infinite after a reset.
+    /// Relative L2 distance of this frame's drive to that of the last frame that was stepped, infinite after a reset: what creeps too slowly
+    /// to be seen from frame to frame adds up until it is.
     pub drive_distance: f32,
     /// Share of the picture that changed beyond its noise and was taken anew, 0 to 1; 1 where an engine takes all of it.
     pub moved: f32,

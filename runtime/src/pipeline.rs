@@ -12,7 +12,7 @@ use crate::capture::fit::{FitError, Fitter, Mode};
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest, Tensors};
+use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest, Tensors};
 use crate::network::halting::HaltingRule;
 use crate::network::manifest::InputSection;
 use crate::outcome::{MAX_STEPS, StepTrace};
@@ -196,10 +196,12 @@ impl Pipeline {
             self.fitter.fit(frame, self.engine.input())?;
         }
         let order = StepRequest { rule: self.rule, limit, deadline };
-        let (trace, [fitted, encoded, stepped]) = match self.step(&order) {
+        let mut fitted = clock::now();
+        let trace = match self.step(&order) {
             Err(EngineError::InputLost) => {
                 self.taken = false;
                 self.fitter.fit(frame, self.engine.input())?;
+                fitted = clock::now();
                 self.step(&order)?
             }
             stepped => stepped?,
@@ -213,17 +215,17 @@ impl Pipeline {
             None => self.task.read(self.engine.readout()?, &scene),
         };
         let done = clock::now();
-        let stages = Stages { fit: fitted - began, encode: encoded - fitted, steps: stepped - encoded, readout: done - stepped };
+        // By the engine's own clock: what it is told to do may only be queued when that returns. The rest, the device's launches among it, is
+        // the answer's, so that all stages together are what the frame took.
+        let StageTimes { encode, steps, .. } = self.engine.times();
+        let readout = (done - fitted).saturating_sub(encode + steps);
+        let stages = Stages { fit: fitted - began, encode, steps, readout };
         Ok(Answer { trace, detections, stages, age: done.saturating_sub(frame.captured) })
     }
 
-    /// Encodes and steps; when the input was there, when it was encoded, and when the last step was done.
-    fn step(&mut self, order: &StepRequest) -> Result<(StepTrace, [Duration; 3]), EngineError> {
-        let fitted = clock::now();
+    fn step(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         self.engine.encode()?;
-        let encoded = clock::now();
-        let trace = self.engine.advance(order)?;
-        Ok((trace, [fitted, encoded, clock::now()]))
+        self.engine.advance(order)
     }
 
     /// Measures what a frame and a step cost on this machine, on an empty picture, and leaves the state cleared.
@@ -234,15 +236,13 @@ impl Pipeline {
             // Where only what moved is computed, the first frame after a reset is the one that costs what a whole one does.
             self.engine.reset();
             let began = clock::now();
-            self.engine.encode()?;
-            let encoded = clock::now();
-            let steps = self.engine.advance(&order)?.steps.max(1);
-            let stepped = clock::now();
+            let steps = self.step(&order)?.steps.max(1);
             if self.engine.labels()?.is_none() {
                 self.engine.readout()?;
             }
-            cost.base = cost.base.min(clock::now() - stepped + (encoded - began));
-            cost.per_step = cost.per_step.min((stepped - encoded) / steps);
+            let (all, stepping) = (clock::now() - began, self.engine.times().steps);
+            cost.base = cost.base.min(all.saturating_sub(stepping));
+            cost.per_step = cost.per_step.min(stepping / steps);
         }
         self.engine.reset();
         Ok(cost)

@@ -98,16 +98,16 @@ pub const MAX_DETECTIONS: usize = 128;
 /// A bounded list of detections: regions with the largest first, boxes with the surest first.
 pub type Detections = heapless::Vec<Detection, MAX_DETECTIONS>;
 
-/// Time spent on one frame, stage by stage.
+/// Time spent on one frame, stage by stage: encoding and stepping as the engine measured them, the rest by this machine's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Stages {
     /// Conversion and resizing into the input tensor.
     pub fit: Duration,
-    /// Frame to drive.
+    /// Input tensor to drive; on a GPU that takes the picture itself, picture to drive.
     pub encode: Duration,
     /// All steps together.
     pub steps: Duration,
-    /// State to logits, and logits to detections.
+    /// State to logits, logits to detections, and what it took to tell the engine and to hear of it.
     pub readout: Duration,
 }
 

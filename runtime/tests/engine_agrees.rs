@@ -17,8 +17,9 @@ fn watch(network: &Network, options: Options) -> (Vec<f32>, Vec<f32>) {
             let (y, x_at) = (i / shape[3], i % shape[3]);
             *x = if (x_at + 2 * y + at) % 19 < 3 { 0.9 } else { 0.1 };
         }
-        distances.push(engine.encode().unwrap().min(1e9));
+        engine.encode().unwrap();
         let trace = engine.advance(&StepRequest { rule: HaltingRule::fixed(3), limit: 64, deadline: None }).unwrap();
+        distances.push(trace.drive_distance.min(1e9));
         distances.extend(trace.distances);
         logits.extend_from_slice(engine.readout().unwrap());
     }
@@ -85,9 +86,9 @@ fn what_creeps_is_stepped_in_the_end() {
         for (i, x) in engine.input().iter_mut().enumerate() {
             *x = if i % 19 < 3 { light } else { 0.1 };
         }
-        let distance = engine.encode().unwrap();
+        engine.encode().unwrap();
         let trace = engine.advance(&StepRequest { rule, limit: 64, deadline: None }).unwrap();
-        assert_eq!(trace.stop == StopReason::Zero, distance < 0.1, "frame {at}: {trace:?}");
+        assert_eq!(trace.stop == StopReason::Zero, trace.drive_distance < 0.1, "frame {at}: {trace:?}");
         if trace.steps > 0 {
             stepped.push(at);
         }

@@ -235,10 +235,10 @@ def cases() -> list[Case]:
         ("HardSigmoid", (7, 22), {"alpha": 0.3, "beta": 0.4}), ("HardSwish", (14, 22), {}), ("Celu", (12,), {"alpha": 0.5}), ("Celu", (12,), {}), ("Erf", (9, 13), {}),
         ("Gelu", (20,), {}), ("Gelu", (20,), {"approximate": "tanh"}), ("Mish", (18, 22), {}), ("ThresholdedRelu", (10, 22), {"alpha": 0.2}),
         ("Shrink", (9,), {"lambd": 0.2, "bias": 0.1}), ("Softsign", (7, 22), {}), ("Swish", (24,), {}), ("Swish", (24,), {"alpha": 1.7}),
-        ("Round", (11, 22), {}), ("Sigmoid", (7, 13), {}), ("Tanh", (7, 13), {}), ("Relu", (7, 14), {}), ("Sqrt", (7,), {}), ("Exp", (7,), {}),
+        ("Round", (11, 22), {}), ("Sigmoid", (7, 13), {}), ("Tanh", (7, 13), {}), ("Relu", (7, 14), {}), ("Sqrt", (7,), {}), ("Exp", (7,), {}), ("Log", (7, 13), {}),
     ):
         label = "-".join([op.lower(), *(f"{name}-{value}" for name, value in extra.items())])
-        inner = [node("Mul", "x t", "d")] if op == "Sqrt" else [node("Sub", "x t", "d")]
+        inner = [node({"Sqrt": "Mul", "Log": "Add"}.get(op, "Sub"), "x t", "d")]
         add(label, opsets, *inner, node(op, "d", **extra), t=s(0.4))
     add("cumsum", (11, 14), node("CumSum", "x a", exclusive=1, reverse=1), a=np.array(2, np.int64))
     add("einsum", (12,), node("Einsum", "x x", equation="bchw,bdhw->bcd"))

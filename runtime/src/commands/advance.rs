@@ -15,18 +15,16 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args as ClapArgs;
 use serde_json::json;
 
 use crate::capture::fit::{Fitter, Mode};
-use crate::clock;
 use crate::engine::cpu::threads::Threads;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::frame::{Frame, PixelFormat};
 use crate::network::Network;
-use crate::network::engine::{Engine, StepRequest};
+use crate::network::engine::{Engine, StageTimes, StepRequest};
 use crate::network::halting::RuleName;
 use crate::outcome::MAX_STEPS;
 use crate::service::dump::Layout;
@@ -77,13 +75,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
                     let frame = pipe.picture()?;
                     fitter.fit(&frame, engine.input()).map_err(|error| Failure::new(Cause::Source, error))?;
                 }
-                let began = clock::now();
                 engine.encode()?;
-                let encoded = clock::now();
                 let trace = engine.advance(&StepRequest { rule, limit: MAX_STEPS as u32, deadline: None })?;
-                let stepped = clock::now();
                 let answer = engine.readout()?.to_vec();
-                let times = [encoded - began, stepped - encoded, clock::now() - stepped].map(|time: Duration| time.as_secs_f32() * 1e3);
+                let StageTimes { encode, steps, readout } = engine.times();
+                let times = [encode, steps, readout].map(|time| time.as_secs_f32() * 1e3);
                 let tensors = Engine::tensors(&mut engine).expect("the CPU engine shows what it holds");
                 let mut archive = layout.archive(&tensors, &answer, &trace);
                 archive.floats("ms", &[3], &times);

@@ -7,7 +7,7 @@ use clap::Args as ClapArgs;
 use super::out::say;
 use crate::engine::graph::{self, cost, coverage, reach};
 use crate::network::Network;
-use crate::network::load::{DEFAULT, Graph};
+use crate::network::load::{DEFAULT, ENCODER, Graph, STEP};
 use crate::service::exit::Failure;
 
 /// Which network.
@@ -91,7 +91,7 @@ pub fn placement(network: &Network) -> Result<(), Failure> {
             "{:<12} {} nodes{}",
             graph.file,
             read.nodes.len(),
-            if foreign(&read).is_empty() { ", all native".into() } else { foreign(&read) }
+            if foreign(graph, &read).is_empty() { ", all native".into() } else { foreign(graph, &read) }
         ),
         Err(reason) => say!("{:<12} runs on tract: {reason}", graph.file),
     })
@@ -113,17 +113,32 @@ fn nodes(graph: &Graph) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The parts that run on tract, why, and what would be native.
-fn foreign(read: &graph::Graph) -> String {
+/// The parts that run on tract, why, and what would be native; and how much of the graph a GPU leaves to the CPU for their sake.
+fn foreign(graph: &Graph, read: &graph::Graph) -> String {
     let parts = read.nodes.iter().filter_map(|node| match &node.kind {
         graph::Kind::Foreign { part, .. } => {
             let names = part.nodes.join(", ");
             let instead = coverage::substitute(&names).map_or(String::new(), |instead| format!("; native instead: {instead}"));
-            Some(format!("; on tract, on the CPU alone: {names} ({}{instead})", part.reason))
+            Some(format!("; on tract, on the CPU: {names} ({}{instead})", part.reason))
         }
         _ => None,
     });
-    parts.collect()
+    let parts: String = parts.collect();
+    let foreign = |(at, node): (usize, &graph::Node)| matches!(node.kind, graph::Kind::Foreign { .. }).then_some(at);
+    let numbers: Vec<usize> = read.nodes.iter().enumerate().filter_map(foreign).collect();
+    let (host, copied) = match graph.file {
+        _ if numbers.is_empty() => return parts,
+        STEP => return format!("{parts}; no GPU runs a network with such a step"),
+        ENCODER => {
+            let split = read.split_behind(&numbers);
+            (split.first.nodes.len(), split.second.numbers()[0])
+        }
+        _ => {
+            let split = read.split_before(&numbers);
+            (split.second.nodes.len(), split.second.numbers()[0])
+        }
+    };
+    format!("{parts}; beside a GPU {host} of {} nodes on the CPU, and {:.1} kB copied a frame", read.nodes.len(), 4e-3 * copied as f64)
 }
 
 /// What an engine makes of a graph: what it moves, and how far a change of one pixel spreads.
@@ -132,7 +147,7 @@ fn nature(graph: &Graph) -> String {
         Ok(read) => read,
         Err(reason) => return format!("{}: runs on tract: {reason}", graph.file),
     };
-    let foreign = foreign(&read);
+    let foreign = foreign(graph, &read);
     let cost = cost::of_graph(&read);
     let moved = (cost.read + cost.written) as f64 / 1e6;
     let reaches = reach::of(&read);

@@ -113,7 +113,7 @@ pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Til
     };
     match choice {
         Choice::Cpu => Ok(Box::new(cpu()?)),
-        Choice::Cuda | Choice::Auto => on_gpu(choice, network, tiles, cpu),
+        Choice::Cuda | Choice::Auto => on_gpu(choice, network, threads, tiles, cpu),
     }
 }
 
@@ -122,10 +122,11 @@ pub fn open_with(choice: Choice, network: &Network, threads: Threads, tiles: Til
 fn on_gpu(
     choice: Choice,
     network: &Network,
+    threads: Threads,
     tiles: Tiles,
     cpu: impl FnOnce() -> Result<CpuEngine, EngineError>,
 ) -> Result<Box<dyn Engine>, EngineError> {
-    let options = cuda::Options { tiles: tiles.settings(network), ..cuda::Options::default() };
+    let options = cuda::Options { threads, tiles: tiles.settings(network), ..cuda::Options::default() };
     match cuda::CudaEngine::with(network, options) {
         Ok(engine) => {
             log::info!("engine: {}", engine.description());
@@ -135,7 +136,7 @@ fn on_gpu(
             if choice == Choice::Cuda {
                 return Ok(Box::new(engine));
             }
-            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, resilient::RETRIES).reopening(options)))
+            Ok(Box::new(ResilientEngine::new(network, engine, cpu()?, resilient::RETRIES)))
         }
         Err(error) if choice == Choice::Auto => {
             log::info!("{error}; using the CPU");
@@ -150,6 +151,7 @@ fn on_gpu(
 fn on_gpu(
     choice: Choice,
     _: &Network,
+    _: Threads,
     _: Tiles,
     cpu: impl FnOnce() -> Result<CpuEngine, EngineError>,
 ) -> Result<Box<dyn Engine>, EngineError> {

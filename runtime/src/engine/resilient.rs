@@ -11,7 +11,7 @@ use crate::backoff::Backoff;
 use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest};
 use crate::outcome::{Label, StepTrace};
 use crate::sampling::Sampling;
 
@@ -49,7 +49,7 @@ impl ResilientEngine {
     pub fn new(network: &Network, gpu: CudaEngine, cpu: CpuEngine, backoff: Backoff) -> ResilientEngine {
         ResilientEngine {
             network: network.clone(),
-            options: Options::default(),
+            options: gpu.options(),
             gpu: Gpu::Ready(Box::new(gpu)),
             cpu,
             backoff,
@@ -58,11 +58,6 @@ impl ResilientEngine {
             order: None,
             label_threshold: None,
         }
-    }
-
-    /// Opens the GPU with these options when it is there again.
-    pub fn reopening(self, options: Options) -> ResilientEngine {
-        ResilientEngine { options, ..self }
     }
 
     /// Frames on which the GPU failed.
@@ -150,11 +145,11 @@ impl Engine for ResilientEngine {
         Ok(self.taken)
     }
 
-    fn encode(&mut self) -> Result<f32, EngineError> {
+    fn encode(&mut self) -> Result<(), EngineError> {
         self.recover();
         if let Gpu::Ready(gpu) = &mut self.gpu {
             match gpu.encode() {
-                Ok(distance) => return Ok(distance),
+                Ok(()) => return Ok(()),
                 Err(error) => self.fail(&error),
             }
             self.input_is_here()?;
@@ -196,6 +191,13 @@ impl Engine for ResilientEngine {
         match &mut self.gpu {
             Gpu::Ready(gpu) => gpu.readout(),
             _ => self.cpu.readout(),
+        }
+    }
+
+    fn times(&self) -> StageTimes {
+        match &self.gpu {
+            Gpu::Ready(gpu) => gpu.times(),
+            _ => self.cpu.times(),
         }
     }
 

@@ -18,6 +18,18 @@ pub struct StepRequest {
     pub deadline: Option<Duration>,
 }
 
+/// What the stages of a frame took, as the engine that ran them measured it: on a GPU between moments of its own queue, so that the time
+/// the host takes to fill that queue is in none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// The input tensor, or the picture that was taken, to the drive.
+    pub encode: Duration,
+    /// All steps together.
+    pub steps: Duration,
+    /// State to the answer.
+    pub readout: Duration,
+}
+
 /// Something went wrong inside an engine.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -84,9 +96,9 @@ pub trait Engine: Send {
         Ok(false)
     }
 
-    /// Encodes the input tensor into the drive, once per frame, and returns the drive's relative L2 distance to that of the last
-    /// frame that was stepped (infinite after a reset): what creeps too slowly to be seen from frame to frame adds up until it is.
-    fn encode(&mut self) -> Result<f32, EngineError>;
+    /// Encodes the input tensor into the drive, once per frame; an engine may only queue that. How far the drive moved is
+    /// [`StepTrace::drive_distance`].
+    fn encode(&mut self) -> Result<(), EngineError>;
 
     /// Applies the recurrent cell until `order` says stop; once for each encoded frame.
     fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError>;
@@ -94,6 +106,9 @@ pub trait Engine: Send {
     /// Reads the answer out of the hidden state: the readout's outputs one behind the other, in the order and the shapes of
     /// [`Network::answers`](super::Network::answers), f32; for most tasks that is one, the logits.
     fn readout(&mut self) -> Result<&[f32], EngineError>;
+
+    /// What the stages of the last frame took so far; whole once its answer or its labels were read. An answer that stood already took nothing.
+    fn times(&self) -> StageTimes;
 
     /// From the next frame on, [`Engine::labels`] is asked for, of a network whose only output is logits: a pixel shows the likeliest class other than background (0) where that is
     /// likelier than `threshold`.

@@ -13,7 +13,7 @@ use recslowfast::network::halting::{HaltingRule, Metric};
 use serde_json::json;
 use temporal_pathfinder::{Spec, Split, Stream};
 
-use crate::agreement::{self, measure, patience, set};
+use crate::compare::{self, measure, patience, set};
 use crate::tiles;
 
 fn network() -> Network {
@@ -34,7 +34,7 @@ fn options() -> Options {
         Ok("never") => Transforms::Never,
         _ => Transforms::Auto,
     };
-    Options { precision, transforms, patience: patience(), tiles: None }
+    Options { precision, transforms, patience: patience(), ..Options::default() }
 }
 
 /// Frames of the generated stream as `network` takes them, where it takes square grey ones.
@@ -64,7 +64,7 @@ fn agree() {
     let tally =
         measure(&network, options(), number("TEST_FRAMES", 60), network.manifest.rule(), |at, width, height, into| match &mut frames {
             Some(draw) => draw(into),
-            None => agreement::frame(at, width, height, into),
+            None => compare::frame(at, width, height, into),
         });
     let line = json!({
         "network": network.manifest.name,

@@ -2,9 +2,12 @@
 
 mod agreement;
 mod camera;
+mod compare;
 mod device;
 mod faults;
 mod lost;
 mod mutants;
+mod parts;
 mod standin;
 mod tiles;
+mod times;

@@ -9,7 +9,7 @@ use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{HaltingRule, Metric};
 use recslowfast::outcome::{StepTrace, StopReason};
 
-use crate::agreement::{patience, set};
+use crate::compare::{patience, set};
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// A scene that stands still and a box in it, from column `left` on; another `scene` is another picture.
@@ -52,7 +52,8 @@ fn on_cpu(network: &Network, tiles: Settings) -> CpuEngine {
 fn on_gpu(network: &Network, tiles: Option<Settings>) -> CudaEngine {
     let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
     let precision = if set("TEST_FULL") { Precision::Full } else { Precision::Auto };
-    CudaEngine::with(network, Options { precision, transforms, patience: patience(), tiles }).expect("this network has kernels")
+    CudaEngine::with(network, Options { precision, transforms, patience: patience(), tiles, ..Options::default() })
+        .expect("this network has kernels")
 }
 
 fn bits(values: &[f32]) -> Vec<u32> {

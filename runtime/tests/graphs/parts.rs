@@ -117,9 +117,9 @@ fn the_drive_alone_is_measured_and_features_stay_with_it() {
     let rule = HaltingRule { zero: Some(0.5), ..HaltingRule::fixed(1) };
     let mut show = |scale: f32| {
         engine.input().iter_mut().zip(picture()).for_each(|(x, level)| *x = scale * level);
-        let moved = engine.encode().unwrap();
-        let steps = engine.advance(&StepRequest { rule, limit: 8, deadline: None }).unwrap().steps;
-        (moved, steps, engine.readout().unwrap()[2 * PIXELS])
+        engine.encode().unwrap();
+        let trace = engine.advance(&StepRequest { rule, limit: 8, deadline: None }).unwrap();
+        (trace.drive_distance, trace.steps, engine.readout().unwrap()[2 * PIXELS])
     };
     let first = picture()[0];
     assert_eq!(show(1.0), (f32::INFINITY, 1, first));

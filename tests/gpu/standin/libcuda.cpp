@@ -6,6 +6,7 @@
 //   STANDIN_CC        compute capability x 10, default of the MMA_PATH it was built with
 //   STANDIN_REGISTERS 0: cannot read memory it did not allocate, as the GPUs of the first Nano and the TX2
 //   STANDIN_REFUSE    comma list of 'cubin', 'ptx': images cuModuleLoadData refuses
+//   STANDIN_QUEUE     1: work is queued when it is asked for and runs when it is waited for, as on a device; 0: it runs at once
 // and in the process, by symbols of its own: standin_fail, standin_calls, standin_live, standin_hang.
 #include "hostshim.h"
 #include "prelude.cu"
@@ -20,13 +21,15 @@
 #include "frame.cu"
 #include "camera.cu"
 
+#include <chrono>
+#include <deque>
 #include <map>
 #include <set>
 #include <string>
 
 typedef int Result;
 enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
-       NO_BINARY = 209, INVALID_PTX = 218, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_INVALIDATED = 901 };
+       NO_BINARY = 209, INVALID_PTX = 218, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, LAUNCH_FAILED = 719, CAPTURE_INVALIDATED = 901 };
 #define API extern "C" __attribute__((visibility("default"))) Result
 
 struct Kernel {
@@ -63,6 +66,12 @@ struct Work {
 };
 struct Graph { std::vector<Work> work; };
 struct Stream { Graph* capture = nullptr; };
+// When the work before it was done.
+struct Event {
+    bool timed;
+    bool recorded = false;
+    std::chrono::steady_clock::time_point at;
+};
 
 static int setting(const char* name, int otherwise) { const char* v = getenv(name); return v ? atoi(v) : otherwise; }
 static bool refused(const char* what) { const char* v = getenv("STANDIN_REFUSE"); return v && strstr(v, what); }
@@ -97,9 +106,16 @@ static void run(Work& w) {
     if (!w.kernel) { memset(w.to, w.value, w.bytes); return; }
     shim::launch(w.grid, w.threads, w.shared, setting("STANDIN_ORDER", 0), [&] { w.kernel->call(w.args.data()); });
 }
+// What is asked for and not done yet; all streams are one.
+static std::deque<std::function<void()>>& queued() { static std::deque<std::function<void()>> all; return all; }
+static void finish() { while (!queued().empty()) { queued().front()(); queued().pop_front(); } }
+static void later(std::function<void()> work) {
+    queued().push_back(std::move(work));
+    if (!setting("STANDIN_QUEUE", 0)) finish();
+}
 static Result submit(void* stream, Work w) {
     Stream* s = (Stream*)stream;
-    if (s && s->capture) s->capture->work.push_back(std::move(w)); else run(w);
+    if (s && s->capture) s->capture->work.push_back(std::move(w)); else later([w]() mutable { run(w); });
     return SUCCESS;
 }
 
@@ -132,13 +148,24 @@ API cuDevicePrimaryCtxRelease_v2(int) { live--; TURN; return SUCCESS; }
 API cuCtxSetCurrent(void* c) { TURN; current = c; return SUCCESS; }
 API cuStreamCreate(void** s, unsigned) { TURN; *s = new Stream; live++; return SUCCESS; }
 API cuStreamDestroy_v2(void* s) { delete (Stream*)s; live--; TURN; return SUCCESS; }
-API cuStreamSynchronize(void*) { TURN; return SUCCESS; }
-API cuEventCreate(void** e, unsigned) { TURN; *e = new int; live++; return SUCCESS; }
-API cuEventRecord(void*, void*) { TURN; return SUCCESS; }
-API cuEventQuery(void*) { TURN; return hanging ? NOT_READY : SUCCESS; }
-API cuEventSynchronize(void*) { TURN; return SUCCESS; }
-API cuEventElapsedTime(float* ms, void*, void*) { TURN; *ms = 1; return SUCCESS; }
-API cuEventDestroy_v2(void* e) { delete (int*)e; live--; TURN; return SUCCESS; }
+API cuStreamSynchronize(void*) { TURN; finish(); return SUCCESS; }
+API cuEventCreate(void** e, unsigned flags) { TURN; *e = new Event{!(flags & 2)}; live++; return SUCCESS; }
+API cuEventRecord(void* e, void*) {
+    TURN;
+    later([e] { ((Event*)e)->recorded = true; ((Event*)e)->at = std::chrono::steady_clock::now(); });
+    return SUCCESS;
+}
+API cuEventQuery(void*) { TURN; if (hanging) return NOT_READY; finish(); return SUCCESS; }
+API cuEventSynchronize(void*) { TURN; finish(); return SUCCESS; }
+API cuEventElapsedTime(float* ms, void* from, void* to) {
+    TURN;
+    const Event *a = (const Event*)from, *b = (const Event*)to;
+    if (!a->timed || !b->timed || !a->recorded || !b->recorded) return INVALID_HANDLE;
+    if (!queued().empty()) return NOT_READY;
+    *ms = std::chrono::duration<float, std::milli>(b->at - a->at).count();
+    return SUCCESS;
+}
+API cuEventDestroy_v2(void* e) { finish(); delete (Event*)e; live--; TURN; return SUCCESS; }
 API cuMemAlloc_v2(uint64_t* p, size_t n) {
     TURN;
     if (!n) return INVALID_VALUE;
@@ -151,6 +178,7 @@ API cuMemAlloc_v2(uint64_t* p, size_t n) {
     return SUCCESS;
 }
 API cuMemFree_v2(uint64_t p) {
+    finish();
     if (!allocations.erase(p)) return INVALID_VALUE;
     free((void*)p);
     live--;
@@ -164,7 +192,7 @@ API cuMemHostAlloc(void** p, size_t n, unsigned) {
     live++;
     return SUCCESS;
 }
-API cuMemFreeHost(void* p) { free(p); live--; TURN; return SUCCESS; }
+API cuMemFreeHost(void* p) { finish(); free(p); live--; TURN; return SUCCESS; }
 static std::set<void*> registered;
 API cuMemHostRegister_v2(void* p, size_t, unsigned) {
     TURN;
@@ -179,8 +207,8 @@ API cuMemHostUnregister(void* p) {
     return SUCCESS;
 }
 API cuMemHostGetDevicePointer_v2(uint64_t* d, void* p, unsigned) { TURN; *d = (uint64_t)p; return SUCCESS; }
-API cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t n, void*) { TURN; memcpy((void*)to, from, n); return SUCCESS; }
-API cuMemcpyDtoH_v2(void* to, uint64_t from, size_t n) { TURN; memcpy(to, (void*)from, n); return SUCCESS; }
+API cuMemcpyHtoDAsync_v2(uint64_t to, const void* from, size_t n, void*) { TURN; finish(); memcpy((void*)to, from, n); return SUCCESS; }
+API cuMemcpyDtoH_v2(void* to, uint64_t from, size_t n) { TURN; finish(); memcpy(to, (void*)from, n); return SUCCESS; }
 API cuMemsetD8Async(uint64_t p, unsigned char v, size_t n, void* stream) { TURN; Work w; w.to = (void*)p; w.value = v; w.bytes = n; return submit(stream, std::move(w)); }
 API cuModuleLoadData(void** m, const void* image) {
     TURN;
@@ -237,8 +265,8 @@ API cuStreamEndCapture(void* s, void** g) {
 }
 API cuGraphInstantiateWithFlags(void** e, void* g, unsigned long long) { TURN; *e = new Graph(*(Graph*)g); live++; return SUCCESS; }
 API cuGraphInstantiate_v2(void** e, void* g, void**, char*, size_t) { TURN; *e = new Graph(*(Graph*)g); live++; return SUCCESS; }
-API cuGraphLaunch(void* e, void*) { TURN; for (Work& w : ((Graph*)e)->work) run(w); return SUCCESS; }
-API cuGraphExecDestroy(void* e) { delete (Graph*)e; live--; TURN; return SUCCESS; }
+API cuGraphLaunch(void* e, void*) { TURN; later([e] { for (Work& w : ((Graph*)e)->work) run(w); }); return SUCCESS; }
+API cuGraphExecDestroy(void* e) { finish(); delete (Graph*)e; live--; TURN; return SUCCESS; }
 API cuGraphDestroy(void* g) { delete (Graph*)g; live--; TURN; return SUCCESS; }
 API cuGetErrorName(int e, const char** s) {
     switch (e) {

@@ -52,6 +52,31 @@ fn small_exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.mul(p, s.exp2(biased))
 }
 
+/// `ln x`: of 0 minus infinity, of less no number.
+#[inline(always)]
+pub fn log<S: Simd>(s: S, x: S::V) -> S::V {
+    // Numbers below the normal ones are made so, by 2^24.
+    let (least, larger) = (s.splat(f32::MIN_POSITIVE), s.mul(x, s.splat(16_777_216.0)));
+    let (normal, shift) = (s.where_less(x, least, larger, x), s.where_less(x, least, s.splat(24.0), s.splat(0.0)));
+    let (n, m) = (s.sub(s.exponent(normal), shift), s.mantissa(normal));
+    // From 1/sqrt 2 to sqrt 2, so that x near 1 leaves all of it to the polynomial.
+    let middle = s.splat(std::f32::consts::SQRT_2);
+    let (half, one) = (s.mul(m, s.splat(0.5)), s.splat(1.0));
+    let r = s.sub(s.where_less(middle, m, half, m), one);
+    let n = s.where_less(middle, m, s.add(n, one), n);
+    // (ln(1 + r) - r) / r^2
+    let tail =
+        horner(s, r, [-0.499_999_9, 0.333_339_5, -0.250_017_55, 0.199_620_72, -0.165_705_08, 0.149_179_74, -0.143_075_18, 0.087_348_364]);
+    // ln 2 in two pieces, as for the exponential.
+    let low = s.fma(n, s.splat(-2.121_944_4e-4), s.mul(s.mul(r, r), tail));
+    let y = s.fma(n, s.splat(0.693_359_4), s.add(low, r));
+    let y = s.where_less(s.splat(f32::MAX), x, x, y);
+    // x - x: what is no number stays none.
+    let zero = s.splat(0.0);
+    let none = s.where_less(x, zero, s.splat(f32::NAN), s.add(s.splat(f32::NEG_INFINITY), s.sub(x, x)));
+    s.where_less(zero, x, y, none)
+}
+
 /// `ln(1 + e^x)`
 #[inline(always)]
 pub fn softplus<S: Simd>(s: S, x: S::V) -> S::V {
@@ -128,6 +153,7 @@ mod tests {
     enum Function {
         Erf,
         Exp,
+        Log,
         Softplus,
         Sigmoid,
         Tanh,
@@ -138,6 +164,7 @@ mod tests {
             match self {
                 Function::Erf => exact_erf(x),
                 Function::Exp => x.exp(),
+                Function::Log => x.ln(),
                 Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
                 Function::Sigmoid if x < 0.0 => x.exp() / (1.0 + x.exp()),
                 Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
@@ -171,6 +198,7 @@ mod tests {
             let y = match self.0 {
                 Function::Erf => erf(s, x),
                 Function::Exp => exp(s, x),
+                Function::Log => log(s, x),
                 Function::Softplus => softplus(s, x),
                 Function::Sigmoid => sigmoid(s, x),
                 Function::Tanh => tanh(s, x),
@@ -193,6 +221,27 @@ mod tests {
                 } else {
                     assert!((got / want - 1.0).abs() < 1e-6, "{isa:?} {function:?}({x}) = {got}, not {want}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_logarithm_knows_its_edges() {
+        for isa in Isa::available() {
+            let log = |x| isa.run(Apply(Function::Log, x));
+            assert_eq!(
+                (log(1.0), log(0.0), log(-0.0), log(f32::INFINITY)),
+                (0.0, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::INFINITY),
+                "{isa:?}"
+            );
+            assert!(log(-1e-30).is_nan() && log(f32::NEG_INFINITY).is_nan() && log(f32::NAN).is_nan(), "{isa:?}");
+            let numbers = (0..20_000).map(|i| 1.0 + (i - 10_000) as f32 * 5e-5).chain((-149..128).flat_map(|n| {
+                [1.0, 1.1, std::f64::consts::SQRT_2 - 1e-7, std::f64::consts::SQRT_2 + 1e-7, 1.9]
+                    .map(|m: f64| (m * f64::from(n).exp2()) as f32)
+            }));
+            for x in numbers.filter(|x| *x > 0.0 && *x != 1.0) {
+                let (got, want) = (f64::from(log(x)), f64::from(x).ln());
+                assert!((got / want - 1.0).abs() < 1e-6, "{isa:?} log({x}) = {got}, not {want}");
             }
         }
     }

@@ -5,15 +5,17 @@ use std::time::Duration;
 use super::abi;
 use super::camera::Filled;
 use super::driver::{Context, CudaError};
+use super::host::HostPart;
 use super::images;
 use super::lower::{Target, Transforms, lower};
 use super::program::Op;
-use super::session::{CHUNK, Session};
+use super::session::{ANSWERED, BEGUN, CHUNK, ENCODED, STEPPED, Session};
 use super::tiles::{self, Settings};
 use crate::clock;
+use crate::engine::cpu::threads::Threads;
 use crate::frame::{Frame, PixelFormat};
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest};
 use crate::network::halting::{Metric, Path};
 use crate::outcome::{Label, MAX_STEPS, StepTrace, StopReason};
 use crate::sampling::Sampling;
@@ -46,6 +48,8 @@ pub struct Options {
     pub patience: Option<Duration>,
     /// Compute only what moved, where a network is local; None computes everything.
     pub tiles: Option<Settings>,
+    /// Threads of the CPU for nodes of encoder and readout that have no kernel; by default one for every usable processor.
+    pub threads: Threads,
 }
 
 /// How pictures came to the device.
@@ -61,6 +65,14 @@ pub struct Pictures {
 pub struct CudaEngine {
     session: Session,
     name: String,
+    options: Options,
+    /// What the CPU makes of the input before the device begins, and the input then; what it makes of what the device gives, and the answer then.
+    before: Option<HostPart>,
+    input: Vec<f32>,
+    behind: Option<HostPart>,
+    answer: Vec<f32>,
+    /// `answer` is not that of the last frame.
+    unread: bool,
     has_step: bool,
     drive_known: bool,
     /// Blocks of memory that may still be lent to the source of pictures.
@@ -71,7 +83,10 @@ pub struct CudaEngine {
     path: Path,
     /// Steps the last frame took, on the slow and on the fast path: how many are queued before the device is asked.
     expected: [u32; 2],
-    /// Time of one step, smoothed.
+    /// What `before` took of the frame; when the rest was queued; what the last frame took, and one of its steps, smoothed.
+    prepared: Duration,
+    queued: Duration,
+    times: StageTimes,
     step_time: Option<Duration>,
     convolutions: u64,
     convolutions_per_step: u64,
@@ -109,14 +124,26 @@ impl CudaEngine {
             transforms: options.transforms,
             tiles: None,
         };
-        let not_tiled = options.tiles.and_then(|_| tiles::local(network).err());
-        let tiles = options.tiles.filter(|_| not_tiled.is_none());
-        let program = lower(network, Target { tiles, ..target })?;
+        let mut not_tiled = options.tiles.and_then(|_| tiles::local(network).err());
+        let mut tiles = options.tiles.filter(|_| not_tiled.is_none());
+        let mut program = lower(network, Target { tiles, ..target })?;
+        if tiles.is_some() && (program.before.is_some() || program.behind.is_some()) {
+            (tiles, not_tiled) = (None, Some("the CPU computes a part of its encoder or readout, and all of that".into()));
+            program = lower(network, target)?;
+        }
+        let before = program.before.as_ref().map(|part| HostPart::new(part, options.threads, true)).transpose()?;
+        let behind = program.behind.as_ref().map(|part| HostPart::new(part, options.threads, false)).transpose()?;
         let name = format!("{} ({}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
         let session = Session::new(&context, loaded.module, &program).map_err(unavailable)?;
         Ok(CudaEngine {
             session,
             name,
+            options,
+            input: vec![0.0; before.as_ref().map_or(0, |part| part.numbers[0])],
+            before,
+            answer: vec![0.0; behind.as_ref().map_or(0, |part| part.numbers[1])],
+            behind,
+            unread: true,
             has_step: !program.step.is_empty(),
             drive_known: false,
             taken: false,
@@ -124,6 +151,9 @@ impl CudaEngine {
             pictures: Pictures::default(),
             path: Path::Slow,
             expected: [MAX_STEPS as u32; 2],
+            prepared: Duration::ZERO,
+            queued: Duration::ZERO,
+            times: StageTimes::default(),
             step_time: None,
             convolutions: 0,
             convolutions_per_step: program.step.iter().filter(|op| matches!(op, Op::Conv(_))).count() as u64,
@@ -154,6 +184,16 @@ impl CudaEngine {
     /// The input as the network saw it, and the hidden states, NCHW: read back from the device, for tests.
     pub fn kept(&self) -> Result<Vec<Vec<f32>>, EngineError> {
         self.session.context.enter().and_then(|()| self.session.kept()).map_err(|error| self.failed(error))
+    }
+
+    /// How it was put on the GPU.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// What the CPU computes of encoder and readout, why, and what that costs: a line for each that is not whole on the GPU.
+    pub fn on_cpu(&self) -> impl Iterator<Item = &str> {
+        self.before.iter().chain(&self.behind).map(|part| part.told.as_str())
     }
 
     /// Whether every phase of more than one kernel was recorded as a graph, so that a frame is a handful of launches.
@@ -189,7 +229,8 @@ impl CudaEngine {
     fn deadline_cap(&self, deadline: Option<Duration>) -> i32 {
         match (deadline, self.step_time) {
             (Some(deadline), Some(step)) => {
-                let left = deadline.saturating_sub(clock::now());
+                // Steps begin when the frame is encoded, which takes as long as it did before.
+                let left = deadline.saturating_sub(clock::now().max((self.queued + self.times.encode).saturating_sub(self.prepared)));
                 ((left.as_secs_f64() / step.as_secs_f64().max(1e-7)) as i32).clamp(1, MAX_STEPS as i32)
             }
             _ => MAX_STEPS as i32 + 1,
@@ -253,13 +294,21 @@ impl CudaEngine {
                 queued += queue;
             }
             let answer = if self.label_threshold.is_some() { &self.session.label } else { &self.session.readout };
+            self.session.marks.put(STEPPED, &self.session.stream)?;
             answer.queue(&self.session.stream)?;
+            self.session.marks.put(ANSWERED, &self.session.stream)?;
             self.session.stream.wait(self.patience)?;
             let report = self.session.report.read();
             if report.frame != before.wrapping_add(1) {
                 return Err(CudaError { doing: "running a frame", reason: "the GPU returned without an answer".into() });
             }
             if report.stop >= 0 {
+                let between = |from, to| self.session.marks.between(from, to);
+                self.times = StageTimes {
+                    encode: self.prepared + between(BEGUN, ENCODED)?,
+                    steps: between(ENCODED, STEPPED)?,
+                    readout: between(STEPPED, ANSWERED)?,
+                };
                 return Ok(report);
             }
             if queued >= most.max(MAX_STEPS as u32) {
@@ -282,11 +331,17 @@ impl Engine for CudaEngine {
 
     fn input(&mut self) -> &mut [f32] {
         self.taken = false;
-        self.session.input.as_mut_slice()
+        match self.before {
+            Some(_) => &mut self.input,
+            None => self.session.input.as_mut_slice(),
+        }
     }
 
     fn take(&mut self, frame: &Frame, sampling: &Sampling) -> Result<bool, EngineError> {
         self.taken = false;
+        if self.before.is_some() {
+            return Ok(false);
+        }
         let took = self.session.context.enter().and_then(|()| self.session.take(frame, sampling));
         let filled = took.map_err(|error| self.failed(error))?;
         self.pictures.in_place += u64::from(filled == Filled::InPlace);
@@ -297,7 +352,7 @@ impl Engine for CudaEngine {
 
     fn pin(&mut self, frame: &mut Frame) {
         let Frame { format, ref mut data, .. } = *frame;
-        if format == PixelFormat::Mjpeg || data.is_empty() {
+        if format == PixelFormat::Mjpeg || data.is_empty() || self.before.is_some() {
             return;
         }
         if self.session.pool.find(data.block()).is_some() {
@@ -323,30 +378,37 @@ impl Engine for CudaEngine {
         }
     }
 
-    fn encode(&mut self) -> Result<f32, EngineError> {
+    fn encode(&mut self) -> Result<(), EngineError> {
         if let Some(reason) = &self.broken {
             return Err(EngineError::Run { graph: "GPU".into(), reason: reason.clone() });
+        }
+        let began = clock::now();
+        if let Some(before) = &mut self.before {
+            before.run(&self.input, self.session.input.as_mut_slice())?;
+            self.prepared = clock::now() - began;
         }
         let mut queue = || {
             self.session.context.enter()?;
             let mut order = self.session.order.read();
             order.drive_known = self.drive_known.into();
             self.session.order.write(order);
+            self.session.marks.put(BEGUN, &self.session.stream)?;
             match &self.session.camera {
                 Some(camera) if self.taken => camera.queue(&self.session.stream)?,
                 _ => self.session.import.queue(&self.session.stream)?,
             }
             self.session.look.queue(&self.session.stream)?;
-            self.session.encode.queue(&self.session.stream)
+            self.session.encode.queue(&self.session.stream)?;
+            self.session.marks.put(ENCODED, &self.session.stream)
         };
         queue().map_err(|error| self.failed(error))?;
+        self.queued = clock::now();
         self.drive_known = true;
-        Ok(f32::NAN)
+        Ok(())
     }
 
     fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {
         let path = std::mem::replace(&mut self.path, Path::Fast);
-        let began = clock::now();
         let report = self.run(path, order).map_err(|error| {
             // Of what was computed before nothing is certain: the next frame is computed as a whole.
             self.drive_known = false;
@@ -355,7 +417,7 @@ impl Engine for CudaEngine {
         self.answers_stale = self.label_threshold.is_some();
         let steps = (report.steps.max(0) as u32).min(MAX_STEPS as u32);
         if steps > 0 {
-            let took = (clock::now() - began) / steps;
+            let took = self.times.steps / steps;
             self.step_time = Some(self.step_time.map_or(took, |before| (before * 3 + took) / 4));
             self.expected[path as usize] = steps;
         }
@@ -367,6 +429,8 @@ impl Engine for CudaEngine {
             3 => StopReason::Reset,
             _ => StopReason::Deadline,
         };
+        // A frame of no steps leaves the state as it was, and so the answer.
+        self.unread |= stop != StopReason::Zero;
         Ok(StepTrace {
             steps,
             limit: report.limit.max(0) as u32,
@@ -381,6 +445,7 @@ impl Engine for CudaEngine {
 
     fn readout(&mut self) -> Result<&[f32], EngineError> {
         if self.answers_stale {
+            let began = clock::now();
             let export = || {
                 self.session.context.enter()?;
                 self.session.export.queue(&self.session.stream)?;
@@ -388,12 +453,25 @@ impl Engine for CudaEngine {
             };
             export().map_err(|error| self.failed(error))?;
             self.answers_stale = false;
+            self.times.readout += clock::now() - began;
         }
-        Ok(self.session.answers.as_slice())
+        let Some(behind) = &mut self.behind else { return Ok(self.session.answers.as_slice()) };
+        if self.unread {
+            let began = clock::now();
+            behind.run(self.session.answers.as_slice(), &mut self.answer)?;
+            self.unread = false;
+            self.times.readout += clock::now() - began;
+        }
+        Ok(&self.answer)
+    }
+
+    fn times(&self) -> StageTimes {
+        self.times
     }
 
     fn want_labels(&mut self, threshold: f32) {
-        self.label_threshold = Some(threshold);
+        // Labels are packed of logits, which the device does not have where the CPU makes them.
+        self.label_threshold = self.behind.is_none().then_some(threshold);
     }
 
     fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {

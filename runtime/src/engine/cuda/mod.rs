@@ -12,6 +12,7 @@ mod advance;
 mod camera;
 pub mod doctor;
 mod driver;
+mod host;
 mod images;
 mod launches;
 mod lower;

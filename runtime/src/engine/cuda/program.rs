@@ -3,7 +3,7 @@
 use super::abi::Taps;
 use super::opcode::Opcode;
 use super::tiles::Tiling;
-use crate::engine::graph::Fold;
+use crate::engine::graph::{Fold, Graph};
 
 /// Index into [`Program::tensors`].
 pub type TensorId = usize;
@@ -356,12 +356,29 @@ pub struct Program {
     pub step: Vec<Op>,
     /// States to the answers.
     pub readout: Vec<Op>,
-    /// The network's input.
+    /// The network's input, or the first of [`Program::imports`].
     pub frame: TensorId,
+    /// What comes from the host, one value behind the other: the network's input, or what the host made of it.
+    pub imports: Vec<TensorId>,
     /// Hidden state, in the manifest's order.
     pub states: Vec<TensorId>,
-    /// The readout's outputs.
+    /// What goes to the host: the readout's outputs, or what the host makes them of.
     pub answers: Vec<TensorId>,
     /// Where only what moved is computed: how.
     pub tiles: Option<Tiling>,
+    /// What the host makes of the network's input before the device begins, where the encoder has a node without a kernel.
+    pub before: Option<OnHost>,
+    /// What the host makes of `answers`, where the readout has a node without a kernel.
+    pub behind: Option<OnHost>,
+}
+
+/// The part of a graph that the host computes, because some of its nodes have no kernel.
+#[derive(Clone, Debug)]
+pub struct OnHost {
+    /// The graph's file.
+    pub file: &'static str,
+    /// The part.
+    pub graph: Graph,
+    /// The nodes without a kernel, each with the reason.
+    pub nodes: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::abi::{Control, Order, Plain, PlaneArgs, Report};
 use super::camera::{Camera, Filled};
-use super::driver::{Buffer, Context, Graph, Launch, Mapped, Module, Pool, Result, Stream};
+use super::driver::{Buffer, Context, Graph, Launch, Mapped, Marks, Module, Pool, Result, Stream};
 use super::launches::{Builder, float_bytes};
 use super::program::{Program, Shape, TensorId};
 use super::tensor::Tensor;
@@ -50,6 +50,15 @@ impl Phase {
 /// Steps of a recorded chunk, besides the single step.
 pub const CHUNK: u32 = 4;
 
+/// A place in the queue of a frame: nothing of it is done yet.
+pub const BEGUN: usize = 0;
+/// The drive is there.
+pub const ENCODED: usize = 1;
+/// The steps are done.
+pub const STEPPED: usize = 2;
+/// The answer is there.
+pub const ANSWERED: usize = 3;
+
 /// Everything a network needs on a device. Fields drop in this order: graphs before the memory they name.
 pub struct Session {
     /// The network's input from `input`.
@@ -70,9 +79,9 @@ pub struct Session {
     pub label: Phase,
     /// What the last readout left on the device to `answers`.
     pub export: Phase,
-    /// The network's input, `[c][h][w]` fp32.
+    /// What the device takes over, one value behind the other, each `[c][h][w]` fp32: the network's input, or what the host made of it.
     pub input: Mapped<f32>,
-    /// The readout's outputs one behind the other, each `[c][h][w]` fp32.
+    /// What the device gives, one value behind the other, each `[c][h][w]` fp32: the readout's outputs, or what the host makes them of.
     pub answers: Mapped<f32>,
     /// The answer as a class and a score for each pixel.
     pub labels: Mapped<Label>,
@@ -80,6 +89,8 @@ pub struct Session {
     pub order: Mapped<Order>,
     /// What the device did.
     pub report: Mapped<Report>,
+    /// When the device came by [`BEGUN`] and the places behind it.
+    pub marks: Marks<4>,
     /// The queue.
     pub stream: Stream,
     /// The network's input from a camera's pictures, once there was one.
@@ -104,6 +115,7 @@ impl Session {
     /// Puts `program` on the device of `context`, with the kernels of `module`.
     pub fn new(context: &Arc<Context>, module: Module, program: &Program) -> Result<Session> {
         let stream = Stream::new(context)?;
+        let marks = Marks::new(context)?;
         let mut tensors = Vec::new();
         for spec in &program.tensors {
             let place = |kept: bool, bytes: usize| kept.then(|| Buffer::zeroed(context, &stream, spec.len() * bytes)).transpose();
@@ -117,7 +129,7 @@ impl Session {
         let vectors =
             program.vectors.iter().map(|c| Buffer::zeroed(context, &stream, c.next_multiple_of(2) * 4)).collect::<Result<Vec<_>>>()?;
         let size = |tensor: TensorId| program.tensors[tensor].shape.c * program.tensors[tensor].shape.h * program.tensors[tensor].shape.w;
-        let input = Mapped::new(context, size(program.frame), 0f32)?;
+        let input = Mapped::new(context, program.imports.iter().map(|import| size(*import)).sum(), 0f32)?;
         let answers = Mapped::new(context, program.answers.iter().map(|answer| size(*answer)).sum(), 0f32)?;
         // Asked for of logits only, which come alone.
         let logits = program.answers[0];
@@ -145,8 +157,12 @@ impl Session {
         // Flags at the head of Control: stop, pending, always.
         let (stop, pending, always) = (builder.control, builder.control + 4, builder.control + 8);
         let tiles = program.tiles.as_ref();
-        let frame = tiles.map_or(program.frame, |tiling| tiling.incoming);
-        let import = vec![builder.planes("import_planes", frame, input.address, always)?];
+        let arriving = tiles.map_or(&program.imports[..], |tiling| std::slice::from_ref(&tiling.incoming));
+        let (mut import, mut address) = (Vec::new(), input.address);
+        for tensor in arriving {
+            import.push(builder.planes("import_planes", *tensor, address, always)?);
+            address += (size(*tensor) * size_of::<f32>()) as u64;
+        }
         let (look, encode, one, answer);
         let mut begin;
         match tiles {
@@ -198,10 +214,11 @@ impl Session {
             labels,
             order,
             report,
+            marks,
             camera: None,
             pool: Pool::new(context),
             states: program.states.clone(),
-            frame,
+            frame: arriving[0],
             accepted: program.frame,
             totals,
             tensors,

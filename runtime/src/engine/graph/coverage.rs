@@ -1,5 +1,5 @@
 //! Which operators are read into the graph: what both engines compute themselves. Every other one runs on tract, as a part of the graph, on
-//! the CPU, and keeps a network from the GPU.
+//! the CPU; in a step it keeps a network from the GPU.
 
 use crate::network::onnx;
 
@@ -50,6 +50,7 @@ pub const COVERED: &[Covered] = covered! {
     "LeakyRelu" ""
     "Less" ""
     "LessOrEqual" ""
+    "Log" ""
     "MatMul" "second matrix constant, of channels"
     "Max" ""
     "MaxPool" "two-dimensional, without indices"
@@ -72,7 +73,7 @@ pub const COVERED: &[Covered] = covered! {
     "Relu" ""
     "Reshape" "where it only renames axes, or makes groups of a norm"
     "Resize" "nearest by whole factors, linear"
-    "Round" "on the CPU, behind a Clip"
+    "Round" "behind a Clip"
     "Sigmoid" ""
     "Slice" "forwards"
     "Softmax" "over channels"
@@ -92,6 +93,9 @@ pub const COVERED: &[Covered] = covered! {
 
 /// Operators that [`network::onnx`](crate::network::onnx) spells with covered ones.
 const SPELLED: &[&str] = &["Swish", "Upsample"];
+
+/// Operators for which the GPU has no kernel: where a node of one is in encoder or readout, the CPU engine takes it.
+const WITHOUT_KERNEL: &[&str] = &["Log", "Round"];
 
 /// Whether nodes of this operator are read, if they are what its condition says.
 pub fn is_covered(operator: &str) -> bool {
@@ -129,9 +133,12 @@ pub fn table() -> String {
     for (operator, since) in onnx::table() {
         let when = COVERED.iter().find(|covered| covered.operator == operator).map(|covered| covered.when);
         match when.or_else(|| SPELLED.contains(&operator).then_some("")) {
-            Some(when) => text += &format!("| {operator} | {} | native | native | {when} |\n", since.max(*onnx::OPSETS.start())),
+            Some(when) => {
+                let gpu = if WITHOUT_KERNEL.contains(&operator) { "on the CPU" } else { "native" };
+                text += &format!("| {operator} | {} | native | {gpu} | {when} |\n", since.max(*onnx::OPSETS.start()));
+            }
             None => others.push(operator),
         }
     }
-    text + &format!("\nOn tract as a part of the graph (the CPU alone): {}.\n", others.join(", "))
+    text + &format!("\nOn tract as a part of the graph, on the CPU: {}.\n", others.join(", "))
 }

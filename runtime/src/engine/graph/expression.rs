@@ -11,6 +11,8 @@ pub enum Op {
     Tanh,
     /// `e^a`
     Exp,
+    /// The natural logarithm: of 0 minus infinity, of less no number.
+    Log,
     /// The error function.
     Erf,
     /// `|a|`
@@ -37,6 +39,8 @@ pub enum Op {
     Less,
     /// `a * b + c`
     MulAdd,
+    /// `c - a * b`
+    SubMul,
     /// `b` where `a` is positive, else `c`.
     Select,
 }
@@ -45,9 +49,9 @@ impl Op {
     /// Operands it takes.
     pub fn arity(self) -> usize {
         match self {
-            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
+            Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Log | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
             Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less => 2,
-            Op::MulAdd | Op::Select => 3,
+            Op::MulAdd | Op::SubMul | Op::Select => 3,
         }
     }
 
@@ -64,13 +68,14 @@ impl Op {
             Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
             Op::Tanh => a.tanh(),
             Op::Exp => a.exp(),
+            Op::Log => a.ln(),
             Op::Abs => a.abs(),
             Op::Sqrt => a.sqrt(),
             Op::Round => a.round_ties_even(),
             Op::Leak if a < 0.0 => a * b,
             Op::Leak => a,
             Op::Less => f32::from(u8::from(a < b)),
-            Op::Erf | Op::MulAdd | Op::Select => return None,
+            Op::Erf | Op::MulAdd | Op::SubMul | Op::Select => return None,
         })
     }
 }

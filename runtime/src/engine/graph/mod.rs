@@ -17,6 +17,7 @@ pub mod foreign;
 mod geometry;
 pub mod reach;
 mod read;
+mod split;
 #[cfg(test)]
 mod tests;
 mod transposed;
@@ -28,6 +29,7 @@ pub use constant::Constant;
 pub use expression::Op;
 pub use geometry::Geometry;
 pub use read::{of_records, read, read_in_parts};
+pub use split::Split;
 pub use transposed::Transposed;
 pub use value::{Axis, Size, Value};
 

@@ -11,7 +11,7 @@ use crate::clock;
 use crate::control::{Control, ControlQueue};
 use crate::frame::PixelFormat;
 use crate::network::Network;
-use crate::network::engine::{Engine, EngineError, StepRequest};
+use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest};
 use crate::outcome::{StepTrace, StopReason};
 use crate::report::{Audience, Overflow, Sink};
 use crate::service::closing;
@@ -95,14 +95,18 @@ impl Engine for Quick {
         &mut self.input
     }
 
-    fn encode(&mut self) -> Result<f32, EngineError> {
+    fn encode(&mut self) -> Result<(), EngineError> {
         match &mut self.left {
             Some((0, true)) => panic!("planted in the engine"),
             Some((0, false)) => return Err(EngineError::Run { graph: "encoder.onnx".into(), reason: "planted".into() }),
             Some((left, _)) => *left -= 1,
             None => {}
         }
-        Ok(0.1)
+        Ok(())
+    }
+
+    fn times(&self) -> StageTimes {
+        StageTimes::default()
     }
 
     fn advance(&mut self, order: &StepRequest) -> Result<StepTrace, EngineError> {

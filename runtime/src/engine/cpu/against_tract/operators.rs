@@ -87,6 +87,7 @@ proptest! {
         for exponent in [0.5, -0.5, -2.0] {
             positive().then("Pow", &["mid0_0"]).weights(&[], vec![exponent]).agrees(5e-6);
         }
+        positive().then("Log", &["mid0_0"]).agrees(5e-6);
         One::new("Sum").input(shape).input(shape).input(shape).agrees(2e-6);
         One::new("Max").input(shape).input(shape).input(shape).agrees(0.0);
         // As PyTorch spells GELU.

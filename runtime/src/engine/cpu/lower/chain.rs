@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{Id, Lowering, Source, whole};
 use crate::engine::cpu::machine::{Buffer, Operation, Plane, Table, View};
-use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program, Target};
-use crate::engine::graph::Size;
+use crate::engine::cpu::pointwise::{Instruction, Operand, Program, Target, Work};
+use crate::engine::graph::{Op, Size};
 
 impl Lowering<'_> {
     /// Puts an expression's values into memory (a given buffer, if any) and answers where they are.
@@ -18,7 +18,7 @@ impl Lowering<'_> {
                 self.chain(size, std::slice::from_ref(&view), |chain, _| {
                     let from = chain.plane(&view);
                     let plane = chain.plane(&to);
-                    chain.push(Op::Copy, &[from], Target::Plane(plane_number(plane)));
+                    chain.push(Work::Copy, &[from], Target::Plane(plane_number(plane)));
                 });
             }
             return to;
@@ -40,7 +40,7 @@ impl Lowering<'_> {
         self.chain(size, &views, |chain, _| {
             let operands = [&views[0], &views[1]].map(|view| chain.plane(view));
             let block = chain.keep();
-            chain.push(Op::Moments, &operands, Target::Kept(block));
+            chain.push(Work::Moments, &operands, Target::Kept(block));
             chain.release(Operand::Kept(block));
             chain.measures = true;
         });
@@ -150,10 +150,10 @@ impl Chain {
         }
     }
 
-    fn push(&mut self, op: Op, operands: &[Operand], to: Target) {
+    fn push(&mut self, work: Work, operands: &[Operand], to: Target) {
         let mut all = [Operand::Number(0.0); 3];
         all[..operands.len()].copy_from_slice(operands);
-        self.program.instructions.push(Instruction { op, operands: all, to });
+        self.program.instructions.push(Instruction { work, operands: all, to });
     }
 }
 
@@ -169,7 +169,7 @@ impl Writer<'_> {
     fn write(&mut self, id: Id, to: Target) {
         let Source::Apply(op, operands) = &self.sources[id] else {
             let from = self.operand(id);
-            self.chain.push(Op::Copy, &[from], to);
+            self.chain.push(Work::Copy, &[from], to);
             return;
         };
         // x + a b and x - a b in one instruction, where nothing else needs the product.
@@ -202,7 +202,7 @@ impl Writer<'_> {
             Target::Kept(usize::MAX) => Target::Kept(self.chain.keep()),
             to => to,
         };
-        self.chain.push(op, &from, to);
+        self.chain.push(Work::Apply(op), &from, to);
         if let Target::Kept(block) = to {
             self.done.insert(id, Operand::Kept(block));
         }

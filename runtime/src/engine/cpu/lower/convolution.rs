@@ -6,9 +6,8 @@ use crate::engine::cpu::conv_fft::{ConvFft, Shape, Tiling};
 use crate::engine::cpu::conv_winograd::{self, ConvWinograd};
 use crate::engine::cpu::depthwise::{Depthwise, Window};
 use crate::engine::cpu::machine::{Operation, Plane};
-use crate::engine::cpu::pointwise::Op;
 use crate::engine::cpu::rates::Rates;
-use crate::engine::graph::{self, Geometry, Pool};
+use crate::engine::graph::{self, Geometry, Op, Pool};
 
 /// Most bytes one convolution's spectra may take.
 const SPECTRA_BYTES: usize = 96 << 20;

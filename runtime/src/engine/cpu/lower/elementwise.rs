@@ -2,13 +2,12 @@
 
 use super::{Id, Lowering, Source};
 use crate::engine::cpu::machine::{Operation, Plane, View};
-use crate::engine::cpu::pointwise::Op;
-use crate::engine::graph::{self, Operand, Size};
+use crate::engine::graph::{Op, Operand, Size};
 
 impl Lowering<'_> {
-    pub(super) fn element_wise(&mut self, op: graph::Op, operands: &[Operand], size: Size) -> Id {
+    pub(super) fn element_wise(&mut self, op: Op, operands: &[Operand], size: Size) -> Id {
         // One division for each pixel, not one for each pixel of each channel.
-        if let (graph::Op::Div, [a, Operand::Value(b)]) = (op, operands)
+        if let (Op::Div, [a, Operand::Value(b)]) = (op, operands)
             && self.graph.size(*b).channels < size.channels
         {
             let a = self.operand(a, size);
@@ -18,13 +17,7 @@ impl Lowering<'_> {
             return self.apply(Op::Mul, &[a, inverse]);
         }
         let operands: Vec<Id> = operands.iter().map(|operand| self.operand(operand, size)).collect();
-        if op == graph::Op::Round {
-            // Where neighbours are 1 apart, adding rounds as the processor does: to the nearest, of halves to the even one.
-            let whole = self.number(1.5 * (1 << 23) as f32);
-            let up = self.apply(Op::Add, &[operands[0], whole]);
-            return self.apply(Op::Sub, &[up, whole]);
-        }
-        self.apply(op.into(), &operands)
+        self.apply(op, &operands)
     }
 
     /// An operand of an expression of this size.

@@ -7,7 +7,8 @@
 
 use crate::engine::cpu::conv_expanded::ConvExpanded;
 use crate::engine::cpu::machine::{Operation, Plane, View};
-use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program, Target};
+use crate::engine::cpu::pointwise::{Instruction, Operand, Program, Target, Work};
+use crate::engine::graph::Op;
 
 /// What a chain does to the outputs of a convolution.
 #[derive(Debug, PartialEq)]
@@ -125,13 +126,13 @@ fn take(operation: &mut Operation, added: Option<View>, bounds: [f32; 2], to: &V
 fn finishes(program: &Program) -> Vec<Finish> {
     let (mut instructions, mut bounds) = (&program.instructions[..], [f32::NEG_INFINITY, f32::INFINITY]);
     let mut added = None;
-    if let [Instruction { op: Op::Add, operands: [Operand::Plane(a), Operand::Plane(b), _], to }, rest @ ..] = instructions {
+    if let [Instruction { work: Work::Apply(Op::Add), operands: [Operand::Plane(a), Operand::Plane(b), _], to }, rest @ ..] = instructions {
         (added, instructions) = (Some(([*a, *b], *to)), rest);
     }
     let mut last = added.map(|(_, to)| to);
     let mut first = None;
     for instruction in instructions {
-        let Instruction { op, operands: [from, Operand::Number(bound), _], to } = instruction else { return Vec::new() };
+        let Instruction { work, operands: [from, Operand::Number(bound), _], to } = instruction else { return Vec::new() };
         let follows = match (last, from) {
             (None, Operand::Plane(of)) => {
                 first = Some(*of);
@@ -140,9 +141,9 @@ fn finishes(program: &Program) -> Vec<Finish> {
             (Some(Target::Kept(a)), Operand::Kept(b)) => a == *b,
             _ => false,
         };
-        match op {
-            Op::Max if follows && bounds == [f32::NEG_INFINITY, f32::INFINITY] => bounds[0] = *bound,
-            Op::Min if follows && bounds[1] == f32::INFINITY && *bound >= bounds[0] => bounds[1] = *bound,
+        match work {
+            Work::Apply(Op::Max) if follows && bounds == [f32::NEG_INFINITY, f32::INFINITY] => bounds[0] = *bound,
+            Work::Apply(Op::Min) if follows && bounds[1] == f32::INFINITY && *bound >= bounds[0] => bounds[1] = *bound,
             _ => return Vec::new(),
         }
         last = Some(*to);

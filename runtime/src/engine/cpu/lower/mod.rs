@@ -12,9 +12,8 @@ mod spatial;
 
 use super::foreign::Foreign;
 use super::machine::{Buffer, Layout, Operation, Plane, PlaneWork, Table, View};
-use super::pointwise::Op;
 use super::simd::Isa;
-use crate::engine::graph::{self, Graph, Kind};
+use crate::engine::graph::{self, Graph, Kind, Op};
 
 /// An expression's number.
 type Id = usize;
@@ -201,31 +200,5 @@ impl Lowering<'_> {
         self.operations.push(Operation::Normal { input: view, pixels, epsilon, gain: gain.to_vec(), bias: bias.to_vec(), scale, shift });
         let (scale, shift) = (self.source(Source::Table(scale)), self.source(Source::Table(shift)));
         self.apply(Op::MulAdd, &[self.expression(input), scale, shift])
-    }
-}
-
-/// As the graph has it, as chains have it.
-impl From<graph::Op> for Op {
-    fn from(op: graph::Op) -> Op {
-        match op {
-            graph::Op::Softplus => Op::Softplus,
-            graph::Op::Sigmoid => Op::Sigmoid,
-            graph::Op::Tanh => Op::Tanh,
-            graph::Op::Exp => Op::Exp,
-            graph::Op::Erf => Op::Erf,
-            graph::Op::Abs => Op::Abs,
-            graph::Op::Sqrt => Op::Sqrt,
-            graph::Op::Round => unreachable!("it is spelled with two others"),
-            graph::Op::Add => Op::Add,
-            graph::Op::Sub => Op::Sub,
-            graph::Op::Mul => Op::Mul,
-            graph::Op::Div => Op::Div,
-            graph::Op::Min => Op::Min,
-            graph::Op::Max => Op::Max,
-            graph::Op::Leak => Op::Leak,
-            graph::Op::Less => Op::Less,
-            graph::Op::MulAdd => Op::MulAdd,
-            graph::Op::Select => Op::Select,
-        }
     }
 }

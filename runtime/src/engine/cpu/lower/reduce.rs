@@ -3,9 +3,7 @@
 use super::{Id, Lowering, Source, whole};
 use crate::engine::cpu::across::{Across, Whole};
 use crate::engine::cpu::machine::{Operation, PlaneWork, View};
-use crate::engine::cpu::pointwise::Op;
-use crate::engine::graph::Fold;
-use crate::engine::graph::{self, Size};
+use crate::engine::graph::{self, Fold, Op, Size};
 
 impl Lowering<'_> {
     pub(super) fn reduce(&mut self, input: graph::Id, fold: Fold, [pixels, channels]: [bool; 2], mean: bool) -> Id {

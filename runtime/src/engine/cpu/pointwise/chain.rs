@@ -1,10 +1,11 @@
 //! Evaluates one work item of a chain.
 
-use super::{BLOCK, ITEM, Op, Operand, Program, Target};
+use super::{BLOCK, ITEM, Operand, Program, Target, Work};
 use crate::engine::cpu::channels_last::{Pixel, Segment};
 use crate::engine::cpu::planes::Shared;
 use crate::engine::cpu::simd::{Kernel, MAX_LANES, Simd};
 use crate::engine::cpu::vmath;
+use crate::engine::graph::Op;
 use crate::network::halting::Moments;
 
 /// One work item: a part of one channel.
@@ -54,7 +55,7 @@ impl Kernel for Chain<'_> {
                     Target::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
                 };
                 // SAFETY: blocks hold whole vectors, planes are padded to them.
-                unsafe { apply::<S, false>(s, instruction.op, from, to, count, &mut sums) };
+                unsafe { apply::<S, false>(s, instruction.work, from, to, count, &mut sums) };
             }
             at += count;
         }
@@ -118,7 +119,7 @@ impl Kernel for Runs<'_> {
                         Target::Plane(t) => self.planes[t * program.channels + self.channel].at(at),
                     };
                     // SAFETY: blocks hold whole vectors; a vector can be read from any pixel of a plane.
-                    unsafe { apply::<S, true>(s, instruction.op, from, to, count, &mut unused) };
+                    unsafe { apply::<S, true>(s, instruction.work, from, to, count, &mut unused) };
                 }
             }
         }
@@ -203,7 +204,7 @@ impl Kernel for Rows<'_> {
                         Target::Plane(t) => self.tensors[t].at(at),
                     };
                     // SAFETY: kept blocks hold whole vectors; a vector can be read from any channel of a tensor, and no more is written than it has.
-                    unsafe { apply::<S, true>(s, instruction.op, from, to, channels, &mut unused) };
+                    unsafe { apply::<S, true>(s, instruction.work, from, to, channels, &mut unused) };
                 }
             }
         }
@@ -249,35 +250,43 @@ macro_rules! every {
     }};
 }
 
+/// Of numbers this large, and up to a quarter of it more or less, neighbours are 1 apart.
+const WHOLE: f32 = 1.5 * (1 << 23) as f32;
+
 /// Applies one instruction to a block of `count` pixels.
 ///
 /// # Safety
 /// Operands hold `count` floats, rounded up to whole vectors; so does the target, unless it is written exactly.
 #[inline(always)]
-unsafe fn apply<S: Simd, const EXACT: bool>(s: S, op: Op, from: From, to: *mut f32, count: usize, sums: &mut Moments) {
+unsafe fn apply<S: Simd, const EXACT: bool>(s: S, work: Work, from: From, to: *mut f32, count: usize, sums: &mut Moments) {
     // SAFETY: the caller's promise; `every!` reads and writes whole vectors from 0 until it has passed `count`.
     unsafe {
-        match op {
-            Op::Copy => every!(s, from, to, count, |a| a),
-            Op::Softplus => every!(s, from, to, count, |a| vmath::softplus(s, a)),
-            Op::Sigmoid => every!(s, from, to, count, |a| vmath::sigmoid(s, a)),
-            Op::Tanh => every!(s, from, to, count, |a| vmath::tanh(s, a)),
-            Op::Exp => every!(s, from, to, count, |a| vmath::exp(s, a)),
-            Op::Erf => every!(s, from, to, count, |a| vmath::erf(s, a)),
-            Op::Abs => every!(s, from, to, count, |a| s.abs(a)),
-            Op::Sqrt => every!(s, from, to, count, |a| s.sqrt(a)),
-            Op::Add => every!(s, from, to, count, |a b| s.add(a, b)),
-            Op::Sub => every!(s, from, to, count, |a b| s.sub(a, b)),
-            Op::Mul => every!(s, from, to, count, |a b| s.mul(a, b)),
-            Op::Div => every!(s, from, to, count, |a b| s.div(a, b)),
-            Op::Min => every!(s, from, to, count, |a b| s.min(a, b)),
-            Op::Max => every!(s, from, to, count, |a b| s.max(a, b)),
-            Op::MulAdd => every!(s, from, to, count, |a b c| s.fma(a, b, c)),
-            Op::SubMul => every!(s, from, to, count, |a b c| s.fnma(a, b, c)),
-            Op::Leak => every!(s, from, to, count, |a b| s.where_less(a, s.splat(0.0), s.mul(a, b), a)),
-            Op::Less => every!(s, from, to, count, |a b| s.where_less(a, b, s.splat(1.0), s.splat(0.0))),
-            Op::Select => every!(s, from, to, count, |a b c| s.where_less(s.splat(0.0), a, b, c)),
-            Op::Moments => *sums += moments(s, from.p[0], from.p[1], count),
+        match work {
+            Work::Copy => every!(s, from, to, count, |a| a),
+            Work::Moments => *sums += moments(s, from.p[0], from.p[1], count),
+            Work::Apply(op) => match op {
+                Op::Softplus => every!(s, from, to, count, |a| vmath::softplus(s, a)),
+                Op::Sigmoid => every!(s, from, to, count, |a| vmath::sigmoid(s, a)),
+                Op::Tanh => every!(s, from, to, count, |a| vmath::tanh(s, a)),
+                Op::Exp => every!(s, from, to, count, |a| vmath::exp(s, a)),
+                Op::Log => every!(s, from, to, count, |a| vmath::log(s, a)),
+                Op::Erf => every!(s, from, to, count, |a| vmath::erf(s, a)),
+                Op::Abs => every!(s, from, to, count, |a| s.abs(a)),
+                Op::Sqrt => every!(s, from, to, count, |a| s.sqrt(a)),
+                // Where neighbours are 1 apart, adding rounds as the processor does: to the nearest, of halves to the even one.
+                Op::Round => every!(s, from, to, count, |a| s.sub(s.add(a, s.splat(WHOLE)), s.splat(WHOLE))),
+                Op::Add => every!(s, from, to, count, |a b| s.add(a, b)),
+                Op::Sub => every!(s, from, to, count, |a b| s.sub(a, b)),
+                Op::Mul => every!(s, from, to, count, |a b| s.mul(a, b)),
+                Op::Div => every!(s, from, to, count, |a b| s.div(a, b)),
+                Op::Min => every!(s, from, to, count, |a b| s.min(a, b)),
+                Op::Max => every!(s, from, to, count, |a b| s.max(a, b)),
+                Op::MulAdd => every!(s, from, to, count, |a b c| s.fma(a, b, c)),
+                Op::SubMul => every!(s, from, to, count, |a b c| s.fnma(a, b, c)),
+                Op::Leak => every!(s, from, to, count, |a b| s.where_less(a, s.splat(0.0), s.mul(a, b), a)),
+                Op::Less => every!(s, from, to, count, |a b| s.where_less(a, b, s.splat(1.0), s.splat(0.0))),
+                Op::Select => every!(s, from, to, count, |a b c| s.where_less(s.splat(0.0), a, b, c)),
+            },
         }
     }
 }

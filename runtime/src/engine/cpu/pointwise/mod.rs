@@ -10,6 +10,7 @@ mod chain;
 use super::planes::Shared;
 use super::pool::Pool;
 use super::simd::{Isa, MAX_LANES};
+use crate::engine::graph::Op;
 use crate::network::halting::Moments;
 pub use chain::Rows;
 use chain::{Chain, Runs};
@@ -19,60 +20,15 @@ pub const BLOCK: usize = 512;
 /// Pixels of a work item: whole blocks of one channel.
 const ITEM: usize = 8 * BLOCK;
 
-/// An operator of one to three operands.
+/// What an instruction does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Op {
-    /// `a`
+pub enum Work {
+    /// An operator of the graph.
+    Apply(Op),
+    /// `a` as it is.
     Copy,
-    /// `ln(1 + e^a)`
-    Softplus,
-    /// `1 / (1 + e^-a)`
-    Sigmoid,
-    /// `tanh a`
-    Tanh,
-    /// `e^a`
-    Exp,
-    /// The error function.
-    Erf,
-    /// `|a|`
-    Abs,
-    /// The square root.
-    Sqrt,
-    /// `a + b`
-    Add,
-    /// `a - b`
-    Sub,
-    /// `a * b`
-    Mul,
-    /// `a / b`
-    Div,
-    /// The lesser.
-    Min,
-    /// The greater.
-    Max,
-    /// `a * b + c`
-    MulAdd,
-    /// `c - a * b`
-    SubMul,
-    /// `a` where it is positive, else `a * b`.
-    Leak,
-    /// 1 where `a < b`, else 0.
-    Less,
-    /// `b` where `a` is positive, else `c`.
-    Select,
     /// The [`Moments`] between `a` (before) and `b` (after); writes nothing.
     Moments,
-}
-
-impl Op {
-    /// Operands it takes.
-    pub fn arity(self) -> usize {
-        match self {
-            Op::Copy | Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Erf | Op::Abs | Op::Sqrt => 1,
-            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less | Op::Moments => 2,
-            Op::MulAdd | Op::SubMul | Op::Select => 3,
-        }
-    }
 }
 
 /// Where an operand is.
@@ -101,7 +57,7 @@ pub enum Target {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Instruction {
     /// What is done.
-    pub op: Op,
+    pub work: Work,
     /// To what; unused ones are `Number(0.0)`.
     pub operands: [Operand; 3],
     /// And where it goes.
@@ -136,20 +92,20 @@ impl Program {
         self.kept * BLOCK + self.instructions.len() * 3 * MAX_LANES
     }
 
-    /// Partial sums that a run with [`Op::Moments`] leaves.
+    /// Partial sums that a run with [`Work::Moments`] leaves.
     pub fn partials(&self) -> usize {
         self.channels * self.parts()
     }
 
     /// Runs the chain over all channels. `planes[t * channels + c]` is channel `c` of tensor `t`; `tables[t]` has one number per channel.
-    /// `partials` takes one [`Moments`] per work item, to be summed in order, if the chain has [`Op::Moments`].
+    /// `partials` takes one [`Moments`] per work item, to be summed in order, if the chain has [`Work::Moments`].
     ///
     /// # Safety
     /// Every plane holds `pixels` floats and can be read and written up to the next multiple of 16; every table holds `channels`; `scratch`
     /// points to [`Program::scratch_floats`] for this pool. Planes that are written overlap no plane that is read later by another pixel.
     pub unsafe fn run(&self, isa: Isa, pool: &mut Pool, scratch: Shared, planes: &[Shared], tables: &[Shared], partials: &mut [Moments]) {
         let parts = self.parts();
-        let measures = self.instructions.iter().any(|i| i.op == Op::Moments);
+        let measures = self.instructions.iter().any(|i| i.work == Work::Moments);
         assert!(!measures || partials.len() >= self.partials(), "room for {} partial sums", self.partials());
         let partials = SharedMoments(partials.as_mut_ptr());
         pool.run(self.channels * parts, &|thread, item| {
@@ -172,7 +128,7 @@ impl Program {
 impl Program {
     /// Without the instructions that measure.
     pub fn unmeasured(mut self) -> Program {
-        self.instructions.retain(|instruction| instruction.op != Op::Moments);
+        self.instructions.retain(|instruction| instruction.work != Work::Moments);
         self
     }
 

@@ -5,14 +5,15 @@ use super::*;
 
 fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
     match op {
-        Op::Copy | Op::Moments => a,
         Op::Softplus => a.max(0.0) + (-a.abs()).exp().ln_1p(),
         Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
         Op::Tanh => a.tanh(),
         Op::Exp => a.exp(),
+        Op::Log => a.ln(),
         Op::Erf => series_erf(a),
         Op::Abs => a.abs(),
         Op::Sqrt => a.sqrt(),
+        Op::Round => a.round_ties_even(),
         Op::Add => a + b,
         Op::Sub => a - b,
         Op::Mul => a * b,
@@ -49,15 +50,16 @@ fn series_erf(x: f64) -> f64 {
     2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
 }
 
-const ALL: [Op; 19] = [
-    Op::Copy,
+const ALL: [Op; 20] = [
     Op::Softplus,
     Op::Sigmoid,
     Op::Tanh,
     Op::Exp,
+    Op::Log,
     Op::Erf,
     Op::Abs,
     Op::Sqrt,
+    Op::Round,
     Op::Add,
     Op::Sub,
     Op::Mul,
@@ -79,16 +81,16 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..19, threads in 1usize..4) {
+    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..20, threads in 1usize..4) {
         // abs(x) + table, then the operator, then a fused tail that reads all kinds of operands; the distance at the end.
         let (op, none) = (ALL[op], Operand::Number(0.0));
         let program = Program {
             instructions: vec![
-                Instruction { op: Op::Abs, operands: [Operand::Plane(0), none, none], to: Target::Kept(0) },
-                Instruction { op: Op::Add, operands: [Operand::Kept(0), Operand::PerChannel(0), none], to: Target::Kept(0) },
-                Instruction { op, operands: [Operand::Kept(0), Operand::Plane(1), Operand::Number(0.5)], to: Target::Kept(1) },
-                Instruction { op: Op::MulAdd, operands: [Operand::Kept(1), Operand::Number(0.25), Operand::Plane(0)], to: Target::Plane(2) },
-                Instruction { op: Op::Moments, operands: [Operand::Plane(1), Operand::Plane(2), none], to: Target::Kept(0) },
+                Instruction { work: Work::Apply(Op::Abs), operands: [Operand::Plane(0), none, none], to: Target::Kept(0) },
+                Instruction { work: Work::Apply(Op::Add), operands: [Operand::Kept(0), Operand::PerChannel(0), none], to: Target::Kept(0) },
+                Instruction { work: Work::Apply(op), operands: [Operand::Kept(0), Operand::Plane(1), Operand::Number(0.5)], to: Target::Kept(1) },
+                Instruction { work: Work::Apply(Op::MulAdd), operands: [Operand::Kept(1), Operand::Number(0.25), Operand::Plane(0)], to: Target::Plane(2) },
+                Instruction { work: Work::Moments, operands: [Operand::Plane(1), Operand::Plane(2), none], to: Target::Kept(0) },
             ],
             kept: 2,
             channels,

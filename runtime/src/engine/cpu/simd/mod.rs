@@ -36,6 +36,12 @@ pub const MAX_LANES: usize = 16;
 /// Added to a float below 2^21, it rounds it to a whole number `n` and leaves `n + 127`, an exponent, in the low bits.
 pub const EXP2_BIAS: f32 = 12_582_912.0 + 127.0;
 
+/// The bits of 1, which are those of its exponent, and the bits behind an exponent.
+const ONE: i32 = 0x3f80_0000;
+const FRACTION: i32 = 0x007f_ffff;
+/// What is added to an exponent in a float's bits.
+const EXPONENT_BIAS: f32 = 127.0;
+
 /// Vectors of f32 and what the kernels do with them.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// f32 lanes of a vector; divides [`MAX_LANES`].
@@ -115,6 +121,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn sqrt(self, a: Self::V) -> Self::V;
     /// `2^n`, given `n + EXP2_BIAS` with whole `n` from -126 to 127.
     fn exp2(self, biased: Self::V) -> Self::V;
+    /// Of positive, normal numbers `m 2^n`, `1 <= m < 2`: `n`.
+    fn exponent(self, a: Self::V) -> Self::V;
+    /// And `m`.
+    fn mantissa(self, a: Self::V) -> Self::V;
     /// Without the sign.
     fn abs(self, a: Self::V) -> Self::V;
     /// `magnitude` (not negative) with the sign of `sign`.

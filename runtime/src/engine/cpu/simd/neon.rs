@@ -2,7 +2,7 @@
 
 use std::arch::aarch64::*;
 
-use super::{Kernel, MAX_LANES, Simd};
+use super::{EXPONENT_BIAS, FRACTION, Kernel, MAX_LANES, ONE, Simd};
 
 /// NEON.
 #[derive(Clone, Copy)]
@@ -60,6 +60,16 @@ impl Simd for Neon {
     fn exp2(self, biased: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { vreinterpretq_f32_s32(vshlq_n_s32::<23>(vreinterpretq_s32_f32(biased))) }
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { vsubq_f32(vcvtq_f32_u32(vshrq_n_u32::<23>(vreinterpretq_u32_f32(a))), vdupq_n_f32(EXPONENT_BIAS)) }
+    }
+    #[inline(always)]
+    fn mantissa(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { vreinterpretq_f32_s32(vorrq_s32(vandq_s32(vreinterpretq_s32_f32(a), vdupq_n_s32(FRACTION)), vdupq_n_s32(ONE))) }
     }
     #[inline(always)]
     fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {

@@ -1,6 +1,6 @@
 //! Plain arrays.
 
-use super::{MAX_LANES, Simd};
+use super::{EXPONENT_BIAS, FRACTION, MAX_LANES, ONE, Simd};
 
 const N: usize = 4;
 
@@ -71,6 +71,14 @@ impl Simd for Portable {
     #[inline(always)]
     fn exp2(self, biased: Self::V) -> Self::V {
         each(|i| f32::from_bits(biased[i].to_bits() << 23))
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        each(|i| (a[i].to_bits() >> 23) as f32 - EXPONENT_BIAS)
+    }
+    #[inline(always)]
+    fn mantissa(self, a: Self::V) -> Self::V {
+        each(|i| f32::from_bits(a[i].to_bits() & FRACTION as u32 | ONE as u32))
     }
     #[inline(always)]
     fn abs(self, a: Self::V) -> Self::V {

@@ -56,9 +56,9 @@ impl Kernel for Lanes {
 struct Odds([f32; 4]);
 
 impl Kernel for Odds {
-    type Out = [f32; 8];
+    type Out = [f32; 10];
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) -> [f32; 8] {
+    fn run<S: Simd>(self, s: S) -> [f32; 10] {
         let [a, b, c, n] = self.0;
         let (va, vb, vc) = (s.splat(a), s.splat(b), s.splat(c));
         let lane = |v: S::V| {
@@ -76,6 +76,8 @@ impl Kernel for Odds {
             lane(s.where_less(va, vb, vc, va)),
             s.sum(va),
             lane(s.sqrt(s.abs(va))),
+            lane(s.exponent(s.abs(va))),
+            lane(s.mantissa(s.abs(va))),
         ]
     }
 }
@@ -85,7 +87,20 @@ fn every_set_agrees_with_scalar_arithmetic() {
     for isa in Isa::available() {
         for [a, b, c, n] in [[1.5f32, -2.0, 0.25, 3.0], [-7.5, 3.0, 1.0, -126.0], [0.5, 0.75, -8.0, 127.0]] {
             let got = isa.run(Odds([a, b, c, n]));
-            let want = [a * b + c, c - a * b, got[2], n.exp2(), a.abs().copysign(b), if a < b { c } else { a }, got[6], a.abs().sqrt()];
+            let exponent = a.abs().log2().floor();
+            let chosen = if a < b { c } else { a };
+            let want = [
+                a * b + c,
+                c - a * b,
+                got[2],
+                n.exp2(),
+                a.abs().copysign(b),
+                chosen,
+                got[6],
+                a.abs().sqrt(),
+                exponent,
+                a.abs() / exponent.exp2(),
+            ];
             assert_eq!(got, want, "{isa:?}");
             assert_eq!(got[6] % a, 0.0, "{isa:?}");
             assert_eq!(got[2] + a, isa.run(Lanes) as f32 - 1.0, "{isa:?}");

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, MAX_LANES, Simd};
+use super::{EXPONENT_BIAS, FRACTION, Kernel, MAX_LANES, ONE, Simd};
 
 /// AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -83,6 +83,19 @@ impl Simd for Avx2 {
     fn exp2(self, biased: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased))) }
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { _mm256_sub_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32::<23>(_mm256_castps_si256(a))), _mm256_set1_ps(EXPONENT_BIAS)) }
+    }
+    #[inline(always)]
+    fn mantissa(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe {
+            let fraction = _mm256_and_si256(_mm256_castps_si256(a), _mm256_set1_epi32(FRACTION));
+            _mm256_castsi256_ps(_mm256_or_si256(fraction, _mm256_set1_epi32(ONE)))
+        }
     }
     #[inline(always)]
     fn abs(self, a: Self::V) -> Self::V {
@@ -193,6 +206,19 @@ impl Simd for Avx512 {
     fn exp2(self, biased: Self::V) -> Self::V {
         // SAFETY: the token.
         unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_castps_si512(biased))) }
+    }
+    #[inline(always)]
+    fn exponent(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe { _mm512_sub_ps(_mm512_cvtepi32_ps(_mm512_srli_epi32::<23>(_mm512_castps_si512(a))), _mm512_set1_ps(EXPONENT_BIAS)) }
+    }
+    #[inline(always)]
+    fn mantissa(self, a: Self::V) -> Self::V {
+        // SAFETY: the token.
+        unsafe {
+            let fraction = _mm512_and_si512(_mm512_castps_si512(a), _mm512_set1_epi32(FRACTION));
+            _mm512_castsi512_ps(_mm512_or_si512(fraction, _mm512_set1_epi32(ONE)))
+        }
     }
     #[inline(always)]
     fn with_sign(self, magnitude: Self::V, sign: Self::V) -> Self::V {

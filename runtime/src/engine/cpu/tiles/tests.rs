@@ -13,11 +13,10 @@ use crate::engine::cpu::gather::{Gather, OUTSIDE};
 use crate::engine::cpu::interpolate::Interpolate;
 use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation, Plane, View};
 use crate::engine::cpu::noise::noise;
-use crate::engine::cpu::pointwise::{Instruction, Op, Operand, Program as Chain, Target};
+use crate::engine::cpu::pointwise::{Instruction, Operand, Program as Chain, Target, Work};
 use crate::engine::cpu::rates::Rates;
 use crate::engine::cpu::simd::Isa;
-use crate::engine::graph::Fold;
-use crate::engine::graph::Transposed;
+use crate::engine::graph::{Fold, Op, Transposed};
 
 /// What one operation of a random graph is.
 #[derive(Clone, Debug)]
@@ -187,7 +186,7 @@ fn graph(choices: &[Choice], isa: Isa, size: [usize; 2], layout: &mut Layout) ->
                 let work = Across { fold: Fold::Squares, pixels: input[0] * input[1], scale: 0.5 };
                 operations.push(Operation::Planes { work: Box::new(work), input: view.clone(), output: norm.clone() });
                 let output = put(layout, cin, input);
-                let step = |op, operands, to| Instruction { op, operands, to };
+                let step = |op, operands, to| Instruction { work: Work::Apply(op), operands, to };
                 let (zero, kept) = (Operand::Number(0.0), Operand::Kept(0));
                 let instructions = vec![
                     step(Op::MulAdd, [Operand::Plane(0), Operand::Plane(1), Operand::Number(0.1)], Target::Kept(0)),

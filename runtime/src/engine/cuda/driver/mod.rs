@@ -1,6 +1,7 @@
 //! The CUDA driver behind safe, owning handles. Every symbol is looked up before its first use, so that a driver that lacks one gives
 //! an error and not a panic.
 
+mod marks;
 mod memory;
 mod module;
 mod queue;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use cudarc::driver::{DriverError, sys};
 
+pub use marks::Marks;
 pub use memory::{Buffer, Mapped, Pool, Reading};
 pub use module::{Launch, Module};
 pub use queue::{Graph, Stream};
@@ -45,7 +47,7 @@ fn describe(error: &DriverError) -> String {
 }
 
 /// Symbols without which nothing works. All exist since CUDA 10.2.
-const NEEDED: [&str; 35] = [
+const NEEDED: [&str; 36] = [
     "cuInit",
     "cuDriverGetVersion",
     "cuDeviceGetCount",
@@ -65,6 +67,7 @@ const NEEDED: [&str; 35] = [
     "cuEventCreate",
     "cuEventRecord",
     "cuEventQuery",
+    "cuEventElapsedTime",
     "cuEventDestroy_v2",
     "cuMemAlloc_v2",
     "cuMemFree_v2",

@@ -19,7 +19,8 @@ impl GraphLowering<'_> {
             Op::Abs => unary(Opcode::Abs),
             Op::Sqrt => unary(Opcode::Sqrt),
             // Halves of a half float's whole numbers would be lost where tensors lie in 16 bits.
-            Op::Round => return Err("rounding has no kernel; --engine cpu runs it".into()),
+            Op::Round => return Err("rounding has no kernel".into()),
+            Op::Log => return Err("the logarithm has no kernel".into()),
             Op::Add => (Opcode::Add, Some(operands[1])),
             Op::Sub => (Opcode::Sub, Some(operands[1])),
             Op::Mul => (Opcode::Mul, Some(operands[1])),
@@ -36,6 +37,10 @@ impl GraphLowering<'_> {
             Op::MulAdd => {
                 let product = self.binary(Opcode::Mul, operands[0], operands[1])?;
                 return self.binary(Opcode::Add, product, operands[2]);
+            }
+            Op::SubMul => {
+                let product = self.binary(Opcode::Mul, operands[0], operands[1])?;
+                return self.binary(Opcode::Sub, operands[2], product);
             }
             Op::Select => {
                 // Nothing is added to what is chosen, be it infinite.

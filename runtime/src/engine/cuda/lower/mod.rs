@@ -5,6 +5,7 @@ mod expr;
 mod expressions;
 mod gather;
 mod network;
+mod parts;
 mod stats;
 
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ pub enum Transforms {
     Always,
 }
 
+#[derive(Clone)]
 struct Lowering {
     target: Target,
     tensors: Vec<TensorSpec>,
@@ -81,6 +83,30 @@ impl Lowering {
     }
 }
 
+/// Why a graph is not lowered.
+enum Refused {
+    /// The node that makes this value has no kernel.
+    Node(Id, String),
+    /// Whatever its nodes are.
+    Graph(EngineError),
+}
+
+impl From<EngineError> for Refused {
+    fn from(error: EngineError) -> Refused {
+        Refused::Graph(error)
+    }
+}
+
+impl Refused {
+    /// As it is told where it cannot be helped.
+    fn of(self, file: &'static str) -> EngineError {
+        match self {
+            Refused::Node(_, reason) => EngineError::Unsupported { graph: file.to_owned(), reason },
+            Refused::Graph(error) => error,
+        }
+    }
+}
+
 struct GraphLowering<'a> {
     all: &'a mut Lowering,
     graph: &'a Graph,
@@ -98,19 +124,19 @@ impl<'a> GraphLowering<'a> {
         all: &'a mut Lowering,
         (file, graph): (&'static str, &'a Graph),
         tensor_of: impl Fn(&str) -> TensorId,
-    ) -> Result<GraphLowering<'a>, EngineError> {
+    ) -> Result<GraphLowering<'a>, Refused> {
         let made = vec![None; graph.values.len()];
         let mut lowering = GraphLowering { all, graph, file, arena: Arena::default(), made, ops: Vec::new(), stats: HashMap::new() };
         for (name, id) in &graph.inputs {
             let (tensor, shape) = (tensor_of(name), Shape::from(graph.size(*id)));
             if lowering.all.tensors[tensor].shape != shape {
-                return Err(lowering.unsupported(&format!("input '{name}' arrives in another shape")));
+                return Err(lowering.unsupported(&format!("input '{name}' arrives in another shape")).into());
             }
             lowering.made[*id] = Some(lowering.arena.add(Expr::Tensor(tensor), shape));
         }
         for node in &graph.nodes {
             let value = lowering.node(&node.kind, node.outputs[0]);
-            let value = value.map_err(|reason| lowering.unsupported(&format!("{}: {reason}", node.name)))?;
+            let value = value.map_err(|reason| Refused::Node(node.outputs[0], format!("{}: {reason}", node.name)))?;
             lowering.made[node.outputs[0]] = Some(value);
         }
         Ok(lowering)

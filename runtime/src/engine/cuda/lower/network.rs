@@ -2,17 +2,18 @@
 
 use super::super::program::{Decide, Gate, Op, Program, Shape};
 use super::super::tiles::{Masks, Tiling};
+use super::parts::{self, Takes};
 use super::{GraphLowering, Lowering, Target};
 use crate::engine::graph::{self, Graph, Value};
 use crate::network::Network;
 use crate::network::engine::EngineError;
 use crate::network::load;
 
-/// Lowers all graphs of `network`, or names the first node that has no kernel.
+/// Lowers all graphs of `network`; of encoder and readout what has kernels. Names the first node of the step that has none.
 pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> {
+    let unsupported = |graph: &load::Graph, reason| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
     let read = |graph: &load::Graph| -> Result<(&'static str, Graph), EngineError> {
-        let unsupported = |reason| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
-        Ok((graph.file, graph::read(graph).map_err(unsupported)?))
+        Ok((graph.file, graph::read_in_parts(graph).map_err(|reason| unsupported(graph, reason))?))
     };
     if let Some(state) = network.manifest.states.iter().find(|state| !state.counts()) {
         let name = &state.name;
@@ -20,13 +21,18 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         return Err(EngineError::Unsupported { graph: "model.toml".into(), reason });
     }
     let (encoder, readout) = (read(&network.encoder)?, read(&network.readout)?);
-    let step = network.step.as_ref().map(read).transpose()?;
+    // Many times a frame, a way to the host and back would cost more than the rest: a step is the device's as a whole.
+    let whole = |graph: &load::Graph| {
+        let read = graph::read(graph).map_err(|reason| unsupported(graph, format!("{reason}; --engine cpu runs such a step")));
+        read.map(|read| (graph.file, read))
+    };
+    let step = network.step.as_ref().map(whole).transpose()?;
     let mut lowering = Lowering { target, tensors: Vec::new(), vectors: Vec::new(), gated: None };
     let rows = network.encoder.input_shape(0).get(2).copied().unwrap_or(1);
     let gated = target.tiles.filter(|settings| settings.epsilon > 0.0).map(|_| rows);
-    let frame = lowering.tensor(shape_of(&network.encoder.input_shape(0))?, !target.half, target.half);
+    let frame_shape = shape_of(&network.encoder.input_shape(0))?;
     // With tiles a frame is looked at before any of it is the input.
-    let incoming = if target.tiles.is_some() { lowering.tensor(lowering.tensors[frame].shape, true, false) } else { frame };
+    let incoming = target.tiles.map(|_| lowering.tensor(frame_shape, true, false));
     // What the encoder hands on, the drive first.
     let encoded = network.encoded();
     let mut handed = Vec::new();
@@ -47,21 +53,28 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         _ => handed.clone(),
     };
     lowering.gated = gated;
-    let encode = {
-        let mut graph = GraphLowering::new(&mut lowering, (encoder.0, &encoder.1), |_| frame)?;
+    let ((imports, encode), before) = parts::lower(&mut lowering, (encoder.0, &encoder.1), Takes::Second, |lowering, graph, whole| {
+        let imports: Vec<_> = match whole {
+            true => vec![lowering.tensor(frame_shape, !target.half, target.half)],
+            // What the host made is as exact as what the device makes and stores.
+            false => graph.inputs.iter().map(|(_, id)| lowering.tensor(graph.size(*id).into(), true, false)).collect(),
+        };
+        let import = |name: &str| imports[graph.inputs.iter().position(|(known, _)| known == name).expect("it is an input")];
+        let mut lowered = GraphLowering::new(lowering, (encoder.0, graph), import)?;
         // The drive last: what is kept of the frame is there when its movement is known.
         for (at, encoded) in encoded.iter().enumerate().rev() {
             let (compare, decide) = if at == 0 { (Some(handed[0]), Decide::Drive) } else { (None, Decide::No) };
             let Some(settings) = target.tiles else {
-                graph.store(graph.output(encoded.output), fresh[at], compare, decide)?;
+                lowered.store(lowered.output(encoded.output), fresh[at], compare, decide)?;
                 continue;
             };
-            graph.store(graph.output(encoded.output), fresh[at], None, Decide::No)?;
+            lowered.store(lowered.output(encoded.output), fresh[at], None, Decide::No)?;
             let (from, to, threshold) = (fresh[at], handed[at], Some(settings.epsilon));
-            graph.ops.push(Op::Gate(Gate { from, to, threshold, carries: settings.spread, commits: false, within: false, decide }));
+            lowered.ops.push(Op::Gate(Gate { from, to, threshold, carries: settings.spread, commits: false, within: false, decide }));
         }
-        graph.ops
-    };
+        let ops = lowered.ops;
+        Ok((imports, ops))
+    })?;
     let mut accept = Vec::new();
     for (&fresh, &kept) in fresh.iter().zip(&handed).filter(|(fresh, kept)| fresh != kept && target.tiles.is_none()) {
         accept.push(lowering.copy(fresh, kept)?);
@@ -69,7 +82,12 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     let step = match &step {
         None => Vec::new(),
         Some((file, step)) => {
-            let mut graph = GraphLowering::new(&mut lowering, (file, step), find)?;
+            let mut graph = GraphLowering::new(&mut lowering, (file, step), find).map_err(|refused| match refused.of(file) {
+                EngineError::Unsupported { graph, reason } => {
+                    EngineError::Unsupported { graph, reason: format!("{reason}; --engine cpu runs such a step") }
+                }
+                other => other,
+            })?;
             let mut outputs = Vec::new();
             for (at, (name, _)) in step.outputs.iter().enumerate() {
                 // Outputs that are no state's successor have no effect.
@@ -85,17 +103,21 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
         }
     };
     lowering.gated = None;
-    let answers: Vec<_> = readout.1.outputs.iter().map(|(_, id)| lowering.tensor(readout.1.size(*id).into(), true, false)).collect();
-    let readout = {
-        let mut graph = GraphLowering::new(&mut lowering, (readout.0, &readout.1), find)?;
+    let ((answers, readout), behind) = parts::lower(&mut lowering, (readout.0, &readout.1), Takes::First, |lowering, graph, _| {
+        let answers: Vec<_> = graph.outputs.iter().map(|(_, id)| lowering.tensor(graph.size(*id).into(), true, false)).collect();
+        let mut lowered = GraphLowering::new(lowering, (readout.0, graph), find)?;
         for (at, answer) in answers.iter().enumerate() {
-            graph.store(graph.output(at), *answer, None, Decide::No)?;
+            lowered.store(lowered.output(at), *answer, None, Decide::No)?;
         }
-        graph.ops
-    };
+        let ops = lowered.ops;
+        Ok((answers, ops))
+    })?;
     let Lowering { tensors, vectors, .. } = lowering;
-    let mut program = Program { tensors, vectors, encode, accept, step, readout, frame, states, answers, tiles: None };
-    if let Some(settings) = target.tiles {
+    let frame = imports[0];
+    let mut program =
+        Program { tensors, vectors, encode, accept, step, readout, frame, imports, states, answers, tiles: None, before, behind };
+    // Where the host takes a part there are none.
+    if let (Some(settings), Some(incoming), None, None) = (target.tiles, incoming, &program.before, &program.behind) {
         let levels = network.manifest.input.std.iter().map(|std| 255.0 * std).collect();
         let global = || EngineError::Unsupported {
             graph: "network".into(),

@@ -142,6 +142,7 @@ impl Reader {
             "Sigmoid" => (Op::Sigmoid, None),
             "Tanh" => (Op::Tanh, None),
             "Exp" => (Op::Exp, None),
+            "Log" => (Op::Log, None),
             "Erf" => (Op::Erf, None),
             "Abs" => (Op::Abs, None),
             "Sqrt" => (Op::Sqrt, None),
