@@ -33,7 +33,7 @@ const FRAME: &str = "frame.cu";
 const TILES: &str = "tiles.cu";
 const PRELUDE: &str = "prelude.cu";
 
-const MUTANTS: [Mutant; 82] = [
+const MUTANTS: [Mutant; 83] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -141,6 +141,7 @@ const MUTANTS: [Mutant; 82] = [
     ),
     mutant("borders not black", CAMERA, "shown && x >= from && x < to", "shown"),
     mutant("greens of a mosaic at the wrong places", CAMERA, "at_red == 0 || at_red == 3;", "at_red == 0;"),
+    mutant("what stands still made all the same", PRELUDE, "return !any;", "return false;"),
     mutant("what stands still made again, and what moved left alone", PRELUDE, "return !any;", "return any;"),
     mutant("the last pixel of a block left alone", PRELUDE, "i < rows * columns; i", "i < rows * columns - 1; i"),
     mutant("a row's reach one short", TILES, "row < rows.behind && !any", "row < rows.behind - 1 && !any"),
@@ -198,6 +199,7 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
         ("tiles::child_exact", "5", "1"),
         ("tiles::child_rules", "0", "1"),
         ("tiles::child_switch", "0", "0"),
+        ("tiles::child_work", "0", "0"),
     ];
     let runs = match mutant.file {
         CAMERA => pictures.to_vec(),

@@ -10,6 +10,7 @@ use recslowfast::network::halting::{HaltingRule, Metric};
 use recslowfast::outcome::{StepTrace, StopReason};
 
 use crate::compare::{patience, set};
+use crate::faults::number;
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// A scene that stands still and a box in it, from column `left` on; another `scene` is another picture.
@@ -181,6 +182,42 @@ fn child_rules() {
 fn noise_halting_cuts_and_epsilon_are_those_of_the_cpu() {
     let Some(folder) = standin::folder(AMPERE) else { return };
     standin::run(&folder, "tiles::child_rules", &[("TEST_FULL", "1")]);
+}
+
+/// Blocks of what stands still do nothing: the stand-in counts what kernels read in half floats, whatever they say of themselves.
+#[test]
+#[ignore = "run by the tests of this file, in a process of its own"]
+fn child_work() {
+    let network = tiny("tiny-local");
+    let worked = |engine: &mut CudaEngine, frame: &[f32], rule: HaltingRule| {
+        let before = number(b"standin_work\0");
+        let trace = run(engine, frame, rule).0;
+        (number(b"standin_work\0") - before, trace)
+    };
+    let (mut dense, mut by_tiles) = (on_gpu(&network, None), on_gpu(&network, Some(Settings::exact())));
+    let frames = [None, None, Some(2), Some(3)].map(|step| picture(&network, 0, step.map(|step| 12 + step * 4), 0));
+    let one = HaltingRule::fixed(1);
+    let (whole, first) = (worked(&mut dense, &frames[0], one).0, worked(&mut by_tiles, &frames[0], one).0);
+    assert!(first as f64 > 0.9 * whole as f64, "the first frame took {first} of {whole}");
+    let mut shares = Vec::new();
+    for (at, frame) in frames.iter().enumerate().skip(1) {
+        let (work, trace) = worked(&mut by_tiles, frame, one);
+        let share = work as f64 / whole as f64;
+        let told = f64::from(trace.encoded);
+        shares.push(share);
+        assert!(share < 0.95 && share < told + 0.5, "frame {at} took {share:.3} of the dense work: {trace:?}");
+    }
+    let halting = HaltingRule::halting(Metric::RelativeL2, 0.2, 9);
+    let (work, trace) =
+        (0..6).map(|_| worked(&mut by_tiles, &frames[3], halting)).find(|(_, trace)| trace.steps == 0).expect("it comes to rest");
+    assert_eq!(work, 0, "what rests took work: {trace:?}");
+    println!("measured: work of frames 1 to 3 in shares of the dense one {shares:.3?}, and none of one that rests");
+}
+
+#[test]
+fn blocks_of_what_stands_still_do_nothing() {
+    let Some(folder) = standin::folder(AMPERE) else { return };
+    standin::run(&folder, "tiles::child_work", &[]);
 }
 
 /// A camera that moves is soon computed densely, and by tiles again when it stands.

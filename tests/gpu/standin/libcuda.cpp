@@ -7,7 +7,7 @@
 //   STANDIN_REGISTERS 0: cannot read memory it did not allocate, as the GPUs of the first Nano and the TX2
 //   STANDIN_REFUSE    comma list of 'cubin', 'ptx': images cuModuleLoadData refuses
 //   STANDIN_QUEUE     1: work is queued when it is asked for and runs when it is waited for, as on a device; 0: it runs at once
-// and in the process, by symbols of its own: standin_fail, standin_calls, standin_live, standin_hang.
+// and in the process, by symbols of its own: standin_fail, standin_calls, standin_live, standin_work, standin_hang.
 #include "hostshim.h"
 #include "prelude.cu"
 #include "conv_mma.cu"
@@ -89,6 +89,8 @@ OWN void standin_fail(long at, int code, int lasting) { calls = 0; fail_at = at;
 OWN long standin_calls() { return calls; }
 // Allocations not yet freed.
 OWN long standin_live() { return live; }
+// Half floats read and products of tensor cores so far.
+OWN long standin_work() { return shim::work; }
 // 1: events never complete.
 OWN void standin_hang(int on) { hanging = on; }
 }
