@@ -18,7 +18,7 @@ use crate::network::manifest::InputSection;
 use crate::outcome::{MAX_STEPS, StepTrace};
 use crate::source_picture::SourcePicture;
 use crate::task::{Candidate, Mask, Scene, Task};
-use crate::telemetry::{AnswerMask, CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages};
+use crate::telemetry::{AnswerMask, CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages, TilesInView};
 
 /// A gap between two frames of a timed source after which the carried state is doubted.
 const DOUBT_AFTER: Duration = Duration::from_millis(500);
@@ -77,6 +77,8 @@ pub struct Pipeline {
     last: Option<(u32, u32, Duration)>,
     /// The engine took the last picture as it was: its input tensor does not show it.
     taken: bool,
+    /// Maps of tiles that were handed out, for their memory: as many as somebody holds at a time.
+    maps: Vec<Arc<TilesInView>>,
 }
 
 impl Pipeline {
@@ -93,7 +95,7 @@ impl Pipeline {
             engine.want_labels(threshold);
         }
         let (fitter, view) = (Fitter::new(input.spec(), mode), Region::default());
-        Pipeline { engine, fitter, task, rule, input, timed, fps: None, view, last: None, taken: false }
+        Pipeline { engine, fitter, task, rule, input, timed, fps: None, view, last: None, taken: false, maps: Vec::new() }
     }
 
     /// The engine's name.
@@ -150,6 +152,19 @@ impl Pipeline {
         };
         let pixels = if matte { mask.classes.iter().zip(&mask.scores).map(share).collect() } else { mask.classes.clone() };
         (width > 0 && height > 0).then_some(AnswerMask { width, height, pixels, matte, view: self.view })
+    }
+
+    /// Which tiles of the last frame moved and were stepped; None where everything is computed in every frame. Allocates nothing once as many
+    /// maps are there as are held at a time.
+    pub fn tiles(&mut self) -> Option<Arc<TilesInView>> {
+        let free = self.maps.iter_mut().position(|map| Arc::get_mut(map).is_some());
+        let at = free.unwrap_or_else(|| {
+            self.maps.push(Arc::default());
+            self.maps.len() - 1
+        });
+        let shown = Arc::get_mut(&mut self.maps[at])?;
+        shown.view = self.view;
+        self.engine.tiles(&mut shown.map).then(|| Arc::clone(&self.maps[at]))
     }
 
     /// What the network holds after the last frame answered, and its answer, as [`Engine::readout`] gives it. None where the engine keeps its
@@ -345,6 +360,7 @@ impl Answer<'_> {
             recording: None,
             picture: None,
             mask: None,
+            tiles: None,
         }
     }
 }

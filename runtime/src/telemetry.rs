@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::StepTrace;
+use crate::outcome::{StepTrace, TileMap};
 use crate::source_picture::SourcePicture;
 
 /// Which budget held the steps down.
@@ -167,6 +167,42 @@ pub struct Report {
     pub picture: Option<Arc<Picture>>,
     /// The class or the share of foreground of every pixel, for sinks that keep it; made only when one asks.
     pub mask: Option<Arc<AnswerMask>>,
+    /// Which tiles moved and were stepped, for sinks that show it; made only when one asks, and where only what moved is computed.
+    pub tiles: Option<Arc<TilesInView>>,
+}
+
+/// The tiles of a frame, and where they lie in the source's picture.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TilesInView {
+    /// Which of them moved and were stepped.
+    pub map: TileMap,
+    /// The part of the source's picture that the network's input covers, in its pixels.
+    pub view: Region,
+}
+
+impl TilesInView {
+    /// Rectangles of the source's picture that cover the tiles of one field of the map.
+    pub fn regions(&self, bits: &[u8]) -> Vec<Region> {
+        let scale = [(self.view.width, self.map.size[0]), (self.view.height, self.map.size[1])].map(|(of, n)| of / f32::from(n.max(1)));
+        let region = |[left, top, right, bottom]: [u16; 4]| Region {
+            x: self.view.x + f32::from(left) * scale[0],
+            y: self.view.y + f32::from(top) * scale[1],
+            width: f32::from(right - left) * scale[0],
+            height: f32::from(bottom - top) * scale[1],
+        };
+        self.map.rectangles(bits).into_iter().map(region).collect()
+    }
+
+    /// The number of the tile that shows this place of the source's picture, in pixels; None outside.
+    pub fn at(&self, x: f32, y: f32) -> Option<usize> {
+        let inside = |at: f32, from: f32, length: f32, pixels: u16| {
+            let share = (at - from) / length;
+            (0.0..1.0).contains(&share).then(|| (share * f32::from(pixels)) as usize / usize::from(self.map.side.max(1)))
+        };
+        let column = inside(x, self.view.x, self.view.width, self.map.size[0])?;
+        let row = inside(y, self.view.y, self.view.height, self.map.size[1])?;
+        Some(row * usize::from(self.map.columns) + column)
+    }
 }
 
 /// A network's answer for every pixel.
@@ -223,6 +259,7 @@ impl Report {
             recording: None,
             picture: None,
             mask: None,
+            tiles: None,
         }
     }
 }

@@ -107,6 +107,20 @@ impl Acceptance {
         self.empty = true;
     }
 
+    /// The next frame is compared with this one, of which nothing is asked.
+    pub fn keep(&mut self, frame: &[f32]) {
+        self.accepted.copy_from_slice(frame);
+        self.empty = false;
+        let half = self.high.div_ceil(2);
+        for channel in 0..self.channels {
+            for y in (0..self.high).step_by(2) {
+                let (from, to) = ((channel * self.high + y) * self.wide, (channel * half + y / 2) * self.wide);
+                self.last[to..to + self.wide].copy_from_slice(&frame[from..from + self.wide]);
+            }
+        }
+        self.first = false;
+    }
+
     /// Compares a frame with what was accepted, and accepts the tiles that changed. Answers their share. Allocates nothing.
     pub fn look(&mut self, frame: &[f32]) -> f32 {
         assert_eq!(frame.len(), self.accepted.len(), "a frame of {} channels of {} by {}", self.channels, self.wide, self.high);

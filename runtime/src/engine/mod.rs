@@ -83,12 +83,15 @@ impl FromStr for Tiles {
             match key {
                 "floor" => settings.acceptance.floor = number,
                 "epsilon" => settings.epsilon = number,
+                "threshold" => settings.threshold = Some(number),
+                "cut" | "surprise" if number > 1.0 => return Err(format!("{key}={value}: '{value}' is not a share from 0 to 1")),
                 "cut" => settings.cut = Some(number),
+                "surprise" => settings.surprise = Some(number),
                 "halving" => settings.halving = number,
                 "spread" => settings.spread = number,
                 other => {
                     return Err(format!(
-                        "tiles have no '{other}'; they have floor (grey levels), epsilon, halving, spread and cut (a share)"
+                        "tiles have no '{other}'; they have floor (grey levels), epsilon, halving, spread, threshold, cut and surprise (shares)"
                     ));
                 }
             }

@@ -12,7 +12,7 @@ use crate::clock;
 use crate::frame::Frame;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest};
-use crate::outcome::{Label, StepTrace};
+use crate::outcome::{Label, StepTrace, TileMap};
 use crate::sampling::Sampling;
 
 /// Pauses before the GPU is tried again.
@@ -213,6 +213,13 @@ impl Engine for ResilientEngine {
             // Packed with the frame's last step.
             Gpu::Ready(gpu) => gpu.labels(),
             _ => Ok(None),
+        }
+    }
+
+    fn tiles(&mut self, map: &mut TileMap) -> bool {
+        match &mut self.gpu {
+            Gpu::Ready(gpu) => gpu.tiles(map),
+            _ => self.cpu.tiles(map),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::halting::HaltingRule;
 use crate::frame::Frame;
-use crate::outcome::{Label, StepTrace};
+use crate::outcome::{Label, StepTrace, TileMap};
 use crate::sampling::Sampling;
 
 /// How far one frame may go.
@@ -117,6 +117,12 @@ pub trait Engine: Send {
     /// The answer packed to a class and a score for each pixel, row by row; `None` where this engine leaves that to who reads the logits.
     fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {
         Ok(None)
+    }
+
+    /// Writes to `map` which tiles of the last frame were taken anew and stepped; false, and `map` as it was, where an engine computes everything
+    /// in every frame.
+    fn tiles(&mut self, _map: &mut TileMap) -> bool {
+        false
     }
 
     /// What the network holds as it is; None where it is kept on a device. Copies all of it.

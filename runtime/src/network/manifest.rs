@@ -137,9 +137,16 @@ pub struct TilesSection {
     /// Times epsilon that a pixel has to move by until its neighbours are told.
     #[serde(default)]
     pub spread: Option<f32>,
+    /// Movement of a pixel of the state, in parts of the state's root mean square, below which it is not stepped again; without it the
+    /// `threshold` of `[halting]`.
+    #[serde(default)]
+    pub threshold: Option<f32>,
     /// Share of tiles, 0 to 1, from which on a carried frame takes the slow path; without it only `[halting]` says so.
     #[serde(default)]
     pub cut: Option<f32>,
+    /// Share of the state, 0 to 1, that a carried frame's first step has to move to make it take the slow path; without it only `[halting]` says so.
+    #[serde(default)]
+    pub surprise: Option<f32>,
 }
 
 /// A mean or deviation above this is told in levels of 0 to 255.
@@ -238,11 +245,13 @@ impl Manifest {
                 }
             }
         }
-        let TilesSection { floor, epsilon, halving, spread, cut } = self.tiles;
-        for (key, figure) in [("floor", floor), ("epsilon", epsilon), ("halving", halving), ("spread", spread), ("cut", cut)] {
-            let most = if key == "cut" { 1.0 } else { f32::MAX };
+        let TilesSection { floor, epsilon, halving, spread, threshold, cut, surprise } = self.tiles;
+        let numbers = [("floor", floor), ("epsilon", epsilon), ("halving", halving), ("spread", spread), ("threshold", threshold)];
+        for (key, figure) in numbers.into_iter().chain([("cut", cut), ("surprise", surprise)]) {
+            let share = matches!(key, "cut" | "surprise");
+            let most = if share { 1.0 } else { f32::MAX };
             if let Some(figure) = figure.filter(|x| !(0.0..=most).contains(x)) {
-                let wanted = if key == "cut" { "a share from 0 to 1" } else { "a number from 0 on" };
+                let wanted = if share { "a share from 0 to 1" } else { "a number from 0 on" };
                 value("tiles", key, 0, format!("{figure} is not {wanted}"));
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::proto::{bytes, double, number, timestamp};
-use crate::telemetry::{Region, Report, Shapes};
+use crate::telemetry::{Region, Report, Shapes, TilesInView};
 
 /// `foxglove.PointsAnnotation.Type.LINE_LOOP`.
 const LINE_LOOP: u64 = 2;
@@ -18,6 +18,10 @@ const COLOURS: [[f64; 3]; 8] = [
     [0.70, 0.45, 1.00],
     [0.95, 0.30, 0.25],
 ];
+
+/// Of tiles that moved, and of those that were stepped.
+const MOVED: [f64; 3] = [1.00, 0.59, 0.16];
+const STEPPED: [f64; 3] = [0.24, 0.47, 1.00];
 
 /// Writes the annotations of `report`, whose picture was taken at `wall`, into `out`.
 pub(super) fn write(report: &Report, shapes: Option<&Shapes>, wall: Duration, classes: &[String], out: &mut Vec<u8>) {
@@ -48,13 +52,28 @@ pub(super) fn write(report: &Report, shapes: Option<&Shapes>, wall: Duration, cl
     }
 }
 
-/// A closed line, as a `foxglove.PointsAnnotation`.
+/// Writes the tiles of a frame taken at `wall` into `out`: the outlines of what was stepped, and over them of what moved.
+pub(super) fn write_tiles(tiles: &TilesInView, wall: Duration, out: &mut Vec<u8>) {
+    out.clear();
+    for (bits, colour, thickness) in [(&tiles.map.stepped, STEPPED, 1.0), (&tiles.map.moved, MOVED, 2.0)] {
+        for Region { x, y, width, height } in tiles.regions(bits) {
+            let corners = [(x, y), (x + width, y), (x + width, y + height), (x, y + height)];
+            bytes(out, 2, &coloured(&corners, wall, colour, thickness));
+        }
+    }
+}
+
+/// A closed line in a class's colour, as a `foxglove.PointsAnnotation`.
 fn line(points: &[(f32, f32)], wall: Duration, class: u8, thickness: f64) -> Vec<u8> {
+    coloured(points, wall, COLOURS[usize::from(class).wrapping_sub(1) % COLOURS.len()], thickness)
+}
+
+fn coloured(points: &[(f32, f32)], wall: Duration, [r, g, b]: [f64; 3], thickness: f64) -> Vec<u8> {
     let mut out = Vec::with_capacity(80 + 20 * points.len());
     timestamp(&mut out, 1, wall);
     number(&mut out, 2, LINE_LOOP);
     points.iter().for_each(|(x, y)| bytes(&mut out, 3, &point(*x, *y)));
-    bytes(&mut out, 4, &colour(class, 1.0));
+    bytes(&mut out, 4, &rgba([r, g, b], 1.0));
     double(&mut out, 7, thickness);
     out
 }
@@ -67,7 +86,10 @@ fn point(x: f32, y: f32) -> Vec<u8> {
 }
 
 fn colour(class: u8, opacity: f64) -> Vec<u8> {
-    let [r, g, b] = COLOURS[usize::from(class).wrapping_sub(1) % COLOURS.len()];
+    rgba(COLOURS[usize::from(class).wrapping_sub(1) % COLOURS.len()], opacity)
+}
+
+fn rgba([r, g, b]: [f64; 3], opacity: f64) -> Vec<u8> {
     let mut out = Vec::with_capacity(36);
     [r, g, b, opacity].into_iter().zip(1..).for_each(|(value, field)| double(&mut out, field, value));
     out

@@ -9,6 +9,7 @@
 //! | `/camera/image` | protobuf, `foxglove.RawImage` or `foxglove.CompressedImage` (JPEG) | each frame |
 //! | `/recslowfast/outcome` | JSON, `recslowfast.Outcome`: the record of `--report json` | each answer |
 //! | `/recslowfast/annotations` | protobuf, `foxglove.ImageAnnotations`: boxes, their names, outlines of the mask | each answer |
+//! | `/recslowfast/tiles` | protobuf, `foxglove.ImageAnnotations`: what moved (orange) and what was stepped (blue) | each answer of an engine that computes only what moved |
 //!
 //! Log times are wall-clock times of capture; `captured_ns` is the same moment on `CLOCK_MONOTONIC`, so that a replay sees the capture
 //! times of the recorded run. `run` is what was decided for the frame and what that depended on; the service writes and reads it. Every
@@ -55,6 +56,7 @@ const IMAGE_TOPIC: &str = "/camera/image";
 const FRAME_TOPIC: &str = "/camera/frame";
 const OUTCOME_TOPIC: &str = "/recslowfast/outcome";
 const ANNOTATIONS_TOPIC: &str = "/recslowfast/annotations";
+const TILES_TOPIC: &str = "/recslowfast/tiles";
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use super::container::Container;
 use super::disk::{Disk, Written};
 use super::recorder::RecordedFrame;
 use super::spec::{OutcomeFormat, RecordError, RecordSpec};
-use super::{ANNOTATIONS_TOPIC, FRAME_TOPIC, IMAGE_TOPIC, OUTCOME_TOPIC, annotations, proto, schema};
+use super::{ANNOTATIONS_TOPIC, FRAME_TOPIC, IMAGE_TOPIC, OUTCOME_TOPIC, TILES_TOPIC, annotations, proto, schema};
 use crate::frame::{Frame, PixelFormat, Range};
 use crate::source::WatchedBy;
 
@@ -39,6 +39,9 @@ pub(super) struct Part {
     frame: u16,
     outcome: u16,
     annotations: u16,
+    /// The schema of annotations, and the channel of tiles once there are some.
+    annotations_schema: u16,
+    tiles: Option<u16>,
     message: Vec<u8>,
 }
 
@@ -57,8 +60,8 @@ impl Part {
         let frame = container.channel(frame, FRAME_TOPIC, "json", &[]);
         let outcome = container.schema("recslowfast.Outcome", "jsonschema", object);
         let outcome = container.channel(outcome, OUTCOME_TOPIC, "json", &[]);
-        let annotations = container.schema(schema::ANNOTATIONS, "protobuf", &schema::of(schema::ANNOTATIONS));
-        let annotations = container.channel(annotations, ANNOTATIONS_TOPIC, "protobuf", &[]);
+        let annotations_schema = container.schema(schema::ANNOTATIONS, "protobuf", &schema::of(schema::ANNOTATIONS));
+        let annotations = container.channel(annotations_schema, ANNOTATIONS_TOPIC, "protobuf", &[]);
         Ok(Part {
             path: path.to_owned(),
             container,
@@ -72,6 +75,8 @@ impl Part {
             frame,
             outcome,
             annotations,
+            annotations_schema,
+            tiles: None,
             message: Vec::new(),
         })
     }
@@ -142,6 +147,12 @@ impl Part {
             self.container.message(self.outcome, sequence, time, (naming.outcome)(report, &naming.classes).as_bytes());
             annotations::write(report, taken.shapes.as_ref(), *wall, &naming.classes, &mut self.message);
             self.container.message(self.annotations, sequence, time, &self.message);
+            if let Some(tiles) = &report.tiles {
+                let (container, schema) = (&mut self.container, self.annotations_schema);
+                let channel = *self.tiles.get_or_insert_with(|| container.channel(schema, TILES_TOPIC, "protobuf", &[]));
+                annotations::write_tiles(tiles, *wall, &mut self.message);
+                self.container.message(channel, sequence, time, &self.message);
+            }
         }
         let full = self.container.waiting() >= CHUNK || self.due().is_some_and(|due| due <= Instant::now());
         if full { self.flush() } else { Ok(()) }

@@ -181,6 +181,10 @@ impl Sink for Filtered {
         self.sink.audience()
     }
 
+    fn tiles_audience(&self) -> Option<Audience> {
+        self.sink.tiles_audience()
+    }
+
     fn wants_mask(&self) -> bool {
         self.sink.wants_mask()
     }

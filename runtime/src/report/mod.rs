@@ -79,6 +79,11 @@ pub trait Sink: Send {
         None
     }
 
+    /// Who looks at the tiles that it shows ([`Report::tiles`]); None for a sink that shows none.
+    fn tiles_audience(&self) -> Option<Audience> {
+        None
+    }
+
     /// Whether it keeps the answer of every pixel ([`Report::mask`]).
     fn wants_mask(&self) -> bool {
         false

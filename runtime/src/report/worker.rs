@@ -63,6 +63,7 @@ pub struct SinkWorker {
     shared: Arc<Shared>,
     overflow: Overflow,
     audience: Option<Audience>,
+    tiles_audience: Option<Audience>,
     wants_mask: bool,
     grace: Duration,
     /// None once it was left alone.
@@ -74,7 +75,7 @@ impl SinkWorker {
     pub fn start(name: &str, mut sink: Box<dyn Sink>, overflow: Overflow) -> std::io::Result<SinkWorker> {
         let queue = Queue { reports: VecDeque::with_capacity(CAPACITY), closed: false, dropped: 0, failure: None, finished: false };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), changed: Condvar::new() });
-        let (audience, wants_mask) = (sink.audience(), sink.wants_mask());
+        let (audience, tiles_audience, wants_mask) = (sink.audience(), sink.tiles_audience(), sink.wants_mask());
         let (theirs, died) = (Arc::clone(&shared), Arc::clone(&shared));
         let body = move || {
             if overflow == Overflow::DropOldest {
@@ -86,7 +87,8 @@ impl SinkWorker {
             theirs.finish(shown.and(finished).err());
         };
         let thread = threads::spawn(&format!("report-{name}"), body, move |fault| died.finish(Some(SinkError::Fault(fault.clone()))))?;
-        Ok(SinkWorker { name: name.to_owned(), shared, overflow, audience, wants_mask, grace: GRACE, thread: Some(thread) })
+        let name = name.to_owned();
+        Ok(SinkWorker { name, shared, overflow, audience, tiles_audience, wants_mask, grace: GRACE, thread: Some(thread) })
     }
 
     /// Gives the sink so long to finish once the end is asked for.
@@ -108,6 +110,11 @@ impl SinkWorker {
     /// Whether the sink draws pictures that somebody looks at.
     pub fn draws(&self) -> bool {
         self.audience.as_ref().is_some_and(Audience::looks)
+    }
+
+    /// Whether the sink shows tiles that somebody looks at.
+    pub fn shows_tiles(&self) -> bool {
+        self.tiles_audience.as_ref().is_some_and(Audience::looks)
     }
 
     /// Whether the sink keeps the answer of every pixel.

@@ -175,6 +175,9 @@ fn answer(run: Run) -> Result<Latencies, Failure> {
             drawn = now;
             report.picture = pipeline.picture(&frame).ok();
         }
+        if tape.is_running() || workers.iter().any(SinkWorker::shows_tiles) {
+            report.tiles = pipeline.tiles();
+        }
         if workers.iter().any(SinkWorker::wants_mask) {
             report.mask = pipeline.answer_mask().map(Arc::new);
         }
@@ -235,6 +238,10 @@ impl RecordingTap<'_> {
             let shapes = pipeline.shapes();
             self.take(frame, wall, decision, Some((report, shapes)));
         }
+    }
+
+    fn is_running(&self) -> bool {
+        self.recording.as_ref().is_some_and(|recording| !recording.failed())
     }
 
     fn fault(&self) -> Option<Fault> {

@@ -45,7 +45,7 @@ use crate::clock;
 use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest, Tensors};
 use crate::network::halting::{Metric, Moments, Path};
-use crate::outcome::{StepTrace, StopReason};
+use crate::outcome::{StepTrace, StopReason, TileMap};
 use machine::{Buffer, Machine, Operation};
 use simd::Isa;
 use stage::{Runner, Stage, State};
@@ -256,6 +256,9 @@ impl CpuEngine {
             trace.distances.push(distance).expect("the cap is at most MAX_STEPS");
             if trace.steps == 1 {
                 path = rule.path_after_first(path, distance);
+                if tiled.as_ref().is_some_and(|tiled| tiled.surprised()) {
+                    path = Path::Slow;
+                }
                 trace.limit = rule.cap(path, order.limit);
                 self.floor = rule.floor_after_first(path, self.floor, distance);
             }
@@ -319,6 +322,13 @@ impl Engine for CpuEngine {
 
     fn times(&self) -> StageTimes {
         self.times
+    }
+
+    fn tiles(&mut self, map: &mut TileMap) -> bool {
+        self.tiled.as_ref().is_some_and(|tiled| {
+            tiled.map(map);
+            true
+        })
     }
 
     fn reset(&mut self) {

@@ -18,7 +18,7 @@ use super::audience::Audience;
 use super::history::History;
 use super::{Sink, SinkError};
 use crate::control::ControlQueue;
-use crate::telemetry::{Picture, Report};
+use crate::telemetry::{Picture, Report, TilesInView};
 
 /// The dashboard is drawn at most so often, whatever the frame rate.
 const REDRAW: Duration = Duration::from_millis(66);
@@ -36,6 +36,10 @@ pub struct Terminal {
     history: History,
     last: Option<Report>,
     picture: Option<Arc<Picture>>,
+    /// The newest tiles, and who asks for them: whoever pressed `t`, until it is pressed again.
+    tiles: Option<Arc<TilesInView>>,
+    tiles_audience: Audience,
+    shows_tiles: bool,
     came: Instant,
     drawn: Option<Instant>,
     sent: String,
@@ -52,6 +56,9 @@ impl Terminal {
             history: History::new(HISTORY),
             last: None,
             picture: None,
+            tiles: None,
+            tiles_audience: Audience::on_demand(),
+            shows_tiles: false,
             came: Instant::now(),
             drawn: None,
             sent: String::new(),
@@ -73,6 +80,7 @@ impl Terminal {
             classes: &self.classes,
             report: self.last.as_ref(),
             picture: self.picture.as_deref(),
+            tiles: self.tiles.as_deref().filter(|_| self.shows_tiles),
             history: &self.history,
             camera: self.control_queue.status().camera,
             silent: self.came.elapsed(),
@@ -83,9 +91,19 @@ impl Terminal {
         out.write_all(self.sent.as_bytes()).and_then(|()| out.flush()).map_err(|reason| SinkError::of_stdout("the terminal", reason))
     }
 
-    fn heed_keys() {
-        if tty::keys().iter().any(|key| matches!(key, b'q' | b'Q')) {
-            tty::interrupt();
+    fn heed_keys(&mut self) {
+        for key in tty::keys() {
+            match key {
+                b'q' | b'Q' => tty::interrupt(),
+                b't' | b'T' => self.shows_tiles = !self.shows_tiles,
+                _ => {}
+            }
+        }
+        if self.shows_tiles {
+            self.tiles_audience.looked();
+        } else {
+            self.tiles_audience.satisfied();
+            self.tiles = None;
         }
     }
 
@@ -104,8 +122,11 @@ impl Sink for Terminal {
         if report.picture.is_some() {
             self.picture.clone_from(&report.picture);
         }
+        if report.tiles.is_some() {
+            self.tiles.clone_from(&report.tiles);
+        }
         self.last = Some(report.clone());
-        Terminal::heed_keys();
+        self.heed_keys();
         if self.drawn.is_some_and(|at| now - at < REDRAW) { Ok(()) } else { self.draw() }
     }
 
@@ -114,12 +135,16 @@ impl Sink for Terminal {
     }
 
     fn idle(&mut self) -> Result<(), SinkError> {
-        Terminal::heed_keys();
+        self.heed_keys();
         if self.drawn.is_some_and(|at| at.elapsed() < LOOK) { Ok(()) } else { self.draw() }
     }
 
     fn audience(&self) -> Option<Audience> {
         Some(Audience::always())
+    }
+
+    fn tiles_audience(&self) -> Option<Audience> {
+        Some(self.tiles_audience.clone())
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use super::grid::{Colour, Grid, Style};
 use crate::report::colour::{letters_on, overlay};
 use crate::report::history::History;
-use crate::telemetry::{CameraState, Detection, LimitReason, Picture, RecordingState, Region, Report};
+use crate::outcome::TileMap;
+use crate::telemetry::{CameraState, Detection, LimitReason, Picture, RecordingState, Region, Report, TilesInView};
 
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// Columns of the figures beside a picture: two fifths of the screen, within these.
@@ -26,6 +27,10 @@ const NAMES: usize = 8;
 /// Without a frame for so long the camera's state stands across the picture.
 const SILENT: Duration = Duration::from_millis(700);
 
+/// Over tiles that moved, and over those that were stepped alone.
+const MOVED: Colour = [255, 150, 40];
+const STEPPED: Colour = [60, 120, 255];
+
 const NAME: Style = Style { ink: None, paper: None, bold: false, dim: true };
 const PLAIN: Style = Style { ink: None, paper: None, bold: false, dim: false };
 const STRONG: Style = Style { ink: None, paper: None, bold: true, dim: false };
@@ -37,6 +42,8 @@ pub struct View<'a> {
     pub classes: &'a [String],
     pub report: Option<&'a Report>,
     pub picture: Option<&'a Picture>,
+    /// The tiles to be drawn over it, if that is asked for.
+    pub tiles: Option<&'a TilesInView>,
     pub history: &'a History,
     /// What the camera does now, and how long no result has come.
     pub camera: CameraState,
@@ -81,7 +88,7 @@ impl View<'_> {
     /// Draws everything on a screen of this size.
     pub fn draw(&self, columns: usize, rows: usize) -> Grid {
         let mut grid = Grid::new(columns, rows);
-        let ends = "  q ends";
+        let ends = if self.report.is_some_and(|report| report.trace.moved < 1.0) || self.tiles.is_some() { "  t tiles, q ends" } else { "  q ends" };
         grid.text(0, 0, columns.saturating_sub(ends.len()), self.title, STRONG);
         grid.text(columns.saturating_sub(ends.len()), 0, ends.len(), ends, NAME);
         let (width, height) = self.size();
@@ -125,17 +132,19 @@ impl View<'_> {
             let at = ((ny * picture.height as f32) as usize) * picture.width as usize + (nx * picture.width as f32) as usize;
             let grey = if seen { picture.luma[at.min(picture.luma.len() - 1)] } else { 0 };
             let class = if seen && !picture.outlined { picture.mask[at.min(picture.mask.len() - 1)] } else { 0 };
-            if class > 0 {
-                return overlay(class, grey);
-            }
-            match rgb {
-                Some(rgb) => {
-                    let (cx, cy) = ((x * rgb.width as f32) as usize, (y * rgb.height as f32) as usize);
-                    let at = 3 * (cy.min(rgb.height as usize - 1) * rgb.width as usize + cx.min(rgb.width as usize - 1));
-                    [rgb.pixels[at], rgb.pixels[at + 1], rgb.pixels[at + 2]]
+            let plain = if class > 0 {
+                overlay(class, grey)
+            } else {
+                match rgb {
+                    Some(rgb) => {
+                        let (cx, cy) = ((x * rgb.width as f32) as usize, (y * rgb.height as f32) as usize);
+                        let at = 3 * (cy.min(rgb.height as usize - 1) * rgb.width as usize + cx.min(rgb.width as usize - 1));
+                        [rgb.pixels[at], rgb.pixels[at + 1], rgb.pixels[at + 2]]
+                    }
+                    None => [grey; 3],
                 }
-                None => [grey; 3],
-            }
+            };
+            self.tiles.map_or(plain, |tiles| tinted(plain, tiles, sx, sy))
         };
         for y in 0..place.rows {
             for x in 0..place.columns {
@@ -212,6 +221,10 @@ impl View<'_> {
         figure("", &format!("{} of {}, mean {:.2}", trace.steps, trace.limit, self.history.mean_steps()), PLAIN);
         let limit =
             if report.limit_reason == LimitReason::None { String::new() } else { format!(", limit: {}", words(report.limit_reason)) };
+        if trace.moved < 1.0 {
+            let percent = |share: f32| 100.0 * share;
+            figure("tiles", &format!("{:.0} % moved, {:.0} % stepped", percent(trace.moved), percent(trace.stepped)), PLAIN);
+        }
         figure("ended", &format!("{}{limit}", words(trace.stop)), PLAIN);
         let ms = |age: Duration| age.as_secs_f64() * 1e3;
         let [median, p95] = self.history.ages([0.5, 0.95]).map(ms);
@@ -250,6 +263,17 @@ impl View<'_> {
         let Region { x, y, width, height } = seen.region;
         format!("{} {:.0} % at {x:.0},{y:.0} {width:.0}x{height:.0}", self.name(seen), seen.score * 100.0)
     }
+}
+
+/// A colour at a place of the source's picture with its tile over it: what moved is warm, what was stepped without having moved is cold.
+fn tinted(plain: Colour, tiles: &TilesInView, x: f32, y: f32) -> Colour {
+    let Some(number) = tiles.at(x, y) else { return plain };
+    let over = match [&tiles.map.moved, &tiles.map.stepped].map(|bits| TileMap::has(bits, number)) {
+        [true, _] => MOVED,
+        [false, true] => STEPPED,
+        [false, false] => return plain,
+    };
+    std::array::from_fn(|channel| ((u16::from(plain[channel]) + u16::from(over[channel])) / 2) as u8)
 }
 
 /// An enumeration's value as it is written in records.

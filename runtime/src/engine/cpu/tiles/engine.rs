@@ -4,13 +4,14 @@ use super::gate::{Gate, Sums};
 use super::lists::Lists;
 use super::program::{Changes, Program, Sizes, pass};
 use super::region::Region;
-use super::switch::Switch;
+use super::switch::{Look, Switch};
 use crate::acceptance::{self, Acceptance, TILE};
 use crate::engine::cpu::channels_last;
 use crate::engine::cpu::machine::{Buffer, Layout, Machine, Operation};
 use crate::engine::cpu::simd::Isa;
 use crate::network::halting::{HaltingRule, Metric, Moments};
 use crate::network::manifest::TilesSection;
+use crate::outcome::TileMap;
 
 /// How tiles are run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,15 +25,19 @@ pub struct Settings {
     pub halving: f32,
     /// Times epsilon that a pixel has to move by, since they were told last, until its neighbours are told of it.
     pub spread: f32,
+    /// What a pixel of the state has to move by to be stepped again, in parts of the state's root mean square; None takes the halting rule's threshold.
+    pub threshold: Option<f32>,
     /// Share of the picture from which on a carried frame takes the slow path.
     pub cut: Option<f32>,
+    /// Share of the state's pixels that moved in a carried frame's first step from which on it takes the slow path.
+    pub surprise: Option<f32>,
     /// Run a frame densely where that is cheaper.
     pub switches: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, halving: 0.6, spread: 4.0, cut: None, switches: true }
+        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, halving: 0.6, spread: 4.0, threshold: None, cut: None, surprise: None, switches: true }
     }
 }
 
@@ -46,7 +51,9 @@ impl Settings {
             epsilon: section.epsilon.unwrap_or(usual.epsilon),
             halving: section.halving.unwrap_or(usual.halving),
             spread: section.spread.unwrap_or(usual.spread),
+            threshold: section.threshold,
             cut: section.cut,
+            surprise: section.surprise,
             ..usual
         }
     }
@@ -98,8 +105,12 @@ pub struct Tiled {
     /// What has moved in the drive and in each state since the readout ran.
     unread: Vec<(Buffer, Region, Region)>,
     switch: Option<Switch>,
-    /// See [`Settings::cut`].
+    /// See [`Settings`].
+    threshold: Option<f32>,
     cut: Option<f32>,
+    surprise: Option<f32>,
+    /// Pixels of the first state, or without a step of the drive, that were computed in this frame.
+    computed: Region,
     /// Which graphs' tensors do not hold what belongs to their inputs: encoder, step, readout.
     stale: [bool; 3],
     /// This frame is run densely.
@@ -179,6 +190,7 @@ impl Tiled {
             Gate::new(next, now, channels, size, threshold, commits).carrying(settings.spread)
         };
         let unread = states.iter().chain([&drive]).map(|&(now, _, _, size)| (now, Region::new(size), Region::new(size))).collect();
+        let computed = Region::new(states.first().filter(|_| step.is_some()).unwrap_or(&drive).3);
         Ok(Tiled {
             acceptance: Acceptance::new(settings.acceptance, channels, frame.1, levels),
             encoder,
@@ -191,7 +203,10 @@ impl Tiled {
             states: states.iter().map(|state| gate(state, 0.0, true)).collect(),
             homes,
             unread,
+            threshold: settings.threshold,
             cut: settings.cut,
+            surprise: settings.surprise,
+            computed,
             switch: settings.switches.then(Switch::default),
             stale: [true; 3],
             dense: false,
@@ -216,7 +231,39 @@ impl Tiled {
 
     /// Whether so much of the picture changed that the scene is another.
     pub fn cuts(&self) -> bool {
-        self.cut.is_some_and(|cut| self.share >= cut)
+        // Of a frame that is run densely nobody knows; what its drive says holds, as without tiles.
+        !self.dense && self.cut.is_some_and(|cut| self.share >= cut)
+    }
+
+    /// Whether the first step moved so much of the state that the frame takes the slow path.
+    pub fn surprised(&self) -> bool {
+        let Some(surprise) = self.surprise.filter(|_| !self.dense) else { return false };
+        let pixels = |gate: &Gate| gate.moved.size()[0] * gate.moved.size()[1];
+        let (moved, all) = self.states.iter().fold((0, 0), |(moved, all), gate| (moved + gate.moved.count(), all + pixels(gate)));
+        moved as f32 > surprise * all as f32
+    }
+
+    /// Writes to `map` which tiles were accepted and which were computed in the last frame.
+    pub fn map(&self, map: &mut TileMap) {
+        let size = self.changes.moved[self.frame.0].size();
+        map.clear([size[1], size[0]], TILE);
+        let [rows, columns] = self.acceptance.grid();
+        let [high, wide] = self.computed.size();
+        for (tile, changed) in self.acceptance.changed().iter().enumerate() {
+            if self.dense || *changed {
+                TileMap::set(&mut map.moved, tile);
+            }
+        }
+        for row in 0..rows {
+            // Pixels of the state that lie in the tile's rows, at least one.
+            let (top, bottom) = (row * TILE * high / size[0], (size[0].min((row + 1) * TILE) * high).div_ceil(size[0]));
+            for column in 0..columns {
+                let (left, right) = (column * TILE * wide / size[1], (size[1].min((column + 1) * TILE) * wide).div_ceil(size[1]));
+                if self.dense || (top..bottom).any(|y| (left..right).any(|x| self.computed.has(y, x))) {
+                    TileMap::set(&mut map.stepped, row * columns + column);
+                }
+            }
+        }
     }
 
     /// Whether this frame is run densely.
@@ -243,26 +290,40 @@ impl Tiled {
 
     /// Takes the parts of a frame that changed to the encoder's input. Answers whether the frame is to be run densely.
     pub fn accept(&mut self, machine: &mut Machine, input: &[f32]) -> bool {
-        self.share = self.acceptance.look(input);
-        self.dense = self.switch.as_mut().is_some_and(|switch| switch.dense(self.share));
         self.stepped = 0.0;
+        self.computed.clear();
+        let look = self.switch.as_mut().map_or(Look::Compare, Switch::look);
+        let share = match look {
+            Look::No => None,
+            Look::Keep => {
+                self.acceptance.keep(input);
+                None
+            }
+            Look::Compare => Some(self.acceptance.look(input)),
+        };
+        self.dense = self.switch.as_mut().is_some_and(|switch| switch.dense(share));
+        self.share = share.filter(|_| !self.dense).unwrap_or(1.0);
         if self.dense {
-            self.acceptance.accept_all(input);
             if !self.stale[0] {
                 self.homes.iter().for_each(|&(dense, home)| machine.convert(home, dense));
             }
             self.stale = [true; 3];
-        } else if self.stale[0] {
-            self.homes.iter().for_each(|&(dense, home)| machine.convert(dense, home));
+            machine.write(self.frame, input);
+            return true;
         }
         let whole = self.stale[0];
+        if whole {
+            self.homes.iter().for_each(|&(dense, home)| machine.convert(dense, home));
+            self.acceptance.accept_all(input);
+            self.share = 1.0;
+        }
         let region = &mut self.changes.moved[self.frame.0];
         region.clear();
         if whole {
             region.fill();
             self.changes.spread[self.frame.0].fill();
             machine.write(self.frame, self.acceptance.accepted());
-            return self.dense;
+            return false;
         }
         let [_, across] = self.acceptance.grid();
         for (tile, _) in self.acceptance.changed().iter().enumerate().filter(|(_, changed)| **changed) {
@@ -286,6 +347,9 @@ impl Tiled {
         }
         self.encoded = self.encoder.run(machine, &mut self.changes, &mut self.lists, fresh);
         let made = self.drive.from.0;
+        if self.step.is_none() {
+            self.computed.add(&self.changes.moved[made]);
+        }
         let sums = pass(&mut self.drive, machine, &self.changes.moved[made], &mut self.lists, fresh);
         self.changes.take(&self.drive);
         let (_, unread, untold) = self.unread.last_mut().expect("the drive is the last");
@@ -309,10 +373,14 @@ impl Tiled {
         self.stepped += step.run(machine, &mut self.changes, &mut self.lists, fresh);
         self.changes.clear(self.drive.to);
         let threshold = match (rule.metric, rule.threshold) {
+            _ if self.threshold.is_some() => self.threshold.unwrap_or_default(),
             (_, None) => 0.0,
             (Metric::Cosine, Some(threshold)) => (2.0 * threshold).sqrt(),
             (_, Some(threshold)) => threshold,
         };
+        if let Some(gate) = self.states.first() {
+            self.computed.add(&self.changes.moved[gate.from.0]);
+        }
         let mut moments = Moments::default();
         for (gate, (_, unread, untold)) in self.states.iter_mut().zip(&mut self.unread) {
             gate.threshold = threshold;

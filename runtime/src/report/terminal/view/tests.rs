@@ -19,6 +19,7 @@ fn report(detections: &[Detection]) -> Report {
 struct Scene {
     report: Option<Report>,
     picture: Option<Picture>,
+    tiles: Option<TilesInView>,
     camera: CameraState,
     silent: Duration,
     log: Vec<String>,
@@ -26,10 +27,15 @@ struct Scene {
 
 impl Scene {
     fn of(report: Option<Report>, picture: Option<Picture>) -> Scene {
-        Scene { report, picture, camera: CameraState::Streaming, silent: Duration::ZERO, log: Vec::new() }
+        Scene { report, picture, tiles: None, camera: CameraState::Streaming, silent: Duration::ZERO, log: Vec::new() }
     }
 
     fn rows(&self, columns: usize, rows: usize) -> Vec<String> {
+        let grid = self.grid(columns, rows);
+        (0..rows).map(|y| grid.row(y)).collect()
+    }
+
+    fn grid(&self, columns: usize, rows: usize) -> Grid {
         let mut history = History::new(8);
         self.report.iter().for_each(|report| history.add(report));
         let (title, classes) = ("recslowfast: street on a camera", ["person".to_owned()]);
@@ -38,13 +44,13 @@ impl Scene {
             classes: &classes,
             report: self.report.as_ref(),
             picture: self.picture.as_ref(),
+            tiles: self.tiles.as_ref(),
             history: &history,
             camera: self.camera,
             silent: self.silent,
             log: &self.log,
         };
-        let grid = view.draw(columns, rows);
-        (0..rows).map(|y| grid.row(y)).collect()
+        view.draw(columns, rows)
     }
 }
 
@@ -116,4 +122,24 @@ fn a_screen_too_small_for_anything_is_survived() {
         Scene::of(Some(report(&[seen()])), Some(picture(true))).rows(columns, rows);
         Scene::of(Some(report(&[seen()])), Some(picture(false))).rows(columns, rows);
     }
+}
+
+#[test]
+fn tiles_are_drawn_over_the_picture_where_they_are_asked_for() {
+    let mut tiles = TilesInView { view: Region { x: 0.0, y: 0.0, width: 640.0, height: 480.0 }, ..TilesInView::default() };
+    tiles.map.clear([64, 48], 8);
+    TileMap::set(&mut tiles.map.moved, 0);
+    TileMap::set(&mut tiles.map.stepped, 7);
+    let drawn = |tiles: Option<TilesInView>| {
+        let mut sent = String::new();
+        let scene = Scene { tiles, ..Scene::of(Some(report(&[])), Some(picture(true))) };
+        scene.grid(120, 40).send(crate::report::terminal::grid::Depth::True, &mut sent);
+        sent
+    };
+    let (without, with) = (drawn(None), drawn(Some(tiles)));
+    // Grey 90 half under each colour.
+    for colour in ["172;120;65", "75;105;172"] {
+        assert!(with.contains(colour) && !without.contains(colour), "{colour}");
+    }
+    assert!(with.contains("t tiles"));
 }
