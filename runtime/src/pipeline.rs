@@ -29,6 +29,9 @@ const RESET_AFTER: Duration = Duration::from_secs(5);
 const WARM_UP_STEPS: u32 = 3;
 const WARM_UP_FRAMES: u32 = 3;
 
+/// Maps of tiles that are kept for their memory.
+const MAPS: usize = 40;
+
 /// What a frame costs on this machine: `base + steps * per_step`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
@@ -158,10 +161,18 @@ impl Pipeline {
     /// maps are there as are held at a time.
     pub fn tiles(&mut self) -> Option<Arc<TilesInView>> {
         let free = self.maps.iter_mut().position(|map| Arc::get_mut(map).is_some());
-        let at = free.unwrap_or_else(|| {
-            self.maps.push(Arc::default());
-            self.maps.len() - 1
-        });
+        let at = match free {
+            Some(at) => at,
+            None if self.maps.len() < MAPS => {
+                self.maps.push(Arc::default());
+                self.maps.len() - 1
+            }
+            // A recording that holds minutes before an event keeps them all.
+            None => {
+                self.maps[0] = Arc::default();
+                0
+            }
+        };
         let shown = Arc::get_mut(&mut self.maps[at])?;
         shown.view = self.view;
         self.engine.tiles(&mut shown.map).then(|| Arc::clone(&self.maps[at]))

@@ -1,4 +1,4 @@
-//! Own data to calibrate on: pieces of a film at the network's size, labelled, or compared with what `fixed:6` sees in them.
+//! Own data to calibrate on: pieces of a film at the network's size, labelled, or compared with what another rule sees in them.
 
 use super::observe;
 use crate::capture::fit::{Fitter, InputSpec, Mode, Placement};
@@ -18,8 +18,8 @@ pub struct Pieces {
     pub frames: usize,
 }
 
-/// The pieces of what `labels` names.
-pub fn clips(labels: &Labels, network: &Network, pieces: Pieces) -> Result<Vec<Clip>, Failure> {
+/// The pieces of what `labels` names; where nothing is labelled, with what the dense run under `reference` sees in them.
+pub fn clips(labels: &Labels, network: &Network, pieces: Pieces, reference: HaltingRule) -> Result<Vec<Clip>, Failure> {
     let task = &network.manifest.task;
     let data = labels.data.as_deref().expect("asked for with --data only").display();
     let refuse = |why: String| Err(Failure::new(Cause::Source, format!("{data}: {why}")));
@@ -43,9 +43,9 @@ pub fn clips(labels: &Labels, network: &Network, pieces: Pieces) -> Result<Vec<C
         return refuse(format!("{} frames are too few to choose by: 4 pieces or more of {frames} (--stream-frames) are needed", all.len()));
     }
     if samples.what() == What::Nothing {
-        let mut lane = observe::lane(network, HaltingRule::fixed(6))?;
+        let mut lane = observe::lane(network, reference)?;
         for clip in &mut clips {
-            lane.begin(HaltingRule::fixed(6), clip.frames.len());
+            lane.begin(reference, clip.frames.len());
             for at in 0..clip.frames.len() {
                 lane.watch(clip, 0, at..at + 1, CutSource::Videos, false, |_, _, _| {})?;
                 clip.truths[at] = lane.seen();

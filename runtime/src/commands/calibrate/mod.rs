@@ -2,11 +2,12 @@
 //!
 //! Every criterion is tried over thresholds taken from how the network itself moves on these videos: first on a quarter of them, then, those that
 //! may do, on all. What loses no more IoU against `fixed:6` than wanted, on each source by itself, and hardly more where scenes begin, and takes the fewest
-//! steps, is written into model.toml.
+//! steps, is written into model.toml. With `--tiles` it is `[tiles]` that is chosen: what counts as moved, see [`tiles`].
 
 mod footage;
 mod observe;
 mod search;
+mod tiles;
 mod write;
 
 use std::ffi::{OsStr, OsString};
@@ -22,6 +23,7 @@ use super::out::{self, say};
 use super::plot::{Plot, Point, Series};
 use super::progress;
 use crate::network::Network;
+use crate::network::halting::HaltingRule;
 use crate::network::load::MANIFEST;
 use crate::service::exit::{Cause, Failure};
 use crate::whole_file;
@@ -41,6 +43,9 @@ pub struct Args {
     /// Points of IoU that may be lost against fixed:6; with --data points of how well boxes or pixels fit the labels, or without labels what fixed:6 sees
     #[arg(long, default_value_t = 0.5, value_name = "POINTS")]
     loss: f64,
+    /// What counts as moved where only that is computed, in place of the halting rule: floor, epsilon and threshold of [tiles], against the dense run. Without data on streams of seed 3
+    #[arg(long, conflicts_with_all = ["criterion", "plot"])]
+    tiles: bool,
     /// Only this criterion: slow-fast, relative-l2, relative-l1, cosine or floor; may be given several times
     #[arg(long, value_name = "NAME")]
     criterion: Vec<Criterion>,
@@ -88,18 +93,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
         return Err(Failure::new(Cause::Model, why));
     }
     let network = Network::load(&args.model)?;
-    if network.step.is_none() {
+    if args.tiles {
+        tiles::Search::check(&network)?;
+    } else if network.step.is_none() {
         say!("{} carries no state: it takes no steps, and there is nothing to calibrate", network.manifest.name)?;
         return Ok(());
     }
     if !(args.loss.is_finite() && args.loss >= 0.0) {
         return Err(Failure::new(Cause::Usage, format!("--loss {}: a number of points, 0 or more, is needed", args.loss)));
     }
-    let usual = || ["pathfinder:easy?seed=3", "pathfinder:easy?seed=3&stream"].map(OsString::from).to_vec();
+    // Of six frames the first is computed whole: streams show what tiles save.
+    let usual = || {
+        let all = ["pathfinder:easy?seed=3&stream", "pathfinder:easy?seed=3"];
+        all[..if args.tiles { 1 } else { 2 }].iter().rev().map(OsString::from).collect()
+    };
     let (sources, clips) = match &args.labels.data {
         Some(data) => {
             let pieces = footage::Pieces { many: args.streams as usize, frames: args.stream_frames as usize };
-            (vec![data.display().to_string()], vec![footage::clips(&args.labels, &network, pieces)?])
+            (vec![data.display().to_string()], vec![footage::clips(&args.labels, &network, pieces, reference(&args, &network))?])
         }
         None => {
             videos::made_for(&network)?;
@@ -110,6 +121,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     };
     let (json, plot) = (create(args.json.as_deref())?, create(args.plot.as_deref())?);
 
+    if args.tiles {
+        return calibrate_tiles(&args, &network, &path, &sources, &clips, json);
+    }
     let movements = observe::movements(&network, &clips, args.labels.data.is_some())?;
     say!("{}", movements.text())?;
     let search = Search { network: &network, clips: &clips, movements: &movements, loss: args.loss };
@@ -146,10 +160,63 @@ pub fn run(args: Args) -> Result<(), Failure> {
     write_model(&path, chosen, &movements, &args, &sources)
 }
 
+/// What frames without labels are compared with: six steps, or the dense run of the network's own rule.
+fn reference(args: &Args, network: &Network) -> HaltingRule {
+    if args.tiles { network.manifest.rule() } else { HaltingRule::fixed(6) }
+}
+
+/// The same for `[tiles]`.
+fn calibrate_tiles(
+    args: &Args,
+    network: &Network,
+    path: &Path,
+    sources: &[String],
+    clips: &[Vec<Clip>],
+    json: Option<std::fs::File>,
+) -> Result<(), Failure> {
+    let bar = progress::bar(1, "settings");
+    let found = tiles::Search { network, clips, loss: args.loss }.run(&bar)?;
+    bar.finish_and_clear();
+    out::text(&tiles::text(&found))?;
+    if let Some(file) = json {
+        let report = serde_json::json!({
+            "model": network.manifest.name,
+            "sources": sources,
+            "wanted_loss": args.loss,
+            "cut": found.cut,
+            "chosen": found.chosen(),
+            "tried": found.tried,
+        });
+        serde_json::to_writer_pretty(file, &report).map_err(|error| Failure::new(Cause::Output, error))?;
+    }
+    let Some(chosen) = found.chosen() else {
+        let why = format!("nothing keeps within {} points of the dense run at less work; {} is unchanged", args.loss, path.display());
+        return Err(Failure::new(Cause::Model, why));
+    };
+    let threshold = chosen.threshold.map_or("the rule's threshold".into(), |threshold| format!("threshold {threshold}"));
+    let cut = found.cut.map_or(String::new(), |cut| format!(", cut {cut}"));
+    say!(
+        "chosen      floor {}, epsilon {}, {threshold}{cut}: {:.1} % of the dense work, {:.2} points lost at most",
+        chosen.floor,
+        chosen.epsilon,
+        100.0 * chosen.cost,
+        chosen.loss
+    )?;
+    if args.dry_run {
+        return Ok(());
+    }
+    let how = format!(
+        "recslowfast calibrate --tiles --loss {} on {}: {:.1} % of the dense work, {:.2} points lost",
+        args.loss,
+        sources.join(" and "),
+        100.0 * chosen.cost,
+        chosen.loss
+    );
+    rewrite(path, |text| write::change_tiles(text, chosen, found.cut, &how))
+}
+
 /// Changes model.toml, or says why it could not.
 fn write_model(path: &Path, chosen: &Found, movements: &observe::Movements, args: &Args, sources: &[String]) -> Result<(), Failure> {
-    let failed = |error: String| Failure::new(Cause::Output, format!("cannot change {}: {error}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     let how = format!(
         "recslowfast calibrate --loss {} on {}: {:.2} steps, {:.2} points lost",
         args.loss,
@@ -157,7 +224,13 @@ fn write_model(path: &Path, chosen: &Found, movements: &observe::Movements, args
         chosen.mean_steps,
         chosen.worst_loss
     );
-    let changed = write::change(&text, chosen, movements, &how).map_err(failed)?;
+    rewrite(path, |text| write::change(text, chosen, movements, &how))
+}
+
+fn rewrite(path: &Path, change: impl Fn(&str) -> Result<String, String>) -> Result<(), Failure> {
+    let failed = |error: String| Failure::new(Cause::Output, format!("cannot change {}: {error}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let changed = change(&text).map_err(failed)?;
     // A file cut short by a full disk would be no network any more.
     whole_file::write(path, changed.as_bytes(), whole_file::Keep::Durable).map_err(|error| failed(error.to_string()))?;
     say!("written     {}", path.display())?;

@@ -4,6 +4,7 @@ use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::observe::Movements;
 use super::search::Found;
+use super::tiles::Tried;
 use crate::network::halting::Base;
 use crate::network::manifest::Manifest;
 
@@ -37,6 +38,22 @@ pub fn change(text: &str, found: &Found, movements: &Movements, how: &str) -> Re
         set(table(&mut document, "steps")?, "slow", Some(i64::from(slow).into()));
     }
     set(table(&mut document, "quality")?, "calibration", Some(how.into()));
+    let text = document.to_string();
+    Manifest::parse(&text).map_err(|error| format!("the changed file would be refused: {error}"))?;
+    Ok(text)
+}
+
+/// `text` with what was `chosen` as its `[tiles]`, and `how` among the measured quality; a `cut` that was not found again is kept.
+pub fn change_tiles(text: &str, chosen: &Tried, cut: Option<f32>, how: &str) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    let tiles = table(&mut document, "tiles")?;
+    for (key, figure) in [("floor", Some(chosen.floor)), ("epsilon", Some(chosen.epsilon)), ("threshold", chosen.threshold)] {
+        set(tiles, key, figure.map(number));
+    }
+    if cut.is_some() {
+        set(tiles, "cut", cut.map(number));
+    }
+    set(table(&mut document, "quality")?, "tiles_calibration", Some(how.into()));
     let text = document.to_string();
     Manifest::parse(&text).map_err(|error| format!("the changed file would be refused: {error}"))?;
     Ok(text)
@@ -99,6 +116,31 @@ mod tests {
         let rule = Manifest::parse(&back).unwrap().rule();
         assert_eq!((rule.wake, rule.threshold, rule.cut), (None, Some(0.02), Some(0.8)), "what belongs to floor goes, a cut stays a cut");
         assert!(Manifest::parse(&change(MODEL, &found("slow-fast:4,2"), &movements, "a test").unwrap()).unwrap().steps.fast == 2);
+    }
+
+    #[test]
+    fn tiles_are_changed_and_all_else_stays() {
+        let tried = |threshold| Tried {
+            floor: 4.0,
+            epsilon: 0.1,
+            threshold,
+            moved: 0.1,
+            work_steps: 0.5,
+            cost: 0.4,
+            cpu_share: 0.5,
+            loss: 0.2,
+            error: 0.1,
+            whole: true,
+            chosen: true,
+        };
+        let text = change_tiles(MODEL, &tried(Some(0.05)), Some(0.7), "a test").unwrap();
+        let before = Manifest::parse(MODEL).unwrap();
+        let section = Manifest::parse(&text).unwrap().tiles;
+        assert_eq!((section.floor, section.epsilon, section.threshold, section.cut), (Some(4.0), Some(0.1), Some(0.05), Some(0.7)));
+        assert_eq!(Manifest::parse(&text).unwrap().rule(), before.rule());
+        assert!(text.contains("tiles_calibration = \"a test\""));
+        let again = Manifest::parse(&change_tiles(&text, &tried(None), None, "a test").unwrap()).unwrap().tiles;
+        assert_eq!((again.threshold, again.cut), (None, Some(0.7)), "the rule's threshold holds again, and a cut stays a cut");
     }
 
     #[test]

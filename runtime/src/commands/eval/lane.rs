@@ -42,6 +42,34 @@ pub struct Lane {
     pub timed: u64,
     /// Steps of the frames that were timed.
     pub timed_steps: u64,
+    /// Sums over all frames, which differ from frames and steps where only what moved is computed.
+    pub parts: Parts,
+}
+
+/// How much of the picture moved, and how much of a network was computed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    /// Shares of the picture that moved.
+    pub moved: f64,
+    /// Shares of the encoder that were computed.
+    pub encoded: f64,
+    /// Steps of the whole network.
+    pub work: f64,
+}
+
+impl Parts {
+    /// Takes in a frame.
+    pub fn add(&mut self, trace: &StepTrace) {
+        self.moved += f64::from(trace.moved);
+        self.encoded += f64::from(trace.encoded);
+        self.work += f64::from(trace.work());
+    }
+
+    /// A frame's, of so many.
+    pub fn mean(&self, frames: u64) -> Parts {
+        let n = frames.max(1) as f64;
+        Parts { moved: self.moved / n, encoded: self.encoded / n, work: self.work / n }
+    }
 }
 
 impl Lane {
@@ -64,6 +92,7 @@ impl Lane {
             time: Time::default(),
             timed: 0,
             timed_steps: 0,
+            parts: Parts::default(),
         })
     }
 
@@ -78,6 +107,7 @@ impl Lane {
         self.scores = Scores::new(frames);
         (self.steps, self.histogram) = (0, [0; MAX_STEPS + 1]);
         (self.stages, self.time, self.timed, self.timed_steps) = (Stages::default(), Time::default(), 0, 0);
+        self.parts = Parts::default();
     }
 
     /// Watches some frames of video number `video`; `seen` hears the steps and the classes of every pixel of each.
@@ -111,6 +141,7 @@ impl Lane {
             let took = began.since();
             let (trace, stages) = (answer.trace, answer.stages);
             self.steps += u64::from(trace.steps);
+            self.parts.add(&trace);
             self.histogram[trace.steps as usize] += 1;
             if timed {
                 self.timed += 1;

@@ -50,6 +50,11 @@ pub struct Row {
     pub model: String,
     pub rule: String,
     pub mean_steps: f64,
+    /// Share of the picture that moved, share of the network that a step computed, and steps of the whole network a frame: less than 1, 1 and
+    /// `mean_steps` where only what moved is computed.
+    pub moved: f64,
+    pub stepped: f64,
+    pub work_steps: f64,
     pub iou: f64,
     pub f1: f64,
     pub precision: f64,
@@ -79,10 +84,14 @@ impl Row {
         let (wall, cpu) = (lane.ms(lane.time.wall), lane.ms(lane.time.cpu));
         let frames = lane.scores.frames().max(1) as f64;
         let most = lane.histogram.iter().rposition(|count| *count > 0).map_or(0, |at| at + 1);
+        let parts = lane.parts.mean(lane.scores.frames());
         Row {
             model: model.name.clone(),
             rule,
             mean_steps: lane.mean_steps(),
+            moved: parts.moved,
+            stepped: stepped(parts.work, lane.mean_steps()),
+            work_steps: parts.work,
             iou: mean.iou,
             f1: mean.f1,
             precision: mean.precision,
@@ -105,6 +114,11 @@ impl Row {
             iou_after_cut: lane.scores.after_cut().into_iter().map(|(iou, _)| iou).collect(),
         }
     }
+}
+
+/// The share of the network that each of a frame's `steps` computed, on average, where that was the work of `work` whole ones.
+pub fn stepped(work: f64, steps: f64) -> f64 {
+    if steps > 0.0 { work / steps } else { 1.0 }
 }
 
 /// Everything, for the JSON file.
@@ -162,12 +176,15 @@ pub fn text(rows: &[Row]) -> String {
     let wide = width(rows);
     let rule = rows.iter().map(|row| row.rule.len()).max().unwrap_or(0).max(20);
     let mut out = String::new();
+    let tiles = rows.iter().any(|row| row.moved < 1.0);
+    let parts = |row: &Row| if tiles { format!(" {:>6.3} {:>7.3} {:>6.2}", row.moved, row.stepped, row.work_steps) } else { String::new() };
     let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
     line(format!(
-        "{:<wide$}{:<rule$} {:>6} {:>7} {:>7} {:>9} {:>7} {:>9} {:>9} {:>6} {:>6} {:>13}",
+        "{:<wide$}{:<rule$} {:>6}{} {:>7} {:>7} {:>9} {:>7} {:>9} {:>9} {:>6} {:>6} {:>13}",
         if wide == 0 { "" } else { "network" },
         "rule",
         "steps",
+        if tiles { "  moved stepped   work" } else { "" },
         "IoU",
         "F1",
         "precision",
@@ -181,10 +198,11 @@ pub fn text(rows: &[Row]) -> String {
     for row in rows {
         let error = row.loss_error.map_or(String::new(), |error| format!("±{error:.2}"));
         line(format!(
-            "{}{:<rule$} {:>6.2} {:>7.4} {:>7.4} {:>9.4} {:>7.4} {:>9.2} {:>9.1} {:>6.2} {:>6.2} {:>7.2} {error:<5}",
+            "{}{:<rule$} {:>6.2}{} {:>7.4} {:>7.4} {:>9.4} {:>7.4} {:>9.2} {:>9.1} {:>6.2} {:>6.2} {:>7.2} {error:<5}",
             model(row, wide),
             row.rule,
             row.mean_steps,
+            parts(row),
             row.iou,
             row.f1,
             row.precision,
@@ -256,13 +274,13 @@ pub fn ceiling(name: &str, stepping: f64, steps: f64, whole: f64, frames: f64) -
 /// The table of rows, for spreadsheets.
 pub fn csv(rows: &[Row]) -> String {
     let mut out = String::from(
-        "model,rule,mean_steps,iou,f1,precision,recall,loss_points,loss_error,ms_per_frame,frames_per_s,ratio,cpu_ms_per_frame,cpu_ratio\n",
+        "model,rule,mean_steps,iou,f1,precision,recall,loss_points,loss_error,ms_per_frame,frames_per_s,ratio,cpu_ms_per_frame,cpu_ratio,moved,stepped,work_steps\n",
     );
     for row in rows {
         let error = row.loss_error.map_or(String::new(), |error| format!("{error:.3}"));
         writeln!(
             out,
-            "{},\"{}\",{:.4},{:.5},{:.5},{:.5},{:.5},{:.3},{error},{:.4},{:.2},{:.3},{:.4},{:.3}",
+            "{},\"{}\",{:.4},{:.5},{:.5},{:.5},{:.5},{:.3},{error},{:.4},{:.2},{:.3},{:.4},{:.3},{:.4},{:.4},{:.4}",
             row.model,
             row.rule,
             row.mean_steps,
@@ -275,7 +293,10 @@ pub fn csv(rows: &[Row]) -> String {
             row.frames_per_s,
             row.ratio,
             row.cpu_ms_per_frame,
-            row.cpu_ratio
+            row.cpu_ratio,
+            row.moved,
+            row.stepped,
+            row.work_steps
         )
         .expect("writing to a string cannot fail");
     }

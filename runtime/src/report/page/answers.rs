@@ -34,14 +34,16 @@ pub struct Answer {
 pub struct Answers {
     figures: Arc<Mutex<Metrics>>,
     audience: Audience,
+    /// Who looks at tiles.
+    tiles_audience: Audience,
     /// The newest picture that was encoded, by the number of its result: alone, and with its boxes.
     plain: Option<(u64, Arc<Vec<u8>>)>,
     answered: Option<(u64, Instant, Arc<Vec<u8>>)>,
 }
 
 impl Answers {
-    pub fn new(figures: Arc<Mutex<Metrics>>, audience: Audience) -> Answers {
-        Answers { figures, audience, plain: None, answered: None }
+    pub fn new(figures: Arc<Mutex<Metrics>>, audience: Audience, tiles_audience: Audience) -> Answers {
+        Answers { figures, audience, tiles_audience, plain: None, answered: None }
     }
 
     pub fn figures(&self) -> MutexGuard<'_, Metrics> {
@@ -143,8 +145,12 @@ impl Answers {
             "/page.css" => whole("200 OK", "text/css; charset=utf-8", STYLE.as_bytes(), keep),
             "/live" => {
                 self.audience.looked();
+                if request.tiles {
+                    self.tiles_audience.looked();
+                }
                 // Encoded without the lock, so that the thread that adds results does not wait.
                 let pictured = self.figures().pictured.clone();
+                let pictured = pictured.map(|pictured| Pictured { tiles: pictured.tiles.filter(|_| request.tiles), ..pictured });
                 let picture = pictured.as_ref().and_then(|pictured| self.plain(pictured));
                 let body = live::body(&self.figures(), pictured.as_ref(), picture.as_deref().map_or(&[], |bytes| bytes), now);
                 whole("200 OK", "application/octet-stream", &body, keep)

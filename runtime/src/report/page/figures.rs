@@ -8,7 +8,7 @@ use crate::control::{Budget, ControlQueue};
 use crate::latencies::Latencies;
 use crate::outcome::StopReason;
 use crate::report::history::History;
-use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Report};
+use crate::telemetry::{CameraState, Detections, LimitReason, Picture, Report, TilesInView};
 
 /// Frames whose steps and ages are kept one by one.
 pub const RECENT: usize = 240;
@@ -54,6 +54,8 @@ pub struct Pictured {
     pub at: Instant,
     pub picture: Arc<Picture>,
     pub detections: Detections,
+    /// Its tiles, if they were asked for.
+    pub tiles: Option<Arc<TilesInView>>,
 }
 
 /// Everything counted.
@@ -150,9 +152,9 @@ impl Metrics {
         self.reconnects += u64::from(std::mem::take(&mut self.away));
         if let Some(picture) = &report.picture {
             let (picture, detections) = (Arc::clone(picture), report.detections.clone());
-            self.pictured = Some(Pictured { number: self.frames, at: now, picture, detections });
+            self.pictured = Some(Pictured { number: self.frames, at: now, picture, detections, tiles: report.tiles.clone() });
         }
-        self.last = Some((Report { picture: None, mask: None, ..report.clone() }, now));
+        self.last = Some((Report { picture: None, mask: None, tiles: None, ..report.clone() }, now));
     }
 
     /// How long ago the last result came, and whether that is too long.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::figures::{Metrics, Pictured};
 use crate::report::Record;
-use crate::telemetry::{CameraState, Detection, Region};
+use crate::telemetry::{CameraState, Detection, Region, TilesInView};
 
 #[derive(Serialize)]
 struct Head<'a> {
@@ -31,6 +31,9 @@ struct Head<'a> {
     outlined: bool,
     /// What was seen in the picture, which may be a little older than `last`.
     boxes: Vec<Seen<'a>>,
+    /// Absent where nobody asked, and where everything is computed in every frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tiles: Option<Tiles>,
     /// Null without a budget.
     deadline_ms: Option<f64>,
     deadline_misses: u64,
@@ -50,6 +53,35 @@ struct Seen<'a> {
     region: [f32; 4],
     score: f32,
     track: u32,
+}
+
+/// Which tiles moved and were stepped: a bit for each, as [`TileMap`](crate::outcome::TileMap) has them, byte by byte in hexadecimal.
+#[derive(Serialize)]
+struct Tiles {
+    columns: u16,
+    rows: u16,
+    /// Pixels of a tile's side, and width and height of the network's input in the same pixels; it covers `view` of the source's picture.
+    side: u16,
+    size: [u16; 2],
+    view: [f32; 4],
+    moved: String,
+    stepped: String,
+}
+
+impl Tiles {
+    fn of(tiles: &TilesInView) -> Tiles {
+        let TilesInView { map, view } = tiles;
+        let hex = |bits: &[u8]| bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        Tiles {
+            columns: map.columns,
+            rows: map.rows,
+            side: map.side,
+            size: map.size,
+            view: [view.x, view.y, view.width, view.height],
+            moved: hex(&map.moved),
+            stepped: hex(&map.stepped),
+        }
+    }
 }
 
 /// The answer to `/live`: length of the JSON (u32, little-endian), the JSON, `width` x `height` classes, the picture as JPEG.
@@ -83,6 +115,7 @@ pub fn body(figures: &Metrics, pictured: Option<&Pictured>, jpeg: &[u8], now: In
         view: [view.x, view.y, view.width, view.height],
         outlined: picture.is_some_and(|picture| picture.outlined),
         boxes: pictured.map_or(Vec::new(), |pictured| pictured.detections.iter().map(seen).collect()),
+        tiles: pictured.and_then(|pictured| pictured.tiles.as_deref()).map(Tiles::of),
         deadline_ms: budget.deadline.map(|deadline| ms(deadline.within)),
         deadline_misses: figures.late,
         reconnects: figures.reconnects,

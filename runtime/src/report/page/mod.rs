@@ -7,6 +7,7 @@
 //! | `/stream` | such pictures as they come, at most ten a second (multipart/x-mixed-replace, "MJPEG over HTTP") |
 //! | `/events` | results as JSON, and the camera's states, as they come (server-sent events) |
 //! | `/live` | what the page draws: length of the JSON (u32, little-endian), the JSON, a class for every pixel the network saw, the picture as JPEG |
+//! | `/live?tiles` | the same, and in the JSON which tiles moved and were stepped, where only what moved is computed |
 //! | `/metrics` | Prometheus text format 0.0.4 |
 //! | `/healthz` | 200 while results are fresh, 503 when they are stale |
 //!
@@ -68,6 +69,7 @@ impl HeadingHandle {
 pub struct Page {
     figures: Arc<Mutex<Metrics>>,
     audience: Audience,
+    tiles_audience: Audience,
     waker: Arc<mio::Waker>,
     server: Guard,
 }
@@ -83,13 +85,13 @@ impl Page {
         let failed = |reason| SinkError::Write { place: format!("the page at {address}"), reason };
         let figures = Arc::new(Mutex::new(Metrics::new(heading, control_queue)));
         let parser = RequestParser { token: token.map(str::to_owned), loopback: address.ip().is_loopback() };
-        let audience = Audience::on_demand();
-        let answers = Answers::new(Arc::clone(&figures), audience.clone());
+        let (audience, tiles_audience) = (Audience::on_demand(), Audience::on_demand());
+        let answers = Answers::new(Arc::clone(&figures), audience.clone(), tiles_audience.clone());
         let mut server = Server::listen(address, parser, answers).map_err(failed)?;
         let waker = server.waker();
         log::info!("page on http://{}/", server.address());
         let server = threads::spawn("page", move || server.serve(), |_| {}).map_err(failed)?;
-        Ok(Page { figures, audience, waker, server })
+        Ok(Page { figures, audience, tiles_audience, waker, server })
     }
 }
 
@@ -123,6 +125,10 @@ impl Sink for Page {
 
     fn audience(&self) -> Option<Audience> {
         Some(self.audience.clone())
+    }
+
+    fn tiles_audience(&self) -> Option<Audience> {
+        Some(self.tiles_audience.clone())
     }
 }
 

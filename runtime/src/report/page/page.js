@@ -39,6 +39,20 @@ function drawBoxes(context, head, scale) {
   }
 }
 
+// What moved is warm, what was stepped without having moved is cold.
+function drawTiles(context, tiles, scale) {
+  const bit = (hex, n) => parseInt(hex.substr(n >> 3 << 1, 2), 16) >> (n & 7) & 1;
+  const [left, top, width, height] = tiles.view, wide = tiles.side / tiles.size[0] * width * scale, high = tiles.side / tiles.size[1] * height * scale;
+  for (let row = 0; row < tiles.rows; row++) {
+    for (let column = 0; column < tiles.columns; column++) {
+      const n = row * tiles.columns + column, moved = bit(tiles.moved, n);
+      if (!moved && !bit(tiles.stepped, n)) continue;
+      context.fillStyle = moved ? "rgb(255 150 40 / 45%)" : "rgb(60 120 255 / 35%)";
+      context.fillRect(left * scale + column * wide, top * scale + row * high, wide, high);
+    }
+  }
+}
+
 async function drawPicture(head, mask, jpeg) {
   const picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
   const canvas = at("picture"), small = picture.width < 320;
@@ -51,6 +65,7 @@ async function drawPicture(head, mask, jpeg) {
   context.drawImage(picture, 0, 0, width, height);
   picture.close();
   if (!head.outlined && at("areas").checked) drawAreas(context, head, mask, scale);
+  if (head.tiles && at("tiles").checked) drawTiles(context, head.tiles, scale);
   if (at("boxes").checked && (head.outlined || !at("areas").checked)) drawBoxes(context, head, scale);
 }
 
@@ -86,6 +101,8 @@ function show(head) {
   if (!last) return;
   const mean = head.steps.reduce((sum, n) => sum + n, 0) / Math.max(1, head.steps.length);
   text("now", `${last.steps} of ${last.limit}, mean ${mean.toFixed(2)}`);
+  const percent = share => `${(100 * share).toFixed(0)} %`;
+  text("share", last.moved == null && last.stepped == null ? "everything" : `${percent(last.moved ?? 1)} moved, ${percent(last.stepped ?? 1)} stepped`);
   text("stop", last.stop);
   text("limit", last.limit_reason);
   const budget = head.power_budget_mw ? ` of ${(head.power_budget_mw / 1000).toFixed(1)} W` : "";
@@ -98,7 +115,8 @@ function show(head) {
 
 async function turn() {
   try {
-    const answer = await fetch("live" + location.search);
+    const asked = at("tiles").checked ? (location.search ? "&" : "?") + "tiles" : "";
+    const answer = await fetch("live" + location.search + asked);
     if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
     const bytes = await answer.arrayBuffer(), length = new DataView(bytes).getUint32(0, true);
     const head = JSON.parse(decoder.decode(new Uint8Array(bytes, 4, length))), size = head.width * head.height;

@@ -18,6 +18,8 @@ pub struct RequestParser {
 pub struct Request {
     /// Without the query.
     pub path: String,
+    /// The query asks for tiles (`tiles`, by itself).
+    pub tiles: bool,
     /// Only the head of the answer is wanted.
     pub head: bool,
     /// The client may ask again on this connection.
@@ -87,7 +89,8 @@ impl RequestParser {
             None => {}
         }
         let close = header("connection").is_some_and(|given| given.eq_ignore_ascii_case("close"));
-        ParseResult::Request(Request { path: path.to_owned(), head: method == "HEAD", keep: version == 1 && !close, taken })
+        let tiles = query.split('&').any(|pair| pair == "tiles");
+        ParseResult::Request(Request { path: path.to_owned(), tiles, head: method == "HEAD", keep: version == 1 && !close, taken })
     }
 }
 
@@ -129,6 +132,9 @@ mod tests {
         let text = "GET /live?seen=4 HTTP/1.1\r\nHost: 127.0.0.1:8088\r\n\r\n";
         let ParseResult::Request(request) = parse(&OPEN, text) else { panic!() };
         assert_eq!((request.path.as_str(), request.head, request.keep, request.taken), ("/live", false, true, text.len()));
+        assert!(!request.tiles);
+        let ParseResult::Request(request) = parse(&OPEN, "GET /live?seen=4&tiles HTTP/1.1\r\n\r\n") else { panic!() };
+        assert!(request.tiles);
         let ParseResult::Request(request) = parse(&OPEN, "HEAD / HTTP/1.0\r\n\r\n") else { panic!() };
         assert!(request.head && !request.keep);
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Samples;
 use super::watch::{Measured, Watch};
 use crate::commands::eval::measure::ClassPrecision;
-use crate::commands::eval::table::{Model, StagesMs, ceiling};
+use crate::commands::eval::table::{Model, StagesMs, ceiling, stepped};
 use crate::commands::eval::{Args, create};
 use crate::commands::out;
 use crate::commands::plot::{Plot, Point, Series};
@@ -48,8 +48,10 @@ struct Row {
     model: String,
     rule: String,
     mean_steps: f64,
-    /// Share of the picture that moved, and steps of the whole network a frame: less than `mean_steps` where only what moved is stepped.
+    /// Share of the picture that moved, share of the network that a step computed, and steps of the whole network a frame: less than
+    /// `mean_steps` where only what moved is stepped.
     moved: f64,
+    stepped: f64,
     work_steps: f64,
     #[serde(flatten)]
     figures: Scores,
@@ -212,6 +214,7 @@ impl Row {
             rule: entry.rule.clone(),
             mean_steps: watch.mean_steps(),
             moved: watch.moved / watch.frames.max(1) as f64,
+            stepped: stepped(watch.work, watch.steps as f64),
             work_steps: watch.work / watch.frames.max(1) as f64,
             figures,
             loss_points: 100.0 * loss,
@@ -287,17 +290,18 @@ fn text(rows: &[Row]) -> String {
     let heads: String = rows[0].figures.columns().iter().map(|(name, _)| format!(" {name:>8}")).collect();
     let (network, points) = (if several { "network" } else { "" }, format!("loss of {}", rows[0].figures.main().0));
     line(format!(
-        "{network:<wide$}{:<rule$} {:>6} {:>6} {:>6}{heads} {:>9} {:>9} {:>6} {:>6} {points:>13}",
-        "rule", "steps", "moved", "work", "ms/frame", "frames/s", "ratio", "cpu x"
+        "{network:<wide$}{:<rule$} {:>6} {:>6} {:>7} {:>6}{heads} {:>9} {:>9} {:>6} {:>6} {points:>13}",
+        "rule", "steps", "moved", "stepped", "work", "ms/frame", "frames/s", "ratio", "cpu x"
     ));
     for row in rows {
         let figures: String = row.figures.columns().iter().map(|(_, value)| format!(" {:>8}", figure(*value))).collect();
         line(format!(
-            "{:<wide$}{:<rule$} {:>6.2} {:>6.3} {:>6.2}{figures} {:>9.2} {:>9.1} {:>6.2} {:>6.2} {:>13.2}",
+            "{:<wide$}{:<rule$} {:>6.2} {:>6.3} {:>7.3} {:>6.2}{figures} {:>9.2} {:>9.1} {:>6.2} {:>6.2} {:>13.2}",
             if several { &row.model } else { "" },
             row.rule,
             row.mean_steps,
             row.moved,
+            row.stepped,
             row.work_steps,
             row.ms_per_frame,
             row.frames_per_s,
@@ -330,13 +334,13 @@ fn class_text(rows: &[Row]) -> String {
 /// The table of rows, for spreadsheets.
 fn csv(rows: &[Row]) -> String {
     let heads: String = rows[0].figures.columns().iter().map(|(name, _)| format!(",{}", name.to_lowercase())).collect();
-    let mut out = format!("model,rule,mean_steps{heads},loss_points,ms_per_frame,frames_per_s,ratio,cpu_ms_per_frame,cpu_ratio\n");
+    let mut out = format!("model,rule,mean_steps{heads},loss_points,ms_per_frame,frames_per_s,ratio,cpu_ms_per_frame,cpu_ratio,moved,stepped,work_steps\n");
     for row in rows {
         let figures: String =
             row.figures.columns().iter().map(|(_, value)| if value.is_finite() { format!(",{value:.5}") } else { ",".into() }).collect();
         writeln!(
             out,
-            "{},\"{}\",{:.4}{figures},{:.3},{:.4},{:.2},{:.3},{:.4},{:.3}",
+            "{},\"{}\",{:.4}{figures},{:.3},{:.4},{:.2},{:.3},{:.4},{:.3},{:.4},{:.4},{:.4}",
             row.model,
             row.rule,
             row.mean_steps,
@@ -345,7 +349,10 @@ fn csv(rows: &[Row]) -> String {
             row.frames_per_s,
             row.ratio,
             row.cpu_ms_per_frame,
-            row.cpu_ratio
+            row.cpu_ratio,
+            row.moved,
+            row.stepped,
+            row.work_steps
         )
         .expect("writing to a string cannot fail");
     }
