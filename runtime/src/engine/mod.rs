@@ -55,7 +55,7 @@ pub enum Tiles {
 
 impl Tiles {
     /// As the engine takes it.
-    fn settings(self, network: &Network) -> Option<tiles::Settings> {
+    pub fn settings(self, network: &Network) -> Option<tiles::Settings> {
         match self {
             Tiles::Off => None,
             Tiles::Auto => Some(tiles::Settings::of(&network.manifest.tiles)),

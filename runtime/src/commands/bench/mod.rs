@@ -4,9 +4,10 @@ mod compare;
 mod engine;
 mod onnxruntime;
 mod rates;
+mod tiles;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 
@@ -14,6 +15,7 @@ use super::out::{self, say};
 use super::stopwatch::Time;
 use crate::engine::cpu::simd::Isa;
 use crate::engine::cpu::threads::Threads;
+use crate::engine::Tiles;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::network::Network;
 use crate::network::answers::Answer;
@@ -47,6 +49,9 @@ pub struct Args {
     /// Print what each operation takes: encoder, step, readout
     #[arg(long)]
     profile: bool,
+    /// Measure by tiles beside the dense run, on scenes of which ever more moves: auto, exact or floor=LEVELS,epsilon=X, as `eval` takes it
+    #[arg(long, value_name = "auto", conflicts_with_all = ["against", "profile", "rates"])]
+    tiles: Option<Tiles>,
     /// Print what the parts of a convolution cost here, as engine/cpu/rates.rs holds it, and nothing else
     #[arg(long, hide = true)]
     rates: bool,
@@ -92,6 +97,9 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let (threads, isa) = (args.threads.unwrap_or_default().get(), args.isa.unwrap_or_else(Isa::best));
     let options = |plain| Options { threads, isa, plain, tiles: None };
+    if let Some(tiles) = args.tiles {
+        return by_tiles(&args, tiles, threads, isa);
+    }
     let mut rows = Vec::new();
     for (at, model) in args.models.iter().enumerate() {
         let network = Network::load(model)?;
@@ -132,8 +140,26 @@ pub fn run(args: Args) -> Result<(), Failure> {
             return Ok(());
         }
     }
-    let Some(path) = args.json else { return Ok(()) };
-    let written = File::create(&path).map_err(serde_json::Error::io).and_then(|file| serde_json::to_writer_pretty(file, &rows));
+    write(args.json.as_deref(), &rows)
+}
+
+fn by_tiles(args: &Args, tiles: Tiles, threads: usize, isa: Isa) -> Result<(), Failure> {
+    let mut rows = Vec::new();
+    for model in &args.models {
+        let network = Network::load(model)?;
+        let Some(settings) = tiles.settings(&network) else {
+            return Err(Failure::new(Cause::Usage, "--tiles off: that is what is measured beside; write auto"));
+        };
+        let measured = tiles::measure(&network, settings, threads, isa, args.repeats)?;
+        tiles::print(&measured)?;
+        rows.extend(measured);
+    }
+    write(args.json.as_deref(), &rows)
+}
+
+fn write(path: Option<&Path>, rows: &impl serde::Serialize) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let written = File::create(path).map_err(serde_json::Error::io).and_then(|file| serde_json::to_writer_pretty(file, rows));
     written.map_err(|error| Failure::new(Cause::Output, format!("cannot write {}: {error}", path.display())))
 }
 
