@@ -287,11 +287,16 @@ fn most_bytes(taken: &RecordedFrame) -> u64 {
     let picture = if yuv::is_subsampled(*format) { picture * 4 / 3 + 4096 } else { picture };
     // Outcome, boxes and outlines, the frame's own record, and what frames them in the file.
     let tiles = |report: &Report| {
-        report.tiles.as_ref().map_or(0, |tiles| tiles.map.rectangles(&tiles.map.moved).len() + tiles.map.rectangles(&tiles.map.stepped).len())
+        report
+            .tiles
+            .as_ref()
+            .map_or(0, |tiles| tiles.map.rectangles(&tiles.map.moved).len() + tiles.map.rectangles(&tiles.map.stepped).len())
     };
     let said = match (&taken.report, &taken.shapes) {
         (None, _) => 1 << 10,
-        (Some(report), shapes) => (8 << 10) + 768 * report.detections.len() as u64 + 192 * tiles(report) as u64 + if shapes.is_some() { 96 << 10 } else { 0 },
+        (Some(report), shapes) => {
+            (8 << 10) + 768 * report.detections.len() as u64 + 192 * tiles(report) as u64 + if shapes.is_some() { 96 << 10 } else { 0 }
+        }
     };
     picture + taken.run.as_ref().map_or(0, String::len) as u64 + said
 }

@@ -249,6 +249,7 @@ pub(super) mod tests {
             recording: None,
             picture: None,
             mask: None,
+            tiles: None,
         }
     }
 

@@ -13,9 +13,9 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 use super::out::{self, say};
 use super::stopwatch::Time;
+use crate::engine::Tiles;
 use crate::engine::cpu::simd::Isa;
 use crate::engine::cpu::threads::Threads;
-use crate::engine::Tiles;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::network::Network;
 use crate::network::answers::Answer;

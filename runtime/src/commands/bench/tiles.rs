@@ -77,7 +77,8 @@ pub fn measure(network: &Network, settings: Settings, threads: usize, isa: Isa, 
             whole.push(took(&mut dense, &frame, rule)?);
         }
         let (by_tiles, whole) = (&by_tiles[BEFORE..], &whole[BEFORE..]);
-        let mean = |of: fn(&StepTrace) -> f32, all: &[Took]| all.iter().map(|took| f64::from(of(&took.trace))).sum::<f64>() / all.len() as f64;
+        let mean =
+            |of: fn(&StepTrace) -> f32, all: &[Took]| all.iter().map(|took| f64::from(of(&took.trace))).sum::<f64>() / all.len() as f64;
         let stage = |stage: usize| median(by_tiles.iter().map(|took| cpu(&took.stages[stage])));
         let frame = |all: &[Took]| median(all.iter().map(|took| took.stages.iter().map(cpu).sum()));
         let (frame_ms, dense_ms) = (frame(by_tiles), frame(whole));

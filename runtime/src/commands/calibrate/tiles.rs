@@ -121,7 +121,9 @@ impl Search<'_> {
             key(a).partial_cmp(&key(b)).expect("work is a number")
         });
         // The cheapest that may do, and the cheapest that does even at the worst of its error.
-        if let Some(safe) = order.iter().position(|&at| tried[at].loss + tried[at].error.max(0.1) <= self.loss).filter(|at| *at >= FINALISTS) {
+        if let Some(safe) =
+            order.iter().position(|&at| tried[at].loss + tried[at].error.max(0.1) <= self.loss).filter(|at| *at >= FINALISTS)
+        {
             order.swap(FINALISTS - 1, safe);
         }
         let finalists: Vec<Settings> = order

@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::grid::{Colour, Grid, Style};
+use crate::outcome::TileMap;
 use crate::report::colour::{letters_on, overlay};
 use crate::report::history::History;
-use crate::outcome::TileMap;
 use crate::telemetry::{CameraState, Detection, LimitReason, Picture, RecordingState, Region, Report, TilesInView};
 
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -88,7 +88,11 @@ impl View<'_> {
     /// Draws everything on a screen of this size.
     pub fn draw(&self, columns: usize, rows: usize) -> Grid {
         let mut grid = Grid::new(columns, rows);
-        let ends = if self.report.is_some_and(|report| report.trace.moved < 1.0) || self.tiles.is_some() { "  t tiles, q ends" } else { "  q ends" };
+        let ends = if self.report.is_some_and(|report| report.trace.moved < 1.0) || self.tiles.is_some() {
+            "  t tiles, q ends"
+        } else {
+            "  q ends"
+        };
         grid.text(0, 0, columns.saturating_sub(ends.len()), self.title, STRONG);
         grid.text(columns.saturating_sub(ends.len()), 0, ends.len(), ends, NAME);
         let (width, height) = self.size();

@@ -334,7 +334,9 @@ fn class_text(rows: &[Row]) -> String {
 /// The table of rows, for spreadsheets.
 fn csv(rows: &[Row]) -> String {
     let heads: String = rows[0].figures.columns().iter().map(|(name, _)| format!(",{}", name.to_lowercase())).collect();
-    let mut out = format!("model,rule,mean_steps{heads},loss_points,ms_per_frame,frames_per_s,ratio,cpu_ms_per_frame,cpu_ratio,moved,stepped,work_steps\n");
+    let mut out = format!(
+        "model,rule,mean_steps{heads},loss_points,ms_per_frame,frames_per_s,ratio,cpu_ms_per_frame,cpu_ratio,moved,stepped,work_steps\n"
+    );
     for row in rows {
         let figures: String =
             row.figures.columns().iter().map(|(_, value)| if value.is_finite() { format!(",{value:.5}") } else { ",".into() }).collect();

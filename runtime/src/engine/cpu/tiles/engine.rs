@@ -37,7 +37,16 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { acceptance: acceptance::Settings::default(), epsilon: EPSILON, halving: 0.6, spread: 4.0, threshold: None, cut: None, surprise: None, switches: true }
+        Settings {
+            acceptance: acceptance::Settings::default(),
+            epsilon: EPSILON,
+            halving: 0.6,
+            spread: 4.0,
+            threshold: None,
+            cut: None,
+            surprise: None,
+            switches: true,
+        }
     }
 }
 
