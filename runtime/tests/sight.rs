@@ -338,3 +338,37 @@ fn calibrate_chooses_by_agreement_with_fixed_6_where_nothing_is_labelled() {
     let manifest = std::fs::read_to_string(copy.join("model.toml")).unwrap();
     assert!(manifest.contains("rule = \"slow-fast\"") && manifest.contains("calibration = "), "{manifest}");
 }
+
+#[test]
+fn calibrate_finds_what_counts_as_moved_against_the_dense_run() {
+    let root = tempfile::tempdir().unwrap();
+    let copy = root.path().join("colour-boxes");
+    std::fs::create_dir(&copy).unwrap();
+    for file in ["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"] {
+        std::fs::copy(folder("colour-boxes").join(file), copy.join(file)).unwrap();
+    }
+    let pictures = root.path().join("pictures");
+    std::fs::create_dir(&pictures).unwrap();
+    for at in 0..48usize {
+        let left = 2 * (at % 24);
+        saved(&pictures.join(format!("{at:03}.png")), 64, 48, &[([left, 16, left + 12, 28], RED)]);
+    }
+    let calibrate = |model: &Path, more: &[&str]| {
+        let given = ["calibrate", "--tiles", "--model", model.to_str().unwrap(), "--data", pictures.to_str().unwrap()];
+        recslowfast(&[&given[..], &["--stream-frames", "12", "--loss", "5"], more].concat())
+    };
+    let table = root.path().join("tried.json");
+    let output = calibrate(&copy, &["--json", table.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("chosen      floor ") && said.contains("of the dense work"), "{said}");
+    let section = Network::load(copy.to_str().unwrap()).unwrap().manifest.tiles;
+    let table: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(table).unwrap()).unwrap();
+    let chosen = &table["chosen"];
+    assert!(chosen["cost"].as_f64().unwrap() < 0.9 && chosen["loss"].as_f64().unwrap() <= 5.0, "{chosen}");
+    let close = |found: Option<f32>, wanted: &serde_json::Value| (f64::from(found.unwrap()) - wanted.as_f64().unwrap()).abs() < 1e-6;
+    assert!(close(section.floor, &chosen["floor"]) && close(section.epsilon, &chosen["epsilon"]), "{section:?} is not {chosen}");
+    // A network that is not local has nothing to calibrate, and the operation is named.
+    let output = calibrate(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/zoo/pathfinder-hgru"), &[]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("not local"), "{output:?}");
+}

@@ -8,6 +8,7 @@ use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
+use recslowfast::outcome::TileMap;
 
 struct Counting;
 
@@ -53,10 +54,12 @@ fn frames_and_steps_allocate_nothing() {
         for settings in [Settings::exact(), Settings::default()] {
             let mut engine = CpuEngine::with(&network, Options { threads: 2, tiles: Some(settings), ..Options::default() }).unwrap();
             // A corner changes, another one, nothing, and everything: a few tiles, none, and frames that are run as a whole.
-            let frame = |engine: &mut CpuEngine, at: usize, count: usize, level: f32| {
+            let mut map = TileMap::default();
+            let mut frame = |engine: &mut CpuEngine, at: usize, count: usize, level: f32| {
                 engine.input()[at..at + count].fill(level);
                 engine.encode().unwrap();
                 engine.advance(&order).unwrap();
+                engine.tiles(&mut map);
                 engine.readout().unwrap().len()
             };
             let all = engine.input().len();

@@ -6,6 +6,7 @@ use recslowfast::engine::cpu::{CpuEngine, Options};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
+use recslowfast::outcome::TileMap;
 
 /// Frames of a film; more by TILES_FRAMES.
 fn frames() -> usize {
@@ -203,4 +204,48 @@ fn a_share_of_tiles_can_be_a_cut() {
     }
     let limit = frame(&mut plain, &still, rule).0.limit;
     assert_eq!(limit, 1, "old files know no share of tiles");
+}
+
+#[test]
+fn a_camera_that_moves_is_run_densely_and_answers_what_the_dense_run_does() {
+    let network = Network::load("street").unwrap();
+    let mut engine = tiled(&network, Settings::default(), 2, Isa::best());
+    let mut dense = CpuEngine::with(&network, Options { threads: 2, ..Options::default() }).unwrap();
+    let (rule, mut random) = (network.manifest.rule(), Random(7));
+    let wide = network.manifest.input.width as usize;
+    for number in 0..frames().max(10) {
+        let still = tensor(&network, None, 0.0, &mut random);
+        // All of it goes by to the left.
+        let picture: Vec<f32> = (0..still.len()).map(|at| still[at / wide * wide + (at % wide + 5 * number) % wide]).collect();
+        let (trace, got) = frame(&mut engine, &picture, rule);
+        let (_, want) = frame(&mut dense, &picture, rule);
+        assert_eq!((trace.moved, trace.stepped, trace.encoded), (1.0, 1.0, 1.0), "frame {number}");
+        assert_eq!(bits(&got), bits(&want), "frame {number}");
+    }
+}
+
+#[test]
+fn the_map_shows_the_tiles_of_the_box_that_walks() {
+    let network = Network::load("street").unwrap();
+    let mut engine = tiled(&network, Settings::default(), 2, Isa::best());
+    let (rule, mut random, mut map) = (network.manifest.rule(), Random(13), TileMap::default());
+    let size = [network.manifest.input.width, network.manifest.input.height];
+    for number in 0..6 {
+        let at = (40 + 8 * number, 90);
+        frame(&mut engine, &tensor(&network, Some(at), 1.0, &mut random), rule);
+        assert!(engine.tiles(&mut map));
+        assert_eq!((map.size.map(u32::from), map.side), (size, 8));
+        let all = usize::from(map.columns) * usize::from(map.rows);
+        let number_of = |x: usize, y: usize| y / 8 * usize::from(map.columns) + x / 8;
+        if number < 2 {
+            assert_eq!([TileMap::count(&map.moved), TileMap::count(&map.stepped)], [all; 2], "the first frames are whole ones");
+            continue;
+        }
+        for (x, y) in [(at.0 + 20, at.1 + 20), (at.0 - 4, at.1 + 20)] {
+            assert!(TileMap::has(&map.moved, number_of(x, y)) && TileMap::has(&map.stepped, number_of(x, y)), "frame {number}: ({x}, {y})");
+        }
+        assert!(!TileMap::has(&map.moved, number_of(250, 30)) && TileMap::count(&map.moved) < all / 10, "frame {number}");
+    }
+    let mut plain = CpuEngine::with(&network, Options { threads: 1, ..Options::default() }).unwrap();
+    assert!(!plain.tiles(&mut map), "where everything is computed there is no map");
 }

@@ -91,7 +91,7 @@ enum Verb {
     Eval(eval::Args),
     /// Choose a network's halting rule on calibration videos, within a wanted loss, and write it into model.toml
     #[command(
-        after_long_help = "Examples:\n  recslowfast calibrate --model DIR --loss 0.5                 lose half a point at most\n  recslowfast calibrate --model DIR --data film.avi            without labels, by agreement with six steps"
+        after_long_help = "Examples:\n  recslowfast calibrate --model DIR --loss 0.5                 lose half a point at most\n  recslowfast calibrate --model DIR --data film.avi            without labels, by agreement with six steps\n  recslowfast calibrate --tiles --model DIR --data film.avi    what counts as moved, by agreement with the dense run"
     )]
     Calibrate(calibrate::Args),
     /// Show what a network is: shapes, cost, states, halting rule, origin

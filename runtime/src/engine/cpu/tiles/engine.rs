@@ -124,8 +124,9 @@ pub struct Tiled {
     stale: [bool; 3],
     /// This frame is run densely.
     dense: bool,
-    /// Share of the picture that was accepted.
+    /// Share of the picture that was accepted, and the share that changed: less where a frame by tiles follows a dense one.
     share: f32,
+    changed: f32,
     /// Share of the encoder's work, and that of each step summed up.
     encoded: f64,
     stepped: f64,
@@ -220,6 +221,7 @@ impl Tiled {
             stale: [true; 3],
             dense: false,
             share: 1.0,
+            changed: 1.0,
             encoded: 1.0,
             stepped: 0.0,
         })
@@ -241,7 +243,7 @@ impl Tiled {
     /// Whether so much of the picture changed that the scene is another.
     pub fn cuts(&self) -> bool {
         // Of a frame that is run densely nobody knows; what its drive says holds, as without tiles.
-        !self.dense && self.cut.is_some_and(|cut| self.share >= cut)
+        !self.dense && self.cut.is_some_and(|cut| self.changed >= cut)
     }
 
     /// Whether the first step moved so much of the state that the frame takes the slow path.
@@ -311,7 +313,8 @@ impl Tiled {
             Look::Compare => Some(self.acceptance.look(input)),
         };
         self.dense = self.switch.as_mut().is_some_and(|switch| switch.dense(share));
-        self.share = share.filter(|_| !self.dense).unwrap_or(1.0);
+        self.changed = share.unwrap_or(1.0);
+        self.share = if self.dense { 1.0 } else { self.changed };
         if self.dense {
             if !self.stale[0] {
                 self.homes.iter().for_each(|&(dense, home)| machine.convert(home, dense));
