@@ -64,7 +64,10 @@ fn frames_and_steps_allocate_nothing() {
             };
             let all = engine.input().len();
             frame(&mut engine, 0, all, 0.1);
-            frame(&mut engine, 0, 40, 0.3);
+            // The first frames are whole ones; then a few tiles, and once more as a whole.
+            for (at, count, level) in [(0, 40, 0.3), (0, 40, 0.5), (0, all, 0.8), (0, all, 0.3), (0, 40, 0.6)] {
+                frame(&mut engine, at, count, level);
+            }
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             for (at, count, level) in [(0, 60, 0.5), (all / 2, 500, 0.9), (0, 0, 0.0), (0, all, 0.4), (0, all, 0.7), (30, 60, 0.2)] {
                 frame(&mut engine, at, count, level);

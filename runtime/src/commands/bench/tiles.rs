@@ -18,7 +18,7 @@ use crate::service::exit::Failure;
 const SCENES: [(&str, f32); 6] =
     [("stands still", 0.0), ("1 % walks", 0.01), ("5 % walks", 0.05), ("15 % walks", 0.15), ("40 % walks", 0.4), ("the camera moves", 1.0)];
 /// Noise of every pixel, in grey levels (standard deviation).
-const NOISE: f32 = 1.5;
+const NOISE: f32 = 3.0;
 /// Frames in which noise is learned, and which are not measured.
 const BEFORE: usize = 6;
 

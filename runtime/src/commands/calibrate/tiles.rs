@@ -21,6 +21,7 @@ use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::{Choice, Tiles};
 use crate::network::Network;
 use crate::network::halting::{HaltingRule, Metric};
+use crate::network::load::Graph;
 use crate::service::exit::{Cause, Failure};
 
 /// Floors in grey levels, and epsilons, that are tried with each other.
@@ -209,7 +210,8 @@ impl Search<'_> {
     }
 
     fn tried(&self, settings: &[Settings], measured: &[Vec<Measured>], dense: &[Measured], whole: bool) -> Vec<Tried> {
-        let macs = |step: &crate::network::load::Graph| step.macs() as f64;
+        // A graph that only moves and pools has none, and still is something.
+        let macs = |graph: &Graph| graph.macs().max(1) as f64;
         let (encoder, step) = (macs(&self.network.encoder), self.network.step.as_ref().map_or(0.0, macs));
         let one = |(settings, sources): (&Settings, &Vec<Measured>)| {
             let mean = |of: &dyn Fn(&Measured, &Measured) -> f64| {

@@ -151,7 +151,11 @@ impl Program {
                     apart.push(Operation::Depthwise { conv: window, input: between, output });
                 }
                 Operation::Pointwise { program, planes, tables, .. } => {
-                    apart.push(Operation::Pointwise { program: program.unmeasured(), planes, tables, measures: false });
+                    let program = program.unmeasured();
+                    // One that did nothing but measure is none any more.
+                    if !program.instructions.is_empty() {
+                        apart.push(Operation::Pointwise { program, planes, tables, measures: false });
+                    }
                 }
                 other => apart.push(other),
             }

@@ -4,18 +4,19 @@
 //! frames are looked at at all, so that a camera that moves pays next to nothing for being asked whether it still does.
 
 /// Share of the encoder's work above which a dense frame is cheaper.
-const HIGH: f64 = 0.85;
+pub const HIGH: f64 = 0.85;
 /// Share of the picture above which nearly all of the network is reached: two such frames in a row are not tried by tiles.
-const BUSY: f32 = 0.45;
+pub const BUSY: f32 = 0.45;
 /// Share of the picture below which tiles may be worth it again.
-const LOW: f32 = 0.35;
+pub const LOW: f32 = 0.35;
 /// Frames while dense of which two, one behind the other, are compared.
-const EVERY: u32 = 4;
+pub const EVERY: u32 = 4;
 /// Comparisons below [`LOW`] in a row before tiles are tried; doubled each time they turn out dear, up to so many.
-const CALM: u32 = 2;
-const MOST: u32 = 48;
+pub const CALM: u32 = 2;
+/// See [`CALM`].
+pub const MOST: u32 = 48;
 /// Frames by tiles after which it is forgotten that they were dear.
-const FORGIVEN: u32 = 200;
+pub const FORGIVEN: u32 = 200;
 
 /// What is asked of a frame's picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
