@@ -107,8 +107,11 @@ impl Acceptance {
         self.empty = true;
     }
 
-    /// The next frame is compared with this one, of which nothing is asked.
+    /// The next frame is compared with this one, of which nothing is asked, and by the floor alone: of a camera that moved until now nobody can
+    /// tell what moves in a tile from its noise.
     pub fn keep(&mut self, frame: &[f32]) {
+        self.noise.fill(f32::NAN);
+        self.learning = true;
         self.accepted.copy_from_slice(frame);
         self.empty = false;
         let half = self.high.div_ceil(2);

@@ -11,10 +11,13 @@ pub const BUSY: f32 = 0.45;
 pub const LOW: f32 = 0.35;
 /// Frames while dense of which two, one behind the other, are compared.
 pub const EVERY: u32 = 4;
-/// Comparisons below [`LOW`] in a row before tiles are tried; doubled each time they turn out dear, up to so many.
-pub const CALM: u32 = 2;
+/// Frames of it in a row before tiles are tried, where every frame is looked at; doubled each time they turn out dear, up to so many.
+pub const CALM: u32 = 6;
 /// See [`CALM`].
-pub const MOST: u32 = 48;
+pub const MOST: u32 = 192;
+/// The same in comparisons.
+const CALM_LOOKS: u32 = CALM.div_ceil(EVERY);
+const MOST_LOOKS: u32 = MOST / EVERY;
 /// Frames by tiles after which it is forgotten that they were dear.
 pub const FORGIVEN: u32 = 200;
 
@@ -74,7 +77,7 @@ impl Switch {
             self.calm = if share < LOW { self.calm + 1 } else { 0 };
             if self.calm >= self.wait {
                 (self.dense, self.calm, self.frames, self.busy) = (false, 0, 0, 0);
-                self.wait = self.wait.max(CALM);
+                self.wait = self.wait.max(CALM_LOOKS);
             }
         } else {
             self.busy = if share > BUSY { self.busy + 1 } else { 0 };
@@ -91,9 +94,9 @@ impl Switch {
         self.frames = self.frames.saturating_add(1);
         if self.work > HIGH {
             self.begin_dense();
-            self.wait = (2 * self.wait).min(MOST);
+            self.wait = (2 * self.wait).min(MOST_LOOKS);
         } else if self.frames > FORGIVEN && self.work < HIGH / 2.0 {
-            self.wait = CALM;
+            self.wait = CALM_LOOKS;
         }
     }
 
