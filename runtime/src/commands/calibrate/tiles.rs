@@ -1,6 +1,6 @@
 //! `recslowfast calibrate --tiles`: what counts as moved where only that is computed, within a wanted loss against the dense run.
 //!
-//! Floors and epsilons are tried on a quarter of the videos; those that may do, with thresholds of the state's pixels, on all. What loses no more
+//! Floors and epsilons are tried on a quarter of the videos; of each epsilon the best floor on all; then, with the best of these, thresholds of the state's pixels. What loses no more
 //! than wanted on each source, and computes the least, is written into the `[tiles]` of model.toml. Work is counted and not timed, so that a busy
 //! machine finds what an idle one does.
 
@@ -30,8 +30,6 @@ const EPSILONS: [f32; 5] = [0.0, 0.05, 0.1, 0.2, 0.3];
 /// Thresholds of the state's pixels, in parts of the halting rule's; where it has none, by themselves.
 const PARTS: [f32; 3] = [0.5, 2.0, 4.0];
 const ALONE: [f32; 3] = [0.01, 0.03, 0.1];
-/// Pairs that go from the quarter to the whole.
-const FINALISTS: usize = 4;
 
 /// What was tried.
 #[derive(Clone, Serialize)]
@@ -45,8 +43,6 @@ pub struct Tried {
     pub work_steps: f64,
     /// Multiply-adds of encoder and steps over those of the dense run.
     pub cost: f64,
-    /// Processor time over that of the dense run; for the reader, nothing is chosen by it.
-    pub cpu_share: f64,
     /// Points lost against the dense run on the source where that is most, and its standard error.
     pub loss: f64,
     pub error: f64,
@@ -84,7 +80,6 @@ struct Measured {
     moved: f64,
     encoded: f64,
     work: f64,
-    cpu_ms: f64,
 }
 
 impl Search<'_> {
@@ -110,33 +105,30 @@ impl Search<'_> {
         };
         let pairs: Vec<Settings> = FLOORS.iter().flat_map(|&floor| EPSILONS.map(|epsilon| with(floor, epsilon, None))).collect();
         let thresholds = self.thresholds();
-        bar.set_length((2 + pairs.len() + FINALISTS * (1 + thresholds.len())) as u64);
+        bar.set_length((2 + pairs.len() + EPSILONS.len() + thresholds.len()) as u64);
 
         let dense = self.measure(&[None], true, bar)?.remove(0);
         let mut tried = self.tried(&pairs, &self.measure(&wrapped(&pairs), true, bar)?, &dense, false);
-        let mut order: Vec<usize> = (0..tried.len()).collect();
-        // What a quarter of the videos tells may be wrong by its error.
+        // What a quarter of the videos tells may be wrong by its error, or by more: of every epsilon one is tried on all.
         let hopeless = |tried: &Tried| tried.loss > self.loss + tried.error.max(0.1);
-        order.sort_by(|&a, &b| {
-            let key = |at: usize| (hopeless(&tried[at]), tried[at].cost);
-            key(a).partial_cmp(&key(b)).expect("work is a number")
-        });
-        // The cheapest that may do, and the cheapest that does even at the worst of its error.
-        if let Some(safe) =
-            order.iter().position(|&at| tried[at].loss + tried[at].error.max(0.1) <= self.loss).filter(|at| *at >= FINALISTS)
-        {
-            order.swap(FINALISTS - 1, safe);
-        }
-        let finalists: Vec<Settings> = order
-            .iter()
-            .take(FINALISTS)
-            .flat_map(|&at| std::iter::once(None).chain(thresholds.iter().copied().map(Some)).map(move |threshold| (at, threshold)))
-            .map(|(at, threshold)| Settings { threshold, ..pairs[at] })
-            .collect();
+        let best_of = |epsilon: f32| {
+            let own = (0..pairs.len()).filter(|&at| pairs[at].epsilon == epsilon);
+            let key = |at: usize| if hopeless(&tried[at]) { (true, tried[at].loss) } else { (false, tried[at].cost) };
+            own.min_by(|&a, &b| key(a).partial_cmp(&key(b)).expect("work and losses are numbers")).map(|at| pairs[at])
+        };
+        let finalists: Vec<Settings> = EPSILONS.into_iter().filter_map(best_of).collect();
         let dense = self.measure(&[None], false, bar)?.remove(0);
         let mut whole = self.tried(&finalists, &self.measure(&wrapped(&finalists), false, bar)?, &dense, true);
-        let kept = whole.iter_mut().filter(|tried| tried.loss <= self.loss && tried.cost < 1.0);
-        let best = kept.min_by(|a, b| a.cost.total_cmp(&b.cost));
+        let best = |whole: &[Tried]| {
+            let kept = (0..whole.len()).filter(|&at| whole[at].loss <= self.loss && whole[at].cost < 1.0);
+            kept.min_by(|&a, &b| whole[a].cost.total_cmp(&whole[b].cost))
+        };
+        if let Some(at) = best(&whole) {
+            let more: Vec<Settings> =
+                thresholds.iter().map(|&threshold| with(whole[at].floor, whole[at].epsilon, Some(threshold))).collect();
+            whole.append(&mut self.tried(&more, &self.measure(&wrapped(&more), false, bar)?, &dense, true));
+        }
+        let best = best(&whole).map(|at| &mut whole[at]);
         let cut = match best {
             Some(best) => {
                 best.chosen = true;
@@ -199,12 +191,11 @@ impl Search<'_> {
         for clips in self.clips {
             lane.begin(self.rule(), longest);
             for (video, clip) in clips.iter().step_by(if quarter { 4 } else { 1 }).enumerate() {
-                lane.watch(clip, video, 0..clip.frames.len(), CutSource::Videos, true, |_, _, _| {})?;
+                lane.watch(clip, video, 0..clip.frames.len(), CutSource::Videos, false, |_, _, _| {})?;
             }
             let parts = lane.parts.mean(lane.scores.frames());
-            let cpu_ms = lane.ms(lane.time.cpu);
             let scores = std::mem::replace(&mut lane.scores, Scores::new(longest));
-            all.push(Measured { scores, moved: parts.moved, encoded: parts.encoded, work: parts.work, cpu_ms });
+            all.push(Measured { scores, moved: parts.moved, encoded: parts.encoded, work: parts.work });
         }
         Ok(all)
     }
@@ -226,7 +217,6 @@ impl Search<'_> {
                 moved: mean(&|own, _| own.moved),
                 work_steps: mean(&|own, _| own.work),
                 cost: mean(&|own, dense| (encoder * own.encoded + step * own.work) / (encoder * dense.encoded + step * dense.work)),
-                cpu_share: mean(&|own, dense| own.cpu_ms / dense.cpu_ms),
                 loss: 100.0 * loss,
                 error: if error.is_finite() { 100.0 * error } else { 0.0 },
                 whole,
@@ -262,14 +252,14 @@ pub fn text(found: &Found) -> String {
     let mut out = String::new();
     let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
     line(format!(
-        "  {:>6} {:>8} {:>9} {:>6} {:>6} {:>10} {:>9} {:>13}",
-        "floor", "epsilon", "threshold", "moved", "work", "computed", "cpu time", "points lost"
+        "  {:>6} {:>8} {:>9} {:>6} {:>6} {:>10} {:>13}",
+        "floor", "epsilon", "threshold", "moved", "work", "computed", "points lost"
     ));
     let mut rows = |title: &str, whole: bool| {
         line(title.to_owned());
         for tried in found.tried.iter().filter(|tried| tried.whole == whole) {
             line(format!(
-                "{} {:>6} {:>8} {:>9} {:>6.3} {:>6.2} {:>8.1} % {:>7.1} % {:>7.2} ±{:<4.2}",
+                "{} {:>6} {:>8} {:>9} {:>6.3} {:>6.2} {:>8.1} % {:>7.2} ±{:<4.2}",
                 if tried.chosen { '*' } else { ' ' },
                 tried.floor,
                 tried.epsilon,
@@ -277,7 +267,6 @@ pub fn text(found: &Found) -> String {
                 tried.moved,
                 tried.work_steps,
                 100.0 * tried.cost,
-                100.0 * tried.cpu_share,
                 tried.loss,
                 tried.error
             ));

@@ -127,7 +127,6 @@ mod tests {
             moved: 0.1,
             work_steps: 0.5,
             cost: 0.4,
-            cpu_share: 0.5,
             loss: 0.2,
             error: 0.1,
             whole: true,
