@@ -1,56 +1,26 @@
 //! The GPU engine: one wait a frame, the stop decided on the device.
 
+mod load;
+mod run;
+
+pub use load::{Options, Precision};
+
 use std::time::Duration;
 
-use super::abi;
 use super::camera::Filled;
-use super::driver::{Context, CudaError};
+use super::driver::CudaError;
 use super::host::HostPart;
-use super::images;
-use super::lower::{Target, Transforms, lower};
-use super::program::Op;
-use super::session::{ANSWERED, BEGUN, CHUNK, ENCODED, STEPPED, Session};
-use super::tiles::{self, Settings};
+use super::session::{BEGUN, ENCODED, Session};
 use crate::clock;
-use crate::engine::cpu::threads::Threads;
 use crate::frame::{Frame, PixelFormat};
-use crate::network::Network;
 use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest};
-use crate::network::halting::{Metric, Path};
+use crate::network::halting::Path;
 use crate::outcome::{Label, MAX_STEPS, StepTrace, StopReason};
 use crate::sampling::Sampling;
-
-/// A frame that has not come back after this long never will, unless [`Options::patience`] says otherwise.
-const HUNG_AFTER: Duration = Duration::from_secs(2);
 
 /// Blocks lent to a source that has not brought one back: more than go round between any camera and the engine. A source that makes new
 /// memory for every picture keeps none, and lending to it would cost more than a copy.
 const LENDABLE: u32 = 16;
-
-/// Arithmetic of the GPU engine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// fp16 with fp32 sums where there are tensor cores, otherwise fp32.
-    #[default]
-    Auto,
-    /// fp32 throughout.
-    Full,
-}
-
-/// How a network is put on the GPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Options {
-    /// Arithmetic.
-    pub precision: Precision,
-    /// How convolutions with large kernels are computed.
-    pub transforms: Transforms,
-    /// How long a frame may take before the GPU counts as hung, where 2 s are too short: under a tool that slows every kernel down.
-    pub patience: Option<Duration>,
-    /// Compute only what moved, where a network is local; None computes everything.
-    pub tiles: Option<Settings>,
-    /// Threads of the CPU for nodes of encoder and readout that have no kernel; by default one for every usable processor.
-    pub threads: Threads,
-}
 
 /// How pictures came to the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,69 +73,6 @@ pub struct CudaEngine {
 }
 
 impl CudaEngine {
-    /// Puts `network` on the GPU.
-    pub fn load(network: &Network, precision: Precision) -> Result<CudaEngine, EngineError> {
-        CudaEngine::with(network, Options { precision, ..Options::default() })
-    }
-
-    /// As [`CudaEngine::load`], with every choice the caller's.
-    pub fn with(network: &Network, options: Options) -> Result<CudaEngine, EngineError> {
-        let unavailable = |error: CudaError| EngineError::Unavailable { engine: "cuda", reason: error.to_string() };
-        let context = Context::open().map_err(unavailable)?;
-        let loaded = images::load(&context).map_err(unavailable)?;
-        let info = &context.info;
-        let half = options.precision == Precision::Auto && loaded.k_step.is_some();
-        let target = Target {
-            half,
-            k_step: loaded.k_step.unwrap_or(16),
-            multiprocessors: info.multiprocessors,
-            shared_limit: info.shared_limit,
-            shared_total: info.shared_total,
-            transforms: options.transforms,
-            tiles: None,
-        };
-        let mut not_tiled = options.tiles.and_then(|_| tiles::local(network).err());
-        let mut tiles = options.tiles.filter(|_| not_tiled.is_none());
-        let mut program = lower(network, Target { tiles, ..target })?;
-        if tiles.is_some() && (program.before.is_some() || program.behind.is_some()) {
-            (tiles, not_tiled) = (None, Some("the CPU computes a part of its encoder or readout, and all of that".into()));
-            program = lower(network, target)?;
-        }
-        let before = program.before.as_ref().map(|part| HostPart::new(part, options.threads, true)).transpose()?;
-        let behind = program.behind.as_ref().map(|part| HostPart::new(part, options.threads, false)).transpose()?;
-        let name = format!("{} ({}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
-        let session = Session::new(&context, loaded.module, &program).map_err(unavailable)?;
-        Ok(CudaEngine {
-            session,
-            name,
-            options,
-            input: vec![0.0; before.as_ref().map_or(0, |part| part.numbers[0])],
-            before,
-            answer: vec![0.0; behind.as_ref().map_or(0, |part| part.numbers[1])],
-            behind,
-            unread: true,
-            has_step: !program.step.is_empty(),
-            drive_known: false,
-            taken: false,
-            lendable: LENDABLE,
-            pictures: Pictures::default(),
-            path: Path::Slow,
-            expected: [MAX_STEPS as u32; 2],
-            prepared: Duration::ZERO,
-            queued: Duration::ZERO,
-            times: StageTimes::default(),
-            step_time: None,
-            convolutions: 0,
-            convolutions_per_step: program.step.iter().filter(|op| matches!(op, Op::Conv(_))).count() as u64,
-            label_threshold: None,
-            answers_stale: false,
-            broken: None,
-            patience: options.patience.unwrap_or(HUNG_AFTER),
-            is_tiled: tiles.is_some(),
-            not_tiled,
-        })
-    }
-
     /// Which GPU, which kernels and which arithmetic.
     pub fn description(&self) -> &str {
         &self.name
@@ -223,99 +130,6 @@ impl CudaEngine {
 
     fn failed(&self, error: CudaError) -> EngineError {
         EngineError::Run { graph: "GPU".into(), reason: error.to_string() }
-    }
-
-    /// The most steps that end before `deadline`, as far as is known.
-    fn deadline_cap(&self, deadline: Option<Duration>) -> i32 {
-        match (deadline, self.step_time) {
-            (Some(deadline), Some(step)) => {
-                // Steps begin when the frame is encoded, which takes as long as it did before.
-                let left = deadline.saturating_sub(clock::now().max((self.queued + self.times.encode).saturating_sub(self.prepared)));
-                ((left.as_secs_f64() / step.as_secs_f64().max(1e-7)) as i32).clamp(1, MAX_STEPS as i32)
-            }
-            _ => MAX_STEPS as i32 + 1,
-        }
-    }
-
-    fn order(&mut self, path: Path, order: &StepRequest) {
-        let rule = &order.rule;
-        let value = |option: Option<f32>| option.unwrap_or(0.0);
-        let ordered = abi::Order {
-            drive_known: self.session.order.read().drive_known,
-            has_step: self.has_step.into(),
-            slow: (path == Path::Slow).into(),
-            metric: match rule.metric {
-                Metric::RelativeL2 => 0,
-                Metric::RelativeL1 => 1,
-                Metric::Cosine => 2,
-            },
-            has_threshold: rule.threshold.is_some().into(),
-            threshold: value(rule.threshold),
-            has_surprise: rule.surprise.is_some().into(),
-            surprise: value(rule.surprise),
-            has_zero: rule.zero.is_some().into(),
-            zero: value(rule.zero),
-            min: rule.min.min(i32::MAX as u32) as i32,
-            fast_cap: rule.cap(Path::Fast, order.limit) as i32,
-            slow_cap: rule.cap(Path::Slow, order.limit) as i32,
-            deadline_cap: self.deadline_cap(order.deadline),
-            has_wake: rule.wake.is_some().into(),
-            wake: value(rule.wake),
-            floor: rule.floor,
-            has_cut: rule.cut.is_some().into(),
-            cut: value(rule.cut),
-            label_threshold: value(self.label_threshold),
-        };
-        self.session.order.write(ordered);
-    }
-
-    fn queue_steps(&self, mut steps: u32) -> Result<(), CudaError> {
-        while steps > 0 {
-            let (phase, taken) = if steps >= CHUNK { (&self.session.chunk, CHUNK) } else { (&self.session.step, 1) };
-            phase.queue(&self.session.stream)?;
-            steps -= taken;
-        }
-        Ok(())
-    }
-
-    /// Queues the frame's steps and its readout, waits once, and queues more only if the device wants more than was foreseen.
-    fn run(&mut self, path: Path, order: &StepRequest) -> Result<abi::Report, CudaError> {
-        self.session.context.enter()?;
-        self.order(path, order);
-        let before = self.session.report.read().frame;
-        self.session.begin.queue(&self.session.stream)?;
-        let cap = order.rule.cap(path, order.limit).max(1);
-        let most = cap.max(order.rule.cap(Path::Slow, order.limit)).max(1);
-        let mut queue = if order.rule.threshold.is_some() { self.expected[path as usize].clamp(1, cap) } else { cap };
-        let mut queued = 0;
-        loop {
-            if self.has_step {
-                self.queue_steps(queue)?;
-                queued += queue;
-            }
-            let answer = if self.label_threshold.is_some() { &self.session.label } else { &self.session.readout };
-            self.session.marks.put(STEPPED, &self.session.stream)?;
-            answer.queue(&self.session.stream)?;
-            self.session.marks.put(ANSWERED, &self.session.stream)?;
-            self.session.stream.wait(self.patience)?;
-            let report = self.session.report.read();
-            if report.frame != before.wrapping_add(1) {
-                return Err(CudaError { doing: "running a frame", reason: "the GPU returned without an answer".into() });
-            }
-            if report.stop >= 0 {
-                let between = |from, to| self.session.marks.between(from, to);
-                self.times = StageTimes {
-                    encode: self.prepared + between(BEGUN, ENCODED)?,
-                    steps: between(ENCODED, STEPPED)?,
-                    readout: between(STEPPED, ANSWERED)?,
-                };
-                return Ok(report);
-            }
-            if queued >= most.max(MAX_STEPS as u32) {
-                return Err(CudaError { doing: "running a frame", reason: "the GPU does not stop stepping".into() });
-            }
-            queue = CHUNK.min(most.saturating_sub(queued).max(1));
-        }
     }
 }
 

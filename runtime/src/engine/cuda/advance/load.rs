@@ -1,0 +1,110 @@
+//! How a network comes onto the GPU.
+
+use std::time::Duration;
+
+use super::super::driver::{Context, CudaError};
+use super::super::host::HostPart;
+use super::super::images;
+use super::super::lower::{Target, Transforms, lower};
+use super::super::program::Op;
+use super::super::session::Session;
+use super::super::tiles::{self, Settings};
+use super::{CudaEngine, LENDABLE, Pictures};
+use crate::engine::cpu::threads::Threads;
+use crate::network::Network;
+use crate::network::engine::{EngineError, StageTimes};
+use crate::network::halting::Path;
+use crate::outcome::MAX_STEPS;
+
+/// A frame that has not come back after this long never will, unless [`Options::patience`] says otherwise.
+const HUNG_AFTER: Duration = Duration::from_secs(2);
+
+/// Arithmetic of the GPU engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// fp16 with fp32 sums where there are tensor cores, otherwise fp32.
+    #[default]
+    Auto,
+    /// fp32 throughout.
+    Full,
+}
+
+/// How a network is put on the GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Arithmetic.
+    pub precision: Precision,
+    /// How convolutions with large kernels are computed.
+    pub transforms: Transforms,
+    /// How long a frame may take before the GPU counts as hung, where 2 s are too short: under a tool that slows every kernel down.
+    pub patience: Option<Duration>,
+    /// Compute only what moved, where a network is local; None computes everything.
+    pub tiles: Option<Settings>,
+    /// Threads of the CPU for nodes of encoder and readout that have no kernel; by default one for every usable processor.
+    pub threads: Threads,
+}
+
+impl CudaEngine {
+    /// Puts `network` on the GPU.
+    pub fn load(network: &Network, precision: Precision) -> Result<CudaEngine, EngineError> {
+        CudaEngine::with(network, Options { precision, ..Options::default() })
+    }
+
+    /// As [`CudaEngine::load`], with every choice the caller's.
+    pub fn with(network: &Network, options: Options) -> Result<CudaEngine, EngineError> {
+        let unavailable = |error: CudaError| EngineError::Unavailable { engine: "cuda", reason: error.to_string() };
+        let context = Context::open().map_err(unavailable)?;
+        let loaded = images::load(&context).map_err(unavailable)?;
+        let info = &context.info;
+        let half = options.precision == Precision::Auto && loaded.k_step.is_some();
+        let target = Target {
+            half,
+            k_step: loaded.k_step.unwrap_or(16),
+            multiprocessors: info.multiprocessors,
+            shared_limit: info.shared_limit,
+            shared_total: info.shared_total,
+            transforms: options.transforms,
+            tiles: None,
+        };
+        let mut not_tiled = options.tiles.and_then(|_| tiles::local(network).err());
+        let mut tiles = options.tiles.filter(|_| not_tiled.is_none());
+        let mut program = lower(network, Target { tiles, ..target })?;
+        if tiles.is_some() && (program.before.is_some() || program.behind.is_some()) {
+            (tiles, not_tiled) = (None, Some("the CPU computes a part of its encoder or readout, and all of that".into()));
+            program = lower(network, target)?;
+        }
+        let before = program.before.as_ref().map(|part| HostPart::new(part, options.threads, true)).transpose()?;
+        let behind = program.behind.as_ref().map(|part| HostPart::new(part, options.threads, false)).transpose()?;
+        let name = format!("{} ({}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
+        let session = Session::new(&context, loaded.module, &program).map_err(unavailable)?;
+        Ok(CudaEngine {
+            session,
+            name,
+            options,
+            input: vec![0.0; before.as_ref().map_or(0, |part| part.numbers[0])],
+            before,
+            answer: vec![0.0; behind.as_ref().map_or(0, |part| part.numbers[1])],
+            behind,
+            unread: true,
+            has_step: !program.step.is_empty(),
+            drive_known: false,
+            taken: false,
+            lendable: LENDABLE,
+            pictures: Pictures::default(),
+            path: Path::Slow,
+            expected: [MAX_STEPS as u32; 2],
+            prepared: Duration::ZERO,
+            queued: Duration::ZERO,
+            times: StageTimes::default(),
+            step_time: None,
+            convolutions: 0,
+            convolutions_per_step: program.step.iter().filter(|op| matches!(op, Op::Conv(_))).count() as u64,
+            label_threshold: None,
+            answers_stale: false,
+            broken: None,
+            patience: options.patience.unwrap_or(HUNG_AFTER),
+            is_tiled: tiles.is_some(),
+            not_tiled,
+        })
+    }
+}
