@@ -2,11 +2,15 @@
 //!
 //! Where the reported files are at hand (`shared/cases`), they are watched too; what they stand for is made here.
 
+mod cases;
+
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+
+use cases::case;
 
 const SOURCE: i32 = 4;
 
@@ -31,16 +35,6 @@ fn seen(output: Output) -> Seen {
 
 fn run(source: impl AsRef<Path>) -> Seen {
     seen(watch(source.as_ref().to_str().unwrap()).output().expect("the binary starts"))
-}
-
-/// A reported file or folder; none, and a word about it, where they are not at hand.
-fn case(name: &str) -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases").join(name);
-    let there = path.exists();
-    if !there {
-        println!("skipped: {name} is not here");
-    }
-    there.then_some(path)
 }
 
 /// The case is answered `frames` times and ends well, with all of `words` in the log.

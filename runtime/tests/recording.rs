@@ -1,7 +1,11 @@
 //! Recordings: decided again as they were, never written over, never read while they are written, opened whoever wrote them.
 
+mod cases;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use cases::case;
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recslowfast"));
@@ -191,8 +195,7 @@ fn no_answer_at_all_is_a_failure_with_a_reason() {
 /// Cases 15, 16 and 28, where they are.
 #[test]
 fn recordings_of_others_are_answered() {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases");
-    for (case, expected, words) in [
+    for (name, expected, words) in [
         ("15-mcap-that-answers-nothing/step-zero.mcap", 4, ""),
         ("16-mcap-image-names/mime-name.mcap", 4, ""),
         ("28-missing-mcap-kinds/jpeg-zstd.mcap", 4, ""),
@@ -202,13 +205,9 @@ fn recordings_of_others_are_answered() {
         ("28-missing-mcap-kinds/two-cameras.mcap", 4, "/right are left out: ?topic=/right plays it"),
         ("28-missing-mcap-kinds/two-cameras.mcap?topic=/right", 4, "/left are left out"),
     ] {
-        let path = cases.join(case);
-        if !cases.join(case.split('?').next().unwrap()).exists() {
-            println!("skipped {case}: it is not here");
-            continue;
-        }
+        let Some(path) = case(name) else { continue };
         let output = run(path.to_str().unwrap(), &[]);
-        assert_eq!(answers(&output).len(), expected, "{case}: {}", said(&output));
-        assert!(said(&output).contains(words), "{case}: {}", said(&output));
+        assert_eq!(answers(&output).len(), expected, "{name}: {}", said(&output));
+        assert!(said(&output).contains(words), "{name}: {}", said(&output));
     }
 }
