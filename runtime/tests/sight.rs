@@ -305,20 +305,26 @@ fn eval_and_calibrate_refuse_what_they_were_not_made_for() {
     }
 }
 
-#[test]
-fn calibrate_chooses_by_agreement_with_fixed_6_where_nothing_is_labelled() {
-    let root = tempfile::tempdir().unwrap();
-    let copy = root.path().join("colour-boxes");
+/// A copy of `colour-boxes` in `root`, and a folder of pictures in which a red box walks twice.
+fn to_calibrate(root: &Path) -> (PathBuf, PathBuf) {
+    let copy = root.join("colour-boxes");
     std::fs::create_dir(&copy).unwrap();
     for file in ["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"] {
         std::fs::copy(folder("colour-boxes").join(file), copy.join(file)).unwrap();
     }
-    let pictures = root.path().join("pictures");
+    let pictures = root.join("pictures");
     std::fs::create_dir(&pictures).unwrap();
     for at in 0..48usize {
         let left = 2 * (at % 24);
         saved(&pictures.join(format!("{at:03}.png")), 64, 48, &[([left, 16, left + 12, 28], RED)]);
     }
+    (copy, pictures)
+}
+
+#[test]
+fn calibrate_chooses_by_agreement_with_fixed_6_where_nothing_is_labelled() {
+    let root = tempfile::tempdir().unwrap();
+    let (copy, pictures) = to_calibrate(root.path());
     let output = recslowfast(&[
         "calibrate",
         "--model",
@@ -342,17 +348,7 @@ fn calibrate_chooses_by_agreement_with_fixed_6_where_nothing_is_labelled() {
 #[test]
 fn calibrate_finds_what_counts_as_moved_against_the_dense_run() {
     let root = tempfile::tempdir().unwrap();
-    let copy = root.path().join("colour-boxes");
-    std::fs::create_dir(&copy).unwrap();
-    for file in ["model.toml", "encoder.onnx", "step.onnx", "readout.onnx"] {
-        std::fs::copy(folder("colour-boxes").join(file), copy.join(file)).unwrap();
-    }
-    let pictures = root.path().join("pictures");
-    std::fs::create_dir(&pictures).unwrap();
-    for at in 0..48usize {
-        let left = 2 * (at % 24);
-        saved(&pictures.join(format!("{at:03}.png")), 64, 48, &[([left, 16, left + 12, 28], RED)]);
-    }
+    let (copy, pictures) = to_calibrate(root.path());
     let calibrate = |model: &Path, more: &[&str]| {
         let given = ["calibrate", "--tiles", "--model", model.to_str().unwrap(), "--data", pictures.to_str().unwrap()];
         recslowfast(&[&given[..], &["--stream-frames", "12", "--loss", "5"], more].concat())

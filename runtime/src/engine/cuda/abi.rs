@@ -448,3 +448,19 @@ plain! {
         pub distances: [f32; MAX_STEPS],
     }
 }
+
+impl Report {
+    /// Of a frame that is still to come.
+    pub const NONE: Report = Report {
+        frame: 0,
+        stop: -1,
+        steps: 0,
+        limit: 0,
+        drive_distance: f32::INFINITY,
+        convolutions: 0,
+        moved: 1.0,
+        done_encode: 0,
+        done_step: 0,
+        distances: [0.0; MAX_STEPS],
+    };
+}

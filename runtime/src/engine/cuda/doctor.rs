@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use super::abi::{BeginArgs, Control, Order, Plain, Report};
 use super::driver::{Buffer, Context, Launch, Mapped, Result, Stream};
 use super::images;
-use crate::outcome::MAX_STEPS;
 
 /// What was found out about the GPU.
 #[derive(Clone, Debug, Default)]
@@ -72,19 +71,7 @@ fn device(context: &Arc<Context>, found: &mut Examination) -> Result<()> {
     let stream = Stream::new(context)?;
     let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;
     let order = Mapped::new(context, 1, Order::default())?;
-    let nothing = Report {
-        frame: 0,
-        stop: -1,
-        steps: 0,
-        limit: 0,
-        drive_distance: 0.0,
-        convolutions: 0,
-        moved: 1.0,
-        done_encode: 0,
-        done_step: 0,
-        distances: [0.0; MAX_STEPS],
-    };
-    let report = Mapped::new(context, 1, nothing)?;
+    let report = Mapped::new(context, 1, Report::NONE)?;
     let args = BeginArgs { control: control.address, report: report.address, order: order.address, ..BeginArgs::default() };
     let launch =
         Launch { function: loaded.module.function("begin_steps", 0)?, grid: [1, 1, 1], threads: 32, shared: 0, args: args.bytes() };

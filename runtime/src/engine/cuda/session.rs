@@ -11,7 +11,7 @@ use super::program::{Program, Shape, TensorId};
 use super::tensor::Tensor;
 use super::tiles::Masks;
 use crate::frame::Frame;
-use crate::outcome::{Label, MAX_STEPS};
+use crate::outcome::Label;
 use crate::sampling::Sampling;
 
 /// Kernels of one phase: recorded as a graph where the driver can, otherwise queued one by one.
@@ -136,19 +136,7 @@ impl Session {
         let shape = program.tensors[logits].shape;
         let labels = Mapped::new(context, shape.h * shape.w, Label::default())?;
         let order = Mapped::new(context, 1, Order::default())?;
-        let report = Report {
-            frame: 0,
-            stop: -1,
-            steps: 0,
-            limit: 0,
-            drive_distance: f32::INFINITY,
-            convolutions: 0,
-            moved: 1.0,
-            done_encode: 0,
-            done_step: 0,
-            distances: [0.0; MAX_STEPS],
-        };
-        let report = Mapped::new(context, 1, report)?;
+        let report = Mapped::new(context, 1, Report::NONE)?;
         let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;
         let ticket = Buffer::zeroed(context, &stream, 16)?;
         let kept = Buffer::zeroed(context, &stream, size_of::<Report>())?;

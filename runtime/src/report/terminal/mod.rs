@@ -36,7 +36,7 @@ pub struct Terminal {
     history: History,
     last: Option<Report>,
     picture: Option<Arc<Picture>>,
-    /// The newest tiles, and who asks for them: whoever pressed `t`, until it is pressed again.
+    /// The newest tiles, and their audience while the key `t` shows them.
     tiles: Option<Arc<TilesInView>>,
     tiles_audience: Audience,
     shows_tiles: bool,
