@@ -18,7 +18,7 @@ use crate::network::manifest::InputSection;
 use crate::outcome::{MAX_STEPS, StepTrace};
 use crate::source_picture::SourcePicture;
 use crate::task::{Candidate, Mask, Scene, Task};
-use crate::telemetry::{AnswerMask, CameraState, Detections, LimitReason, Picture, Region, Report, Shapes, Stages, TilesInView};
+use crate::telemetry::{AnswerMask, Detections, Picture, Region, Report, Shapes, Stages, TilesInView};
 
 /// A gap between two frames of a timed source after which the carried state is doubted.
 const DOUBT_AFTER: Duration = Duration::from_millis(500);
@@ -348,30 +348,12 @@ impl Answer<'_> {
     /// The report of this answer to `frame`; counters and sensor readings are the caller's to fill in.
     pub fn report(&self, frame: &Frame, engine: &'static str) -> Report {
         Report {
-            sequence: frame.sequence,
             captured: frame.captured,
             wall: Some(clock::wall_of(frame.captured)),
-            size: (frame.width, frame.height),
-            live: false,
             age: self.age,
-            trace: self.trace.clone(),
-            limit_reason: LimitReason::None,
-            engine,
             detections: self.detections.clone(),
             stages: self.stages,
-            camera: CameraState::Streaming,
-            dropped: 0,
-            skipped: 0,
-            skip: 0,
-            corrupt: 0,
-            power_mw: None,
-            power_budget_mw: None,
-            temp_c: None,
-            energy_j: None,
-            recording: None,
-            picture: None,
-            mask: None,
-            tiles: None,
+            ..Report::new(frame.sequence, (frame.width, frame.height), self.trace.clone(), engine)
         }
     }
 }

@@ -220,31 +220,19 @@ pub struct AnswerMask {
     pub view: Region,
 }
 
-#[cfg(test)]
 impl Report {
-    /// A report of nothing, for tests to change what they are about.
-    pub(crate) fn for_tests(sequence: u64) -> Report {
-        let stop = crate::outcome::StopReason::Halted;
-        let trace = StepTrace {
-            steps: 1,
-            limit: 6,
-            stop,
-            distances: Default::default(),
-            drive_distance: 0.0,
-            moved: 1.0,
-            stepped: 1.0,
-            encoded: 1.0,
-        };
+    /// The report of an answer: times, sensor readings and counters are left to be filled in.
+    pub(crate) fn new(sequence: u64, size: (u32, u32), trace: StepTrace, engine: &'static str) -> Report {
         Report {
             sequence,
             captured: Duration::ZERO,
             wall: None,
-            size: (1, 1),
+            size,
             live: false,
             age: Duration::ZERO,
             trace,
             limit_reason: LimitReason::None,
-            engine: "cpu",
+            engine,
             detections: Detections::new(),
             stages: Stages::default(),
             camera: CameraState::Streaming,
@@ -261,6 +249,25 @@ impl Report {
             mask: None,
             tiles: None,
         }
+    }
+}
+
+#[cfg(test)]
+impl Report {
+    /// A report of nothing, for tests to change what they are about.
+    pub(crate) fn for_tests(sequence: u64) -> Report {
+        let stop = crate::outcome::StopReason::Halted;
+        let trace = StepTrace {
+            steps: 1,
+            limit: 6,
+            stop,
+            distances: Default::default(),
+            drive_distance: 0.0,
+            moved: 1.0,
+            stepped: 1.0,
+            encoded: 1.0,
+        };
+        Report::new(sequence, (1, 1), trace, "cpu")
     }
 }
 

@@ -145,12 +145,8 @@ impl Source for Ffmpeg {
         if self.done {
             return Ok(Pull::End);
         }
-        match self.reader.next(frame.data.vec()) {
-            Ok(true) => {
-                self.reader.describe(frame);
-                frame.sequence = self.reader.frames() - 1;
-                Ok(Pull::Frame)
-            }
+        match self.reader.read(frame) {
+            Ok(true) => Ok(Pull::Frame),
             Ok(false) => self.verdict(),
             Err(reason) => {
                 self.done = true;

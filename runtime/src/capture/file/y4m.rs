@@ -96,8 +96,18 @@ impl<R: BufRead> Reader<R> {
         Ok(true)
     }
 
-    /// Fills in everything but the bytes and the sequence.
-    pub fn describe(&self, frame: &mut Frame) {
+    /// Reads the next frame; false at the end.
+    pub fn read(&mut self, frame: &mut Frame) -> Result<bool, String> {
+        let read = self.next(frame.data.vec())?;
+        if read {
+            self.describe(frame);
+        }
+        Ok(read)
+    }
+
+    /// Fills in everything but the bytes.
+    fn describe(&self, frame: &mut Frame) {
+        frame.sequence = self.frames - 1;
         frame.format = self.header.format;
         frame.range = self.header.range;
         frame.width = self.header.width;
@@ -187,12 +197,8 @@ impl Source for Y4m {
         if self.done {
             return Ok(Pull::End);
         }
-        match self.reader.next(frame.data.vec()) {
-            Ok(true) => {
-                self.reader.describe(frame);
-                frame.sequence = self.reader.frames() - 1;
-                Ok(Pull::Frame)
-            }
+        match self.reader.read(frame) {
+            Ok(true) => Ok(Pull::Frame),
             Ok(false) => {
                 self.done = true;
                 Ok(Pull::End)
