@@ -11,9 +11,9 @@ mod machine;
 
 use std::time::Duration;
 
-use super::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::clock;
 use crate::frame::Frame;
+use crate::source::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::telemetry::CameraState;
 pub use machine::{Change, Event, Machine, Step, Timeouts};
 

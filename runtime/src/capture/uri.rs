@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use super::request::CaptureRequest;
 use super::stream::{self, Spec};
-use super::{CaptureError, CaptureRequest};
+use crate::source::CaptureError;
 
 /// A URI taken apart.
 #[derive(Clone, Debug, PartialEq)]

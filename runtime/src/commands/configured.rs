@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, Command, FromArgMatches};
 
 use super::mqtt::PASSWORD;
-use super::run::Args;
+use super::run::arguments::Args;
 use crate::service::config::{ConfigError, File, KEYS, Key};
 use crate::service::exit::{Cause, Failure};
 use crate::sources;

@@ -7,7 +7,8 @@ use clap::Args as ClapArgs;
 use super::out::say;
 use crate::engine::graph::{self, cost, coverage, reach};
 use crate::network::Network;
-use crate::network::load::{DEFAULT, ENCODER, Graph, STEP};
+use crate::network::graph::Graph;
+use crate::network::load::{DEFAULT, ENCODER, STEP};
 use crate::service::exit::Failure;
 
 /// Which network.

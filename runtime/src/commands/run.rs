@@ -1,6 +1,6 @@
 //! `recslowfast run`: watch a source and report every frame.
 
-mod arguments;
+pub(super) mod arguments;
 mod sinks;
 
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! The readout's outputs: which there are, how large, and whether the task can read them.
 
-use super::Network;
-use super::load::Graph;
+use super::graph::Graph;
 use super::manifest::{BoxesSection, Manifest, TaskKind};
 
 /// One output of the readout.
@@ -25,24 +24,17 @@ impl Answer {
     }
 }
 
-impl Network {
-    /// The readout's outputs in the order in which engines hand them over: one behind the other.
-    pub fn answers(&self) -> Vec<Answer> {
-        of(&self.readout)
-    }
-
-    /// Whether the readout's first output is a sigmoid's, and so a probability already.
-    pub fn gives_probabilities(&self) -> bool {
-        self.manifest.task.kind == TaskKind::Matte || ends_in(&self.readout, &["Sigmoid"], &RENAMING)
-    }
-}
-
 /// Nodes that only rename their numbers.
 const RENAMING: [&str; 5] = ["Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"];
 
 /// The outputs of `readout`.
 pub(super) fn of(readout: &Graph) -> Vec<Answer> {
     readout.outputs.iter().enumerate().map(|(at, name)| Answer { name: name.clone(), shape: readout.output_shape(at) }).collect()
+}
+
+/// Whether the first output is a sigmoid's, and so a probability already.
+pub(super) fn is_sigmoid(readout: &Graph) -> bool {
+    ends_in(readout, &["Sigmoid"], &RENAMING)
 }
 
 /// Whether the first output lies between 0 and 1 by how it is made.

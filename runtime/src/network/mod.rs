@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod engine;
+pub mod graph;
 pub mod guard;
 pub mod halting;
 pub mod load;

@@ -1,7 +1,7 @@
 //! Whether the graphs of a network fit one another and model.toml; everything that does not is told, with what to do.
 
 use super::answers::{self, Answer};
-use super::load::{Encoded, Graph};
+use super::graph::{Encoded, Graph};
 use super::manifest::{Manifest, StateSection};
 
 /// What the graphs are held against.

@@ -1,6 +1,6 @@
 //! Image messages of ROS: CDR as ROS 2 writes it, and the plain layout of ROS 1.
 
-use super::image::Image;
+use super::message::Image;
 
 /// Why a message ends too soon.
 const SHORT: &str = "the image message is cut short";

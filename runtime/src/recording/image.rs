@@ -5,24 +5,12 @@ use std::borrow::Cow;
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
 
+use super::message::Image;
 use super::{Decode, cdr, proto, yuv};
 use crate::frame::{BayerDepth, Frame, PixelFormat, Range};
 
 /// The longest side of a picture in pixels; no count of its bytes overflows below it.
 const WIDEST: u32 = 1 << 16;
-
-/// An image message taken apart; what is missing is zero.
-#[derive(Debug, Default)]
-pub(super) struct Image<'a> {
-    pub width: u32,
-    pub height: u32,
-    pub step: u32,
-    /// How pixels are laid out, or what compressed them.
-    pub encoding: Cow<'a, str>,
-    /// 16-bit samples begin with their high byte.
-    pub big_endian: bool,
-    pub data: Cow<'a, [u8]>,
-}
 
 /// How a message is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::container::Container;
 use super::disk::{Disk, Written};
-use super::recorder::RecordedFrame;
+use super::recorded_frame::RecordedFrame;
 use super::spec::{OutcomeFormat, RecordError, RecordSpec};
 use super::{ANNOTATIONS_TOPIC, FRAME_TOPIC, IMAGE_TOPIC, OUTCOME_TOPIC, TILES_TOPIC, annotations, proto, schema};
 use crate::frame::{Frame, PixelFormat, Range};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::image::Image;
+use super::message::Image;
 use super::yuv;
 use crate::frame::{BayerDepth, BayerOrder, Frame, PixelFormat};
 

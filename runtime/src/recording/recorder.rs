@@ -6,44 +6,17 @@ use std::time::{Duration, Instant};
 
 use super::names::{self, Names};
 use super::part::{Part, in_words};
+use super::recorded_frame::RecordedFrame;
 use super::spec::{OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 use super::yuv;
 use crate::clock;
 use crate::frame::Frame;
-use crate::telemetry::{Report, Shapes};
+use crate::telemetry::Report;
 
 /// Bytes the pre-roll may take in memory.
 const PRE_ROLL_BYTES: usize = 256 << 20;
 /// Parts a bounded recording is kept in at least: none takes more than its share of the limit.
 const PARTS: u64 = 4;
-
-/// A frame and everything that is known of it.
-#[derive(Clone, Debug, Default)]
-pub struct RecordedFrame {
-    /// The picture.
-    pub frame: Frame,
-    /// When it was taken, since 1970 (UTC).
-    pub wall: Duration,
-    /// What was decided for it and what that depended on, as JSON.
-    pub run: Option<String>,
-    /// What was answered, if anything was. One with detections is an event.
-    pub report: Option<Report>,
-    /// What each pixel of the answer shows.
-    pub shapes: Option<Shapes>,
-}
-
-impl RecordedFrame {
-    /// A frame of which nothing is said, taken at `wall`.
-    pub fn plain(frame: Frame, wall: Duration) -> RecordedFrame {
-        RecordedFrame { frame, wall, ..RecordedFrame::default() }
-    }
-
-    /// Bytes of memory it takes.
-    fn bytes(&self) -> usize {
-        let said = self.run.as_ref().map_or(0, String::capacity) + self.shapes.as_ref().map_or(0, |shapes| shapes.classes.len());
-        size_of::<RecordedFrame>() + self.frame.data.len() + said
-    }
-}
 
 /// Writes frames and what was said of them. However it ends, what it wrote is a whole file.
 pub struct Recorder {

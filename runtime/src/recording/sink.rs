@@ -9,7 +9,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendErr
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
-use super::recorder::{RecordedFrame, Recorder};
+use super::recorded_frame::RecordedFrame;
+use super::recorder::Recorder;
 use super::spec::{OutcomeFormat, RecordError, RecordSpec, RecordSummary};
 use crate::frame::Frame;
 use crate::telemetry::{Report, Shapes};

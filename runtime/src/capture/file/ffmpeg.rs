@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::cannot_open;
 use super::input::{Input, Parts};
-use super::y4m::Reader;
+use super::y4m::reader::Reader;
 use crate::capture::{CaptureError, Losses, Pull, Source, SourceInfo};
 use crate::frame::Frame;
 

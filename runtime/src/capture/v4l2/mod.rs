@@ -15,9 +15,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CaptureError, CaptureRequest, Losses, Memory, Pull, Source, SourceInfo, jpeg};
+use super::jpeg;
+use super::request::{CaptureRequest, Memory};
 use crate::clock;
 use crate::frame::{Frame, PixelFormat};
+use crate::source::{CaptureError, Losses, Pull, Source, SourceInfo};
 pub(super) use describe::describe;
 use device::{Device, Setting};
 use errno::words;

@@ -9,7 +9,7 @@ use super::engine::OwnEngine;
 use crate::commands::out::say;
 use crate::commands::stopwatch::Time;
 use crate::network::Network;
-use crate::network::load::Graph;
+use crate::network::graph::Graph;
 use crate::service::exit::Failure;
 
 /// Between two sides: ONNX Runtime's threads spin for some twenty milliseconds after an answer, and keep the other side's from running.

@@ -20,8 +20,8 @@ use crate::engine::cpu::tiles::Settings;
 use crate::engine::cpu::{CpuEngine, Options};
 use crate::engine::{Choice, Tiles};
 use crate::network::Network;
+use crate::network::graph::Graph;
 use crate::network::halting::{HaltingRule, Metric};
-use crate::network::load::Graph;
 use crate::service::exit::{Cause, Failure};
 
 /// Floors in grey levels, and epsilons, that are tried with each other.

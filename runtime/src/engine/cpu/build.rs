@@ -10,8 +10,8 @@ use super::{CpuEngine, Options};
 use crate::engine::graph::{self, Value};
 use crate::network::Network;
 use crate::network::engine::{EngineError, StageTimes};
+use crate::network::graph::Graph;
 use crate::network::halting::Path;
-use crate::network::load::Graph;
 use crate::network::manifest::StateSection;
 
 impl CpuEngine {

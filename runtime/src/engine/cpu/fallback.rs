@@ -5,8 +5,8 @@ use tract_onnx::prelude::*;
 use super::lower::Bound;
 use super::machine::Machine;
 use crate::network::engine::EngineError;
+use crate::network::graph::Graph;
 use crate::network::guard::{self, GuardError};
-use crate::network::load::Graph;
 
 /// A graph on tract, between buffers of the machine. Allocates on every run.
 pub struct Fallback {

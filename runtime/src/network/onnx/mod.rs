@@ -14,6 +14,7 @@ mod external;
 mod floats;
 mod for_tract;
 mod functions;
+mod inline;
 mod nodes;
 mod numbers;
 mod operators;
@@ -21,22 +22,18 @@ mod quantised;
 mod recurrent;
 mod sizes;
 mod upgrade;
-
-use std::ops::RangeInclusive;
+mod version;
 
 use prost::Message;
-use tract_onnx::pb::{GraphProto, ModelProto, OperatorSetIdProto};
+use tract_onnx::pb::{ModelProto, OperatorSetIdProto};
 
 pub use external::ExternalData;
 pub use for_tract::for_tract;
 use functions::Functions;
 use nodes::{Names, is_standard};
 pub use operators::table;
-
-/// Versions of the operator set that are read.
-pub const OPSETS: RangeInclusive<i64> = 7..=24;
-/// Version whose forms a clean graph's nodes have.
-const CLEAN: i64 = 18;
+pub use version::OPSETS;
+use version::{CLEAN, version};
 
 /// Reads a graph into the form that both engines read, or says why it cannot be. `beside` holds the graph's other files; `size_of` knows
 /// the shape of an input by its name and how many inputs there are, where it is known.
@@ -51,8 +48,8 @@ pub fn read(bytes: &[u8], beside: ExternalData, size_of: &dyn Fn(&str, usize) ->
     external::resolve(&mut graph, beside)?;
     let names = Names::of(&graph, &model.functions);
     let functions = Functions::new(std::mem::take(&mut model.functions), bytes, opset)?;
-    upgrade_graph(&mut graph, opset, &functions, &names)?;
-    functions.inline(&mut graph, &names)?;
+    upgrade::graph(&mut graph, opset, &functions, &names)?;
+    inline::calls(&mut graph, &functions, &names)?;
     floats::widen(&mut graph)?;
     quantised::open(&mut graph, &names)?;
     sizes::settle(&mut graph, size_of);
@@ -65,26 +62,4 @@ pub fn read(bytes: &[u8], beside: ExternalData, size_of: &dyn Fn(&str, usize) ->
     model.opset_import.push(OperatorSetIdProto { domain: String::new(), version });
     model.graph = Some(graph);
     Ok(model)
-}
-
-/// The version of the standard operators that a file or a function asks for.
-fn version(imports: &[OperatorSetIdProto], ir: i64) -> Result<i64, String> {
-    let version = match imports.iter().find(|import| is_standard(import)) {
-        Some(import) => import.version,
-        // Before the third revision of the format there was one version only, and nothing to say it with.
-        None if ir < 3 => 1,
-        None => return Err("does not say which opset its nodes mean; export it again".into()),
-    };
-    if OPSETS.contains(&version) {
-        return Ok(version);
-    }
-    let (oldest, newest) = (OPSETS.start(), OPSETS.end());
-    Err(format!("is of opset {version}, and {oldest} to {newest} are read; export it again with opset_version={CLEAN}"))
-}
-
-fn upgrade_graph(graph: &mut GraphProto, opset: i64, functions: &Functions, names: &Names) -> Result<(), String> {
-    let outputs = graph.output.iter().map(|output| output.name.as_str());
-    let scope = upgrade::Scope::new(opset, &graph.initializer, &graph.node, outputs, functions, names);
-    graph.node = scope.upgrade(std::mem::take(&mut graph.node))?;
-    Ok(())
 }

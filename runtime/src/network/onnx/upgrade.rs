@@ -3,14 +3,22 @@
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, NodeProto, TensorProto};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto};
 
 use super::functions::Functions;
 use super::nodes::{
     Names, attribute, called, constant, floats, int, int_attribute, ints, is_standard_domain, node as made, numbers, subgraphs,
     subgraphs_mut, take, text, text_attribute,
 };
-use super::{operators, recurrent, upgrade_graph};
+use super::{operators, recurrent};
+
+/// Upgrades all nodes of `graph`.
+pub fn graph(graph: &mut GraphProto, opset: i64, functions: &Functions, names: &Names) -> Result<(), String> {
+    let outputs = graph.output.iter().map(|output| output.name.as_str());
+    let scope = Scope::new(opset, &graph.initializer, &graph.node, outputs, functions, names);
+    graph.node = scope.upgrade(std::mem::take(&mut graph.node))?;
+    Ok(())
+}
 
 /// The nodes of one graph, while they are upgraded.
 pub struct Scope<'a> {
@@ -56,7 +64,7 @@ impl<'a> Scope<'a> {
         let mut out = Vec::with_capacity(nodes.len());
         for mut node in nodes {
             for inner in subgraphs_mut(&mut node) {
-                upgrade_graph(inner, self.opset, self.functions, self.names)?;
+                graph(inner, self.opset, self.functions, self.names)?;
             }
             // An input that is left out at the end is not there.
             while node.input.last().is_some_and(String::is_empty) {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::client::{Feed, Following};
+use super::feed::{Feed, Following};
 use super::figures::{self, Metrics, Pictured};
 use super::parser::{Refusal, Request};
 use super::{live, metrics};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::answers::{Answer, Answers};
+use super::feed::{Feed, Following};
 use super::parser::{HEAD, ParseResult, RequestParser};
-use crate::telemetry::CameraState;
 
 /// Requests of one connection that are answered before others have their turn.
 const TURN: usize = 4;
@@ -32,29 +32,6 @@ pub struct Client {
     searched: usize,
     /// An answer that is not complete yet.
     following: Option<Following>,
-}
-
-/// What a client is told from now on, the newest first of all: what it is too slow for is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feed {
-    /// `/snapshot.jpg`: the next picture, and that is all.
-    Snapshot,
-    /// `/stream`: every picture.
-    Pictures,
-    /// `/events`: every result, and every state of the camera.
-    Events,
-}
-
-/// A feed and how far it has come.
-#[derive(Clone, Copy, Debug)]
-pub struct Following {
-    pub feed: Feed,
-    pub since: Instant,
-    /// The connection goes on behind it.
-    pub keep: bool,
-    /// Results that the client has been told, and the camera's state as it knows it.
-    pub told: Option<u64>,
-    pub camera: Option<CameraState>,
 }
 
 /// What became of a connection.

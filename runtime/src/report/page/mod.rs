@@ -15,6 +15,7 @@
 
 mod answers;
 mod client;
+mod feed;
 mod figures;
 mod live;
 mod metrics;

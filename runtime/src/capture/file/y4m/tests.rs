@@ -1,6 +1,7 @@
 //! What the reader promises, on films made here.
 
 use super::*;
+use crate::frame::{PixelFormat, Range};
 
 fn video(header: &str, frames: usize, bytes: usize) -> Vec<u8> {
     let mut out = format!("{header}\n").into_bytes();

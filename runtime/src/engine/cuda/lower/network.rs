@@ -7,12 +7,12 @@ use super::{GraphLowering, Lowering, Target};
 use crate::engine::graph::{self, Graph, Value};
 use crate::network::Network;
 use crate::network::engine::EngineError;
-use crate::network::load;
+use crate::network::graph as onnx;
 
 /// Lowers all graphs of `network`; of encoder and readout what has kernels. Names the first node of the step that has none.
 pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> {
-    let unsupported = |graph: &load::Graph, reason| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
-    let read = |graph: &load::Graph| -> Result<(&'static str, Graph), EngineError> {
+    let unsupported = |graph: &onnx::Graph, reason| EngineError::Unsupported { graph: graph.file.to_owned(), reason };
+    let read = |graph: &onnx::Graph| -> Result<(&'static str, Graph), EngineError> {
         Ok((graph.file, graph::read_in_parts(graph).map_err(|reason| unsupported(graph, reason))?))
     };
     if let Some(state) = network.manifest.states.iter().find(|state| !state.counts()) {
@@ -22,7 +22,7 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     }
     let (encoder, readout) = (read(&network.encoder)?, read(&network.readout)?);
     // Many times a frame, a way to the host and back would cost more than the rest: a step is the device's as a whole.
-    let whole = |graph: &load::Graph| {
+    let whole = |graph: &onnx::Graph| {
         let read = graph::read(graph).map_err(|reason| unsupported(graph, format!("{reason}; --engine cpu runs such a step")));
         read.map(|read| (graph.file, read))
     };

@@ -50,7 +50,7 @@ struct Reader {
 }
 
 /// Reads a graph of a network. On failure the reason names the node.
-pub fn read(graph: &network::load::Graph) -> Result<Graph, String> {
+pub fn read(graph: &network::graph::Graph) -> Result<Graph, String> {
     of_records(&graph.proto, &inputs(graph))
 }
 
@@ -62,7 +62,7 @@ pub fn of_records(proto: &GraphProto, inputs: &[(String, Vec<usize>)]) -> Result
 }
 
 /// Reads a graph of a network; nodes that are not covered become [`Kind::Foreign`], as few of them as can be.
-pub fn read_in_parts(graph: &network::load::Graph) -> Result<Graph, String> {
+pub fn read_in_parts(graph: &network::graph::Graph) -> Result<Graph, String> {
     let (proto, inputs) = (&graph.proto, inputs(graph));
     let whole = Whole::new(proto, graph.opset);
     // Nodes that have to be foreign because of what follows them.
@@ -102,7 +102,7 @@ pub fn read_in_parts(graph: &network::load::Graph) -> Result<Graph, String> {
     Err("its parts cannot be told apart".into())
 }
 
-fn inputs(graph: &network::load::Graph) -> Vec<(String, Vec<usize>)> {
+fn inputs(graph: &network::graph::Graph) -> Vec<(String, Vec<usize>)> {
     graph.inputs.iter().enumerate().map(|(at, name)| (name.clone(), graph.input_shape(at))).collect()
 }
 
