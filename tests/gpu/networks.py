@@ -347,6 +347,48 @@ def local(size=(76, 148), c=8):
     }, halting("relative-l2", 0.03, 0.01, 0.9))
 
 
+def values(size=(8, 12)):
+    """Logarithm, rounding and powers of the frame as it is, with nothing around them that would spread what is no number."""
+    g = Graph(28)
+
+    def cut(x, at):
+        names = [g.weight(0.0) for _ in range(3)]
+        for name, number in zip(names, (at, at + 1, 1)):
+            g.weights[int(name[1:])] = numpy_helper.from_array(np.array([number], np.int64), name)
+        return g.node("Slice", [x, *names])
+
+    powers = [
+        g.node("Pow", ["frame", g.weight(np.array([[[[1.7]], [[-2.5]], [[3.0]]]]))]), g.node("Pow", ["frame", g.weight(0.0)]), g.node("Pow", [g.weight(2.0), "frame"]),
+        g.node("Pow", [cut("frame", 0), cut("frame", 1)]), g.node("Pow", ["frame", cut("frame", 1)]),
+    ]
+    g.node("Concat", [g.node("Round", ["frame"]), g.node("Log", ["frame"]), *powers], ["drive"], axis=1)
+    count = 3 * 6 + 1
+    out = Graph(29)
+    out.node("Mul", ["drive", out.weight(np.full((1, count, 1, 1), 0.5) * np.array([1, 2] * 9 + [1]).reshape(1, count, 1, 1))], ["logits"])
+    shape = [1, count, *size]
+    write("tiny-values", size, 3, {}, {
+        "encoder": (g, {"frame": [1, 3, *size]}, {"drive": shape}), "readout": (out, {"drive": shape}, {"logits": shape}),
+    }, classes=str(["background", *(f"c{at}" for at in range(1, count))]).replace("'", '"'))
+
+
+def powers(size=(20, 28), c=5):
+    """The same between convolutions of an odd number of channels: what such an operator makes of the channel beyond the last is no number. What is rounded
+    counts little: near a half both engines are right that round to either side."""
+    g = Graph(30)
+    x = g.node("Add", [g.node("Abs", [g.conv("frame", c, 3, 3)]), g.row(c, 0.1, 0.4)])
+    logarithm = g.conv(g.node("Log", [x]), c, c, 3)
+    power = g.conv(g.node("Pow", [x, g.row(c, -0.7, 1.8)]), c, c, 3)
+    rounded = g.node("Mul", [g.node("Round", [g.node("Mul", [logarithm, g.weight(3.0)])]), g.weight(0.0005)])
+    other = g.node("Pow", [x, g.node("Sigmoid", [power])])
+    g.node("Tanh", [g.conv(g.node("Add", [g.node("Add", [other, rounded]), g.node("Mul", [logarithm, g.weight(0.2)])]), c, c, 5)], ["drive"])
+    shape = [1, c, *size]
+    out = Graph(31)
+    out.conv("drive", 2, c, 1, name="logits")
+    write("tiny-powers", size, 3, {}, {
+        "encoder": (g, {"frame": [1, 3, *size]}, {"drive": shape}), "readout": (out, {"drive": shape}, {"logits": [1, 2, *size]}),
+    })
+
+
 def cubic(size=(8, 10)):
     """What no GPU kernel does."""
     g = Graph(17)
@@ -384,6 +426,8 @@ if __name__ == "__main__":
     sight()
     features()
     local()
+    values()
+    powers()
     cubic()
     feed_forward()
     passthrough("passthrough-grey", 1, ["background", "contour"])

@@ -14,7 +14,7 @@ use crate::compare::{compare, frame, set};
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// One small network of each family, one of everything ordinary networks have besides, and one whose readout has several outputs.
-const FAMILIES: [&str; 8] = [
+const FAMILIES: [&str; 9] = [
     "tiny-sight",
     "tiny-hgru",
     "tiny-lean",
@@ -22,6 +22,7 @@ const FAMILIES: [&str; 8] = [
     "tiny-convgru",
     "tiny-feedforward",
     "tiny-unet",
+    "tiny-powers",
     "../../networks/colour-boxes",
 ];
 

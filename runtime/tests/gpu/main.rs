@@ -4,6 +4,7 @@ mod agreement;
 mod camera;
 mod compare;
 mod device;
+mod elementwise;
 mod faults;
 mod lost;
 mod mutants;

@@ -33,7 +33,7 @@ const FRAME: &str = "frame.cu";
 const TILES: &str = "tiles.cu";
 const PRELUDE: &str = "prelude.cu";
 
-const MUTANTS: [Mutant; 83] = [
+const MUTANTS: [Mutant; 88] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -124,6 +124,11 @@ const MUTANTS: [Mutant; 83] = [
     mutant("the sum of squares a sum", ACROSS, "value += x * x;", "value += x;"),
     mutant("a mean not divided", ACROSS, "value * p.scale", "value"),
     outside("pixels beyond the last reduced", ACROSS, "    if (pixel >= (long)p.in.h * p.in.w) return;\n", ""),
+    mutant("halves rounded away from 0", POINT, "rintf(x)", "roundf(x)"),
+    mutant("the other logarithm", POINT, "logf(x)", "log2f(x)"),
+    mutant("base and exponent exchanged", POINT, "powf(x, y)", "powf(y, x)"),
+    mutant("powers of positive numbers alone", POINT, "powf(x, y)", "expf(y * logf(x))"),
+    mutant("what is no number left in the channel beyond the last", POINT, "channel + 1 < channels ? y : 0.0f", "y"),
     mutant("a choice turned round", POINT, "x > 0.0f ? y : 0.0f", "x > 0.0f ? 0.0f : y"),
     mutant("a comparison turned round", POINT, "x < y ? 1.0f : 0.0f", "x > y ? 1.0f : 0.0f"),
     mutant("the second sample of a row forgotten", SPATIAL, "column.second_weight * b", "column.second_weight * a"),
@@ -204,6 +209,7 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
     let runs = match mutant.file {
         CAMERA => pictures.to_vec(),
         TILES | PRELUDE => moved.to_vec(),
+        POINT => runs.iter().chain(&[("elementwise::child_values", "1", "1")]).chain(&moved[..1]).copied().collect(),
         _ => runs.iter().chain(&moved[..1]).copied().collect(),
     };
     for (test, order, full) in runs {

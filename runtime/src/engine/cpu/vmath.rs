@@ -1,8 +1,8 @@
-//! Vector exponential, logarithm and the activations made of them, each accurate to 1e-6 relative.
+//! Vector exponential, logarithm, power, rounding and the activations made of them, each accurate to 1e-6 relative.
 //!
 //! The polynomials are minimax fits in relative error (Lawson iteration over Chebyshev nodes, coefficients rounded to f32).
 
-use super::simd::{EXP2_BIAS, Simd};
+use super::simd::{EXP2_BIAS, MAX_LANES, Simd};
 
 #[inline(always)]
 fn horner<S: Simd, const N: usize>(s: S, x: S::V, coefficients: [f32; N]) -> S::V {
@@ -75,6 +75,35 @@ pub fn log<S: Simd>(s: S, x: S::V) -> S::V {
     let zero = s.splat(0.0);
     let none = s.where_less(x, zero, s.splat(f32::NAN), s.add(s.splat(f32::NEG_INFINITY), s.sub(x, x)));
     s.where_less(zero, x, y, none)
+}
+
+/// From here on numbers have no fraction, and to twice as far neighbours are 1 apart.
+const WHOLE: f32 = (1 << 23) as f32;
+
+/// The nearest whole number, of halves the even one; the sign stays, also that of 0.
+#[inline(always)]
+pub fn round<S: Simd>(s: S, x: S::V) -> S::V {
+    let (size, whole) = (s.abs(x), s.splat(WHOLE));
+    // Where neighbours are 1 apart, adding rounds as the processor does: to the nearest, of halves to the even one.
+    let rounded = s.with_sign(s.sub(s.add(size, whole), whole), x);
+    s.where_less(size, whole, rounded, x)
+}
+
+/// `x^y` as the C library has it, and so with its special cases. One lane after the other: a product of a logarithm in single precision
+/// would be off by as many roundings as the power has powers of e.
+#[inline(always)]
+pub fn pow<S: Simd>(s: S, x: S::V, y: S::V) -> S::V {
+    let (mut bases, mut exponents) = ([0.0; MAX_LANES], [0.0; MAX_LANES]);
+    // SAFETY: the arrays are as long as the widest vector.
+    unsafe {
+        s.store(bases.as_mut_ptr(), x);
+        s.store(exponents.as_mut_ptr(), y);
+    }
+    for (base, exponent) in bases[..S::LANES].iter_mut().zip(exponents) {
+        *base = base.powf(exponent);
+    }
+    // SAFETY: as above.
+    unsafe { s.load(bases.as_ptr()) }
 }
 
 /// `ln(1 + e^x)`
@@ -154,6 +183,7 @@ mod tests {
         Erf,
         Exp,
         Log,
+        Round,
         Softplus,
         Sigmoid,
         Tanh,
@@ -165,6 +195,7 @@ mod tests {
                 Function::Erf => exact_erf(x),
                 Function::Exp => x.exp(),
                 Function::Log => x.ln(),
+                Function::Round => x.round_ties_even(),
                 Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
                 Function::Sigmoid if x < 0.0 => x.exp() / (1.0 + x.exp()),
                 Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
@@ -199,6 +230,7 @@ mod tests {
                 Function::Erf => erf(s, x),
                 Function::Exp => exp(s, x),
                 Function::Log => log(s, x),
+                Function::Round => round(s, x),
                 Function::Softplus => softplus(s, x),
                 Function::Sigmoid => sigmoid(s, x),
                 Function::Tanh => tanh(s, x),
@@ -242,6 +274,63 @@ mod tests {
             for x in numbers.filter(|x| *x > 0.0 && *x != 1.0) {
                 let (got, want) = (f64::from(log(x)), f64::from(x).ln());
                 assert!((got / want - 1.0).abs() < 1e-6, "{isa:?} log({x}) = {got}, not {want}");
+            }
+        }
+    }
+
+    struct Power(f32, f32);
+
+    impl Kernel for Power {
+        type Out = f32;
+        #[inline(always)]
+        fn run<S: Simd>(self, s: S) -> f32 {
+            let mut out = [0.0; MAX_LANES];
+            // SAFETY: the array is as long as the widest vector.
+            unsafe { s.store(out.as_mut_ptr(), pow(s, s.splat(self.0), s.splat(self.1))) };
+            out[S::LANES - 1]
+        }
+    }
+
+    #[test]
+    fn a_power_knows_its_edges() {
+        let (none, endless) = (f32::NAN, f32::INFINITY);
+        let cases = [
+            (0.0, 0.0, 1.0),
+            (none, 0.0, 1.0),
+            (1.0, none, 1.0),
+            (-2.0, 3.0, -8.0),
+            (-2.0, -2.0, 0.25),
+            (-2.0, 0.5, none),
+            (-0.0, 3.0, -0.0),
+            (0.0, -1.0, endless),
+            (-0.0, -3.0, -endless),
+            (-1.0, endless, 1.0),
+            (0.5, -endless, endless),
+            (-endless, 3.0, -endless),
+            (endless, -2.0, 0.0),
+            (none, 2.0, none),
+            (2.0, none, none),
+            (2.0, 128.0, endless),
+            (2.0, -149.0, f32::from_bits(1)),
+            (1.1, 100.0, 13780.643),
+            (3e-39, 0.25, 2.3403473e-10),
+        ];
+        for isa in Isa::available() {
+            for (x, y, want) in cases {
+                let got = isa.run(Power(x, y));
+                let near = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()) || (got / want - 1.0).abs() < 1e-6;
+                assert!(near, "{isa:?}: {x} to the power of {y} is {got}, not {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_keeps_signs_and_gives_halves_to_the_even_one() {
+        let large = [4_194_303.5, 4_194_304.5, 8_388_607.5, 8_388_608.0, 8_388_609.0, 3e38, f32::INFINITY, f32::NAN, 0.0, 0.499_999_97];
+        for x in (-40..40).map(|i| i as f32 * 0.25).chain(large).flat_map(|x| [x, -x]) {
+            for isa in Isa::available() {
+                let (got, want) = (isa.run(Apply(Function::Round, x)), x.round_ties_even());
+                assert!(got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan()), "{isa:?} round({x}) = {got}, not {want}");
             }
         }
     }

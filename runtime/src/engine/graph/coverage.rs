@@ -62,7 +62,7 @@ pub const COVERED: &[Covered] = covered! {
     "Not" ""
     "PRelu" ""
     "Pad" "rows and columns; constant, edge, reflect"
-    "Pow" "exponent constant: whole up to 8, 0.5, or one over these"
+    "Pow" ""
     "Reciprocal" ""
     "ReduceL2" "over channels, pixels or both"
     "ReduceMax" "over channels, pixels or both"
@@ -73,7 +73,7 @@ pub const COVERED: &[Covered] = covered! {
     "Relu" ""
     "Reshape" "where it only renames axes, or makes groups of a norm"
     "Resize" "nearest by whole factors, linear"
-    "Round" "behind a Clip"
+    "Round" ""
     "Sigmoid" ""
     "Slice" "forwards"
     "Softmax" "over channels"
@@ -93,9 +93,6 @@ pub const COVERED: &[Covered] = covered! {
 
 /// Operators that [`network::onnx`](crate::network::onnx) spells with covered ones.
 const SPELLED: &[&str] = &["Swish", "Upsample"];
-
-/// Operators for which the GPU has no kernel: where a node of one is in encoder or readout, the CPU engine takes it.
-const WITHOUT_KERNEL: &[&str] = &["Log", "Round"];
 
 /// Whether nodes of this operator are read, if they are what its condition says.
 pub fn is_covered(operator: &str) -> bool {
@@ -134,8 +131,7 @@ pub fn table() -> String {
         let when = COVERED.iter().find(|covered| covered.operator == operator).map(|covered| covered.when);
         match when.or_else(|| SPELLED.contains(&operator).then_some("")) {
             Some(when) => {
-                let gpu = if WITHOUT_KERNEL.contains(&operator) { "on the CPU" } else { "native" };
-                text += &format!("| {operator} | {} | native | {gpu} | {when} |\n", since.max(*onnx::OPSETS.start()));
+                text += &format!("| {operator} | {} | native | native | {when} |\n", since.max(*onnx::OPSETS.start()));
             }
             None => others.push(operator),
         }

@@ -19,7 +19,7 @@ pub enum Op {
     Abs,
     /// The square root.
     Sqrt,
-    /// The nearest whole number, of halves the even one; of numbers below 2^22.
+    /// The nearest whole number, of halves the even one; with the sign of what is rounded, also where that is 0.
     Round,
     /// `a + b`
     Add,
@@ -33,6 +33,8 @@ pub enum Op {
     Min,
     /// The greater.
     Max,
+    /// `a^b` as IEEE 754 has it: of a negative number for whole exponents alone, 1 for an exponent of 0 or a base of 1, whatever the other.
+    Pow,
     /// `a` where it is positive, else `a * b`.
     Leak,
     /// 1 where `a < b`, else 0.
@@ -50,7 +52,7 @@ impl Op {
     pub fn arity(self) -> usize {
         match self {
             Op::Softplus | Op::Sigmoid | Op::Tanh | Op::Exp | Op::Log | Op::Erf | Op::Abs | Op::Sqrt | Op::Round => 1,
-            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Leak | Op::Less => 2,
+            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Min | Op::Max | Op::Pow | Op::Leak | Op::Less => 2,
             Op::MulAdd | Op::SubMul | Op::Select => 3,
         }
     }
@@ -64,6 +66,7 @@ impl Op {
             Op::Div => a / b,
             Op::Min => a.min(b),
             Op::Max => a.max(b),
+            Op::Pow => a.powf(b),
             Op::Softplus => a.max(0.0) + (-a.abs()).exp().ln_1p(),
             Op::Sigmoid => 1.0 / (1.0 + (-a).exp()),
             Op::Tanh => a.tanh(),

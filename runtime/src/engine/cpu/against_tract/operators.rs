@@ -88,6 +88,9 @@ proptest! {
             positive().then("Pow", &["mid0_0"]).weights(&[], vec![exponent]).agrees(5e-6);
         }
         positive().then("Log", &["mid0_0"]).agrees(5e-6);
+        positive().then("Pow", &["mid0_0"]).weights(&[channels, 1, 1], noise(channels, 7)).agrees(5e-6);
+        One::new("Abs").input(shape).then("Pow", &["mid0_0", "in0"]).agrees(5e-6);
+        One::new("Mul").input(shape).weights(&[], vec![40.0]).then("Round", &["mid0_0"]).agrees(0.0);
         One::new("Sum").input(shape).input(shape).input(shape).agrees(2e-6);
         One::new("Max").input(shape).input(shape).input(shape).agrees(0.0);
         // As PyTorch spells GELU.

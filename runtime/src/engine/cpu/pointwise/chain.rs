@@ -250,9 +250,6 @@ macro_rules! every {
     }};
 }
 
-/// Of numbers this large, and up to a quarter of it more or less, neighbours are 1 apart.
-const WHOLE: f32 = 1.5 * (1 << 23) as f32;
-
 /// Applies one instruction to a block of `count` pixels.
 ///
 /// # Safety
@@ -273,14 +270,14 @@ unsafe fn apply<S: Simd, const EXACT: bool>(s: S, work: Work, from: From, to: *m
                 Op::Erf => every!(s, from, to, count, |a| vmath::erf(s, a)),
                 Op::Abs => every!(s, from, to, count, |a| s.abs(a)),
                 Op::Sqrt => every!(s, from, to, count, |a| s.sqrt(a)),
-                // Where neighbours are 1 apart, adding rounds as the processor does: to the nearest, of halves to the even one.
-                Op::Round => every!(s, from, to, count, |a| s.sub(s.add(a, s.splat(WHOLE)), s.splat(WHOLE))),
+                Op::Round => every!(s, from, to, count, |a| vmath::round(s, a)),
                 Op::Add => every!(s, from, to, count, |a b| s.add(a, b)),
                 Op::Sub => every!(s, from, to, count, |a b| s.sub(a, b)),
                 Op::Mul => every!(s, from, to, count, |a b| s.mul(a, b)),
                 Op::Div => every!(s, from, to, count, |a b| s.div(a, b)),
                 Op::Min => every!(s, from, to, count, |a b| s.min(a, b)),
                 Op::Max => every!(s, from, to, count, |a b| s.max(a, b)),
+                Op::Pow => every!(s, from, to, count, |a b| vmath::pow(s, a, b)),
                 Op::MulAdd => every!(s, from, to, count, |a b c| s.fma(a, b, c)),
                 Op::SubMul => every!(s, from, to, count, |a b c| s.fnma(a, b, c)),
                 Op::Leak => every!(s, from, to, count, |a b| s.where_less(a, s.splat(0.0), s.mul(a, b), a)),

@@ -20,6 +20,7 @@ fn scalar(op: Op, [a, b, c]: [f64; 3]) -> f64 {
         Op::Div => a / b,
         Op::Min => a.min(b),
         Op::Max => a.max(b),
+        Op::Pow => a.powf(b),
         Op::MulAdd => a * b + c,
         Op::SubMul => c - a * b,
         Op::Less => f64::from(u8::from(a < b)),
@@ -50,7 +51,7 @@ fn series_erf(x: f64) -> f64 {
     2.0 / std::f64::consts::PI.sqrt() * (-x * x).exp() * sum
 }
 
-const ALL: [Op; 20] = [
+const ALL: [Op; 21] = [
     Op::Softplus,
     Op::Sigmoid,
     Op::Tanh,
@@ -66,6 +67,7 @@ const ALL: [Op; 20] = [
     Op::Div,
     Op::Min,
     Op::Max,
+    Op::Pow,
     Op::MulAdd,
     Op::SubMul,
     Op::Leak,
@@ -81,7 +83,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..20, threads in 1usize..4) {
+    fn a_chain_is_its_operators_one_after_the_other(channels in 1usize..4, pixels in 1usize..9000, op in 0usize..21, threads in 1usize..4) {
         // abs(x) + table, then the operator, then a fused tail that reads all kinds of operands; the distance at the end.
         let (op, none) = (ALL[op], Operand::Number(0.0));
         let program = Program {

@@ -7,8 +7,8 @@
 enum {
     OP_LOAD32, OP_LOAD16, OP_LOAD_VIEW, OP_LOAD_MAP, OP_LOAD_VECTOR, OP_LOAD_CONSTANT, OP_LOAD_SLOT, OP_IMMEDIATE,
     OP_STORE32, OP_STORE16, OP_STORE_VIEW, OP_STORE_SLOT, OP_MOMENTS,
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN, OP_LESS, OP_KEEP,
-    OP_NEG, OP_ABS, OP_SQRT, OP_RSQRT, OP_EXP, OP_ERF, OP_SIGMOID, OP_TANH, OP_SOFTPLUS, OP_SQUARE
+    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MAX, OP_MIN, OP_LESS, OP_KEEP, OP_POW,
+    OP_NEG, OP_ABS, OP_SQRT, OP_RSQRT, OP_EXP, OP_LOG, OP_ROUND, OP_ERF, OP_SIGMOID, OP_TANH, OP_SOFTPLUS, OP_SQUARE
 };
 struct Instruction {
     u8 op, to, a, b;
@@ -107,6 +107,13 @@ DEV void decide_step(Control* c, Report* r, float distance) {
     }
 }
 
+// Two channels as they are stored: one beyond the last is 0, whatever an operator made of it. Sums over channels give it a weight of 0, and 0
+// times infinity is no number.
+DEV float2 padded(float2 v, int channel, int channels) {
+    const float y = v.y;
+    return make_float2(v.x, channel + 1 < channels ? y : 0.0f);
+}
+
 // One instruction over the four values a thread carries.
 #define UNARY(op, formula)                                                    \
     case op:                                                                  \
@@ -171,11 +178,14 @@ KERNEL(128) pointwise(PointwiseArgs p) {
                     BINARY(OP_MIN, fminf(x, y))
                     BINARY(OP_LESS, x < y ? 1.0f : 0.0f)
                     BINARY(OP_KEEP, x > 0.0f ? y : 0.0f)
+                    BINARY(OP_POW, powf(x, y))
                     UNARY(OP_NEG, -x)
                     UNARY(OP_ABS, fabsf(x))
                     UNARY(OP_SQRT, sqrtf(x))
                     UNARY(OP_RSQRT, 1.0f / sqrtf(x))
                     UNARY(OP_EXP, expf(x))
+                    UNARY(OP_LOG, logf(x))
+                    UNARY(OP_ROUND, rintf(x))
                     UNARY(OP_ERF, erff(x))
                     UNARY(OP_SIGMOID, sigmoid(x))
                     UNARY(OP_TANH, tanhf(x))
@@ -211,8 +221,8 @@ KERNEL(128) pointwise(PointwiseArgs p) {
                     case OP_LOAD_CONSTANT: r.v[k] = ((const float2*)(constants + i.word))[channel[k] >> 1]; break;
                     case OP_LOAD_SLOT: r.v[k] = ((const float2*)(slots + i.word * p.cs))[channel[k] >> 1]; break;
                     case OP_IMMEDIATE: { const float x = __uint_as_float(i.word); r.v[k] = make_float2(x, x); break; }
-                    case OP_STORE32: ((float2*)data)[pair[k]] = a.v[k]; break;
-                    case OP_STORE16: ((u32*)data)[pair[k]] = f2h(a.v[k].x) | ((u32)f2h(a.v[k].y) << 16); break;
+                    case OP_STORE32: ((float2*)data)[pair[k]] = padded(a.v[k], channel[k], p.c); break;
+                    case OP_STORE16: { const float2 v = padded(a.v[k], channel[k], p.c); ((u32*)data)[pair[k]] = f2h(v.x) | ((u32)f2h(v.y) << 16); break; }
                     case OP_STORE_VIEW: {  // to: 1 when fp16
                         const long at = pixel * (i.word & 0xffff) + (i.word >> 16) + channel[k];
                         if (channel[k] < p.c) store_value(data, i.to, at, a.v[k].x);

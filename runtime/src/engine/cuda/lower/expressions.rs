@@ -18,9 +18,8 @@ impl GraphLowering<'_> {
             Op::Erf => unary(Opcode::Erf),
             Op::Abs => unary(Opcode::Abs),
             Op::Sqrt => unary(Opcode::Sqrt),
-            // Halves of a half float's whole numbers would be lost where tensors lie in 16 bits.
-            Op::Round => return Err("rounding has no kernel".into()),
-            Op::Log => return Err("the logarithm has no kernel".into()),
+            Op::Round => unary(Opcode::Round),
+            Op::Log => unary(Opcode::Log),
             Op::Add => (Opcode::Add, Some(operands[1])),
             Op::Sub => (Opcode::Sub, Some(operands[1])),
             Op::Mul => (Opcode::Mul, Some(operands[1])),
@@ -28,6 +27,7 @@ impl GraphLowering<'_> {
             Op::Min => (Opcode::Min, Some(operands[1])),
             Op::Max => (Opcode::Max, Some(operands[1])),
             Op::Less => (Opcode::Less, Some(operands[1])),
+            Op::Pow => (Opcode::Pow, Some(operands[1])),
             Op::Leak => {
                 let zero = self.arena.number(0.0);
                 let (above, below) = (self.binary(Opcode::Max, operands[0], zero)?, self.binary(Opcode::Min, operands[0], zero)?);

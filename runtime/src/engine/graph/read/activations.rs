@@ -100,26 +100,24 @@ impl Reader {
         Ok(self.sum_of_product(scaled, Operand::Value(inner), Operand::Value(scaled)))
     }
 
-    /// `x^y` for the exponents that networks have.
+    /// `x^y`: where the exponent is a number for which products or roots do, by these.
     pub(super) fn pow(&mut self, node: &NodeProto) -> Result<Entry, String> {
-        let exponent = self.constants(node, 1)?.number().ok_or("the exponent is not one number")?;
-        if let Entry::Constant(constant) = self.get(node, 0)? {
-            return Ok(Entry::Constant(constant.map(|x| x.powf(exponent)).into()));
+        let exponent = if let Entry::Constant(exponent) = self.get(node, 1)? { exponent.number() } else { None };
+        let Some(exponent) = exponent.filter(|exponent| is_short(exponent.abs())) else { return self.binary(node, Op::Pow) };
+        if self.is_constant(node, 0) {
+            return self.binary(node, Op::Pow);
         }
         let x = self.computed(node, 0)?;
         let power = exponent.abs();
-        let mut id = if power == 0.5 {
-            self.alone(Op::Sqrt, x)
-        } else if power == 1.0 {
-            x
-        } else if power.fract() == 0.0 && (2.0..=8.0).contains(&power) {
-            (1..power as usize).fold(x, |all, _| self.of(Op::Mul, all, x))
-        } else {
-            return Err(format!("an exponent of {exponent} is not covered"));
-        };
+        let mut id = if power == 0.5 { self.alone(Op::Sqrt, x) } else { (1..power as usize).fold(x, |all, _| self.of(Op::Mul, all, x)) };
         if exponent < 0.0 {
             id = self.beside_number(Op::Div, 1.0, id);
         }
         Ok(Entry::Value(id))
     }
+}
+
+/// Exponents that take no more than a root or a few products.
+fn is_short(power: f32) -> bool {
+    power == 0.5 || (power.fract() == 0.0 && (1.0..=8.0).contains(&power))
 }

@@ -5,9 +5,6 @@ use tract_onnx::pb::NodeProto;
 use super::{Attributes, Entry, Reader};
 use crate::engine::graph::{Id, Op, Operand, Value};
 
-/// Numbers that [`Op::Round`] rounds are below this.
-const SMALL: f32 = (1 << 22) as f32;
-
 impl Reader {
     /// An element-wise operator; None if the node is not one of them.
     pub(super) fn expression(&mut self, node: &NodeProto) -> Result<Option<Entry>, String> {
@@ -47,7 +44,7 @@ impl Reader {
         Ok(id)
     }
 
-    fn binary(&mut self, node: &NodeProto, op: Op) -> Result<Entry, String> {
+    pub(super) fn binary(&mut self, node: &NodeProto, op: Op) -> Result<Entry, String> {
         if let (Entry::Constant(a), Entry::Constant(b)) = (self.get(node, 0)?, self.get(node, 1)?) {
             return Ok(Entry::Constant(a.zip(b, |x, y| op.fold(x, y).unwrap_or(x))?.into()));
         }
@@ -124,16 +121,6 @@ impl Reader {
         }
     }
 
-    /// Whether a node's input is kept below what can be rounded, by a clip before it.
-    fn is_small(&self, node: &NodeProto) -> bool {
-        let bounded = |id: Id, wanted: Op| match self.made_by(id) {
-            Some((op, [Operand::Value(inner), Operand::Number(bound)])) if op == wanted && bound.abs() < SMALL => Some(*inner),
-            _ => None,
-        };
-        let Ok(Entry::Value(id)) = self.get(node, 0) else { return false };
-        bounded(*id, Op::Min).and_then(|inner| bounded(inner, Op::Max)).is_some()
-    }
-
     /// An operator of one operand; None if it is not one of them.
     fn unary(&mut self, node: &NodeProto) -> Result<Option<Entry>, String> {
         let attributes = Attributes(node);
@@ -146,8 +133,7 @@ impl Reader {
             "Erf" => (Op::Erf, None),
             "Abs" => (Op::Abs, None),
             "Sqrt" => (Op::Sqrt, None),
-            "Round" if self.is_small(node) => (Op::Round, None),
-            "Round" => return Err("is covered behind a Clip to less than 2^22 only".into()),
+            "Round" => (Op::Round, None),
             "Relu" => (Op::Max, Some(0.0)),
             "Neg" => (Op::Mul, Some(-1.0)),
             "LeakyRelu" => (Op::Leak, Some(attributes.float("alpha", 0.01))),
