@@ -130,7 +130,7 @@ TYPICAL = {
     "conv_fft_forward16": (256, 37376), "conv_fft_multiply16": (256, 14976), "conv_fft_back16": (256, 37376),
     "stats": (256, 0), "pointwise": (128, 16 * 1024), "spatial": (128, 0), "across": (128, 0), "begin_steps": (32, 0),
     "import_planes": (256, 0), "export_planes": (256, 0), "label_pixels": (256, 0), "fit_picture": (256, 560),
-    "tile_look": (128, 0), "tile_decide": (256, 0), "tile_accept": (128, 0), "reach": (128, 0), "reach_tiles": (256, 0), "gate": (128, 0),
+    "tile_look": (128, 0), "tile_decide": (256, 0), "tile_accept": (128, 0), "tile_map": (128, 0), "reach": (128, 0), "reach_tiles": (256, 0), "gate": (128, 0),
 }
 
 

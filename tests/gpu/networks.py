@@ -87,8 +87,8 @@ threshold = 0.5
     return text
 
 
-def write(name, size, channels, states, graphs, halting="", classes='["background", "contour"]'):
-    folder = OUT / name
+def write(name, size, channels, states, graphs, halting="", classes='["background", "contour"]', folder=None):
+    folder = folder or OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.toml").write_text(manifest(name, size, channels, states, halting, classes))
     for file, (graph, inputs, outputs) in graphs.items():
@@ -177,6 +177,21 @@ def gru(size=(24, 18), c=8):
     write("tiny-convgru", size, 1, {"hidden": shape}, {
         "encoder": encoder(8, size, 1, c), "step": (g, {"drive": shape, "hidden": shape}, {"hidden_next": shape}), "readout": readout(9, size, c),
     }, halting("relative-l1", 0.05, 0.02, 0.6))
+
+
+def convgru(name="tiny-gates", size=(16, 20), c=8, folder=None):
+    """A ConvGRU (Ballas et al. 2016, arXiv 1511.06432) with 3x3 kernels, both gates from one convolution; convgru.py has it in PyTorch."""
+    g, shape = Graph(32), [1, c, *size]
+    gates = g.node("Sigmoid", [g.conv(g.node("Concat", ["hidden", "drive"], axis=1), 2 * c, 2 * c, 3)])
+    split = g.weight(np.zeros(1))
+    g.weights[-1] = numpy_helper.from_array(np.full(2, c, np.int64), split)
+    z, r = g.node("Split", [gates, split], ["z", "r"], axis=1)
+    candidate = g.node("Tanh", [g.conv(g.node("Concat", [g.node("Mul", [r, "hidden"]), "drive"], axis=1), c, 2 * c, 3)])
+    g.node("Add", ["hidden", g.node("Mul", [z, g.node("Sub", [candidate, "hidden"])])], ["hidden_next"])
+    write(name, size, 1, {"hidden": shape}, {
+        "encoder": encoder(33, size, 1, c), "step": (g, {"drive": shape, "hidden": shape}, {"hidden_next": shape}), "readout": readout(34, size, c),
+    }, halting("relative-l1", 0.05, 0.02, 0.6), folder=folder)
+    return folder
 
 
 def feed_forward(size=(32, 40), c=33):
@@ -421,6 +436,7 @@ if __name__ == "__main__":
     hgru()
     lstm()
     gru()
+    convgru()
     lean()
     unet()
     sight()

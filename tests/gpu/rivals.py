@@ -9,6 +9,7 @@ upload, the encoder, six steps, the readout and a download. Prints one line of J
 """
 
 import argparse
+import importlib.util
 import json
 import pathlib
 import statistics
@@ -49,6 +50,8 @@ class Rival:
             from recslowfast_train.natural.network import Network
 
             self.net = Network(name).to(device, kind).eval()
+        elif name == "convgru":
+            self.net = convgru().ConvGru().to(device, kind).eval()
         else:
             from recslowfast_train.networks import NETWORKS
 
@@ -123,6 +126,14 @@ class Rival:
 
     def recorded(self, rounds: int) -> dict:
         return self.figures(rounds, lambda work: self.record(work).replay)
+
+
+def convgru():
+    """The module beside this one, whose folder is not among those that are searched."""
+    spec = importlib.util.spec_from_file_location("convgru", HERE / "convgru.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def torch_module(device: str):

@@ -169,7 +169,7 @@ def rows(report: dict) -> tuple[list, bool]:
             row(part["name"], f"{len(step)} kernels, {sum(kernel['us'] for kernel in step):.1f} us" if step else f"not measured: {why_not(part)}")
     for (network, size), records in theirs.items():
         sights = {"320x240": network, "640x480": f"{network}-640"}
-        name = sights.get(size) or f"pathfinder-{network}" + (f"-{size}" if size == report["size"] else "")
+        name = f"{network}-{size}" if network == "convgru" else sights.get(size) or f"pathfinder-{network}" + (f"-{size}" if size == report["size"] else "")
         mine = [record for record in ours.get(name, []) if "step_us" in record and record["options"].startswith("fp16")]
         for what, of in (("step_us", "a step"), ("one_step_frame_us", "a frame of one step"), ("fixed_6_frame_us", "a frame of six steps")):
             if mine and all(what in record for record in [*mine, *records]):

@@ -14,12 +14,13 @@ use crate::compare::{compare, frame, set};
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// One small network of each family, one of everything ordinary networks have besides, and one whose readout has several outputs.
-const FAMILIES: [&str; 9] = [
+const FAMILIES: [&str; 10] = [
     "tiny-sight",
     "tiny-hgru",
     "tiny-lean",
     "tiny-convlstm",
     "tiny-convgru",
+    "tiny-gates",
     "tiny-feedforward",
     "tiny-unet",
     "tiny-powers",

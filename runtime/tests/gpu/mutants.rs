@@ -33,7 +33,7 @@ const FRAME: &str = "frame.cu";
 const TILES: &str = "tiles.cu";
 const PRELUDE: &str = "prelude.cu";
 
-const MUTANTS: [Mutant; 88] = [
+const MUTANTS: [Mutant; 91] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -166,6 +166,14 @@ const MUTANTS: [Mutant; 88] = [
     mutant("what moved handed on in fp32 alone", TILES, "                if (p.to16) ((u16*)p.to16)[at] = f2h(value);\n", ""),
     mutant("the last pixel of a gate's block not handed on", TILES, "first + GATE_PIXELS : pixels;", "first + GATE_PIXELS - 1 : pixels;"),
     mutant("what still moves taken for still", POINT, "        c->moving_states = c->moving_next;\n", "        c->moving_states = 0;\n"),
+    mutant(
+        "a map of what was stepped for what moved",
+        TILES,
+        "((const u8*)p.changed)[tile] ? 1 : 0",
+        "((const u8*)p.changed)[tile] ? 2 : 0",
+    ),
+    mutant("an earlier frame's steps told", TILES, "!p.has_step || control->steps > 0", "true"),
+    mutant("no tile told of a step", TILES, "seen |= 2;", "seen |= 0;"),
     mutant("a group of transformed tiles left alone for its first", SPECTRA, "k < count && rests", "k < 1 && rests"),
 ];
 

@@ -9,7 +9,7 @@ use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{HaltingRule, Metric};
-use recslowfast::outcome::{StepTrace, StopReason};
+use recslowfast::outcome::{StepTrace, StopReason, TileMap};
 
 use crate::compare::{patience, set};
 use crate::faults::number;
@@ -71,6 +71,20 @@ fn networks() -> Vec<Network> {
     }
 }
 
+/// Both engines' maps of the last frame, which took `steps` on the GPU: the same tiles moved. Tiles stepped by the CPU alone, by the GPU alone, and by both.
+fn maps(cpu: &mut CpuEngine, gpu: &mut CudaEngine, steps: u32, what: &str) -> [u32; 3] {
+    let (mut wanted, mut got) = (TileMap::default(), TileMap::default());
+    assert!(cpu.tiles(&mut wanted) && gpu.tiles(&mut got), "no map: {what}");
+    assert_eq!(
+        (wanted.size, wanted.side, &wanted.moved),
+        (got.size, got.side, &got.moved),
+        "tiles that moved differ from the CPU's: {what}"
+    );
+    assert_eq!(TileMap::count(&got.stepped) > 0, steps > 0, "tiles of a frame of {steps} steps: {what}");
+    let count = |of: fn(u8, u8) -> u8| wanted.stepped.iter().zip(&got.stepped).map(|(a, b)| of(*a, *b).count_ones()).sum();
+    [count(|cpu, gpu| cpu & !gpu), count(|cpu, gpu| gpu & !cpu), count(|cpu, gpu| cpu & gpu)]
+}
+
 #[test]
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_exact() {
@@ -101,7 +115,13 @@ fn child_exact() {
                 assert!(bits(mine) == bits(&theirs), "the input or a state differ (number {number}): {what}");
             }
             if cpu.is_tiled() {
-                assert_eq!(run(&mut cpu, &frame, rule).0.moved, got.moved, "tiles differ from the CPU's: {what}");
+                let wanted = run(&mut cpu, &frame, rule).0;
+                assert_eq!(wanted.moved, got.moved, "tiles differ from the CPU's: {what}");
+                // Not asked for after some frames: the next one that is asked for is right all the same.
+                if at % 5 != 3 {
+                    let [of_cpu, of_gpu, _] = maps(&mut cpu, &mut by_tiles, got.steps, &what);
+                    assert_eq!((of_cpu, of_gpu), (0, 0), "tiles that were stepped differ from the CPU's: {what}");
+                }
             }
             frames += 1;
             if got.moved < 0.3 {
@@ -156,7 +176,7 @@ fn child_rules() {
             (Settings { epsilon: 0.05, ..usual }, own),
         ]);
     }
-    let (mut frames, mut same, mut shares, mut worst) = (0, 0, [0f32; 2], 0f32);
+    let (mut frames, mut same, mut shares, mut worst, mut stepped) = (0, 0, [0f32; 2], 0f32, [0; 3]);
     for (which, (settings, rule)) in cases.into_iter().enumerate() {
         let (mut cpu, mut gpu) = (on_cpu(&network, settings), on_gpu(&network, Some(settings)));
         assert!(cpu.is_tiled(), "{:?}", cpu.not_tiled());
@@ -166,6 +186,10 @@ fn child_rules() {
             let what = format!("case {which}, frame {at}: the CPU {wanted:?}, the GPU {got:?}");
             assert_eq!(wanted.moved, got.moved, "tiles differ: {what}");
             assert_eq!((wanted.limit, wanted.steps == 0), (got.limit, got.steps == 0), "steps differ: {what}");
+            // The CPU computes rectangles and quads, the GPU asks each pixel's mask: it steps fewer tiles, and few that the CPU does not.
+            let tiles = maps(&mut cpu, &mut gpu, got.steps, &what);
+            assert!(tiles[1] * 3 <= tiles[2], "tiles stepped by the CPU alone, the GPU alone and both, {tiles:?}: {what}");
+            (0..3).for_each(|at| stepped[at] += tiles[at]);
             frames += 1;
             same += usize::from((wanted.steps, wanted.stop) == (got.steps, got.stop));
             if (wanted.steps, wanted.stop) != (got.steps, got.stop) {
@@ -182,7 +206,7 @@ fn child_rules() {
         }
     }
     println!(
-        "measured: {same} of {frames} frames with the same steps and stop, answers within {worst:.3}; stepped {:.3} on the CPU, {:.3} on the GPU",
+        "measured: {same} of {frames} frames with the same steps and stop, answers within {worst:.3}; stepped {:.3} on the CPU, {:.3} on the GPU; tiles stepped by the CPU alone, the GPU alone and both {stepped:?}",
         shares[0] / frames as f32,
         shares[1] / frames as f32
     );
@@ -222,6 +246,15 @@ fn child_work() {
     let (work, trace) =
         (0..6).map(|_| worked(&mut by_tiles, &frames[3], halting)).find(|(_, trace)| trace.steps == 0).expect("it comes to rest");
     assert_eq!(work, 0, "what rests took work: {trace:?}");
+    // One step where the box was, after which nothing moves by as much as the rule asks for; then the same picture, which rests.
+    let mut map = TileMap::default();
+    let blunt = HaltingRule::halting(Metric::RelativeL2, 1e9, 9);
+    let stepped = [0; 2].map(|_| {
+        let trace = worked(&mut by_tiles, &frames[0], blunt).1;
+        assert!(by_tiles.tiles(&mut map), "no map");
+        (trace.steps, TileMap::count(&map.stepped) > 0, TileMap::count(&map.moved) > 0)
+    });
+    assert_eq!(stepped, [(1, true, true), (0, false, false)], "tiles of a frame of one step, and of one that rests, differ");
     println!("measured: work of frames 1 to 3 in shares of the dense one {shares:.3?}, and none of one that rests");
 }
 

@@ -51,7 +51,7 @@ static std::map<std::string, Kernel>& kernels() {
         {"stats", make(stats)}, {"pointwise", make(pointwise)},
         {"begin_steps", make(begin_steps)}, {"import_planes", make(import_planes)}, {"export_planes", make(export_planes)},
         {"spatial", make(spatial)}, {"across", make(across)}, {"label_pixels", make(label_pixels)},
-        {"tile_look", make(tile_look)}, {"tile_decide", make(tile_decide)}, {"tile_accept", make(tile_accept)}, {"reach", make(reach)}, {"reach_tiles", make(reach_tiles)}, {"gate", make(gate)}, {"fit_picture", make(fit_picture)}};
+        {"tile_look", make(tile_look)}, {"tile_decide", make(tile_decide)}, {"tile_accept", make(tile_accept)}, {"tile_map", make(tile_map)}, {"reach", make(reach)}, {"reach_tiles", make(reach_tiles)}, {"gate", make(gate)}, {"fit_picture", make(fit_picture)}};
     return all;
 }
 

@@ -1,7 +1,5 @@
 //! The structures kernels take, byte for byte as `kernels/prelude.cu` and its neighbours declare them.
 
-use crate::outcome::MAX_STEPS;
-
 /// A struct that is passed to a kernel by value, or read by one from memory.
 ///
 /// # Safety
@@ -30,6 +28,12 @@ macro_rules! plain {
         )*
     };
 }
+
+mod frame;
+mod tiles;
+
+pub use frame::{BeginArgs, Control, Order, Report};
+pub use tiles::{GateArgs, LookArgs, MapArgs, ReachArgs, Source, Span};
 
 /// Tensors and vectors one element-wise program can name.
 pub const BUFFERS: usize = 16;
@@ -252,104 +256,6 @@ plain! {
         pub pad: u32,
     }
 
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct BeginArgs {
-        pub control: u64,
-        pub report: u64,
-        pub order: u64,
-        pub tiles: i32,
-        pub tiles_cut: f32,
-        pub high: f32,
-        pub calm: i32,
-        pub most: i32,
-        pub total: u32,
-    }
-
-    /// How the input's tiles are looked at and accepted.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct LookArgs {
-        pub incoming: View,
-        pub accepted: u64,
-        pub frame32: u64,
-        pub frame16: u64,
-        pub last: u64,
-        pub noise: u64,
-        pub changed: u64,
-        pub levels: u64,
-        pub mask: u64,
-        pub control: u64,
-        pub order: u64,
-        pub floor: f32,
-        pub gain: f32,
-        pub most: f32,
-        pub rise: f32,
-        pub switches: i32,
-        pub low: f32,
-        pub calm: i32,
-        pub pad: u32,
-    }
-
-    /// Rows or columns of an input that one of an output sees.
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-    pub struct Span {
-        pub first: i32,
-        pub behind: i32,
-    }
-
-    /// A mask that another is made of.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct Source {
-        pub mask: u64,
-        pub rows: u64,
-        pub columns: u64,
-        pub w: i32,
-        pub when: i32,
-        pub centred: i32,
-        pub pad: u32,
-    }
-
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct ReachArgs {
-        pub sources: [Source; SOURCES],
-        pub to: u64,
-        pub h: i32,
-        pub w: i32,
-        pub count: i32,
-        pub tile_h: i32,
-        pub tile_w: i32,
-        pub tiles_x: i32,
-        pub skip: u64,
-        pub control: u64,
-        pub stepping: i32,
-        pub pad: u32,
-    }
-
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct GateArgs {
-        pub from: View,
-        pub to: View,
-        pub to32: u64,
-        pub to16: u64,
-        pub dirty: u64,
-        pub mask: u64,
-        pub unread: u64,
-        pub unsaid: u64,
-        pub untold: u64,
-        pub partials: u64,
-        pub energy: u64,
-        pub skip: u64,
-        pub ticket: u64,
-        pub control: u64,
-        pub report: u64,
-        pub order: u64,
-        pub threshold: f32,
-        pub carries: f32,
-        pub commits: i32,
-        pub decide: i32,
-        pub stepping: i32,
-        pub pad: u32,
-    }
-
     #[derive(Clone, Copy, Debug, Default, PartialEq)]
     pub struct Instruction {
         pub op: u8,
@@ -358,109 +264,4 @@ plain! {
         pub b: u8,
         pub word: u32,
     }
-
-    /// What stepping decided so far; device memory. The first words are the flags kernels look at before they start.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct Control {
-        pub stop: i32,
-        pub pending: i32,
-        pub always: i32,
-        pub steps: i32,
-        pub slow: i32,
-        pub cap: i32,
-        pub drive_distance: f32,
-        pub convolutions: u32,
-        pub metric: i32,
-        pub has_threshold: i32,
-        pub threshold: f32,
-        pub has_surprise: i32,
-        pub surprise: f32,
-        pub min: i32,
-        pub slow_cap: i32,
-        pub deadline_cap: i32,
-        pub has_wake: i32,
-        pub wake: f32,
-        pub floor: f32,
-        pub floor_now: f32,
-        pub label_threshold: f32,
-        pub tiles: i32,
-        pub whole: i32,
-        pub everything: i32,
-        pub dense: i32,
-        pub prefers_dense: i32,
-        pub forgotten: i32,
-        pub seen: i32,
-        pub learned: i32,
-        pub calm: i32,
-        pub wait: i32,
-        pub tried: i32,
-        pub mean_work: f32,
-        pub share: f32,
-        pub changed: u32,
-        pub moving_drive: u32,
-        pub moving_states: u32,
-        pub moving_next: u32,
-        pub done_encode: u32,
-        pub done_step: u32,
-        pub sums: [f32; 6],
-    }
-
-    /// What the host orders for a frame; mapped host memory.
-    #[derive(Clone, Copy, Debug, Default)]
-    pub struct Order {
-        pub drive_known: i32,
-        pub has_step: i32,
-        pub slow: i32,
-        pub metric: i32,
-        pub has_threshold: i32,
-        pub threshold: f32,
-        pub has_surprise: i32,
-        pub surprise: f32,
-        pub has_zero: i32,
-        pub zero: f32,
-        pub min: i32,
-        pub fast_cap: i32,
-        pub slow_cap: i32,
-        pub deadline_cap: i32,
-        pub has_wake: i32,
-        pub wake: f32,
-        pub floor: f32,
-        pub has_cut: i32,
-        pub cut: f32,
-        pub label_threshold: f32,
-    }
-
-    /// What a frame did: in device memory while it runs, then in mapped host memory.
-    #[derive(Clone, Copy, Debug)]
-    pub struct Report {
-        pub frame: u32,
-        /// 0 halted, 1 limit, 2 zero, 3 reset, 4 deadline, -1 not yet.
-        pub stop: i32,
-        pub steps: i32,
-        pub limit: i32,
-        pub drive_distance: f32,
-        pub convolutions: u32,
-        /// Share of the input that was accepted.
-        pub moved: f32,
-        /// Work of the encoder and of the steps, in the units of [`Part`].
-        pub done_encode: u32,
-        pub done_step: u32,
-        pub distances: [f32; MAX_STEPS],
-    }
-}
-
-impl Report {
-    /// Of a frame that is still to come.
-    pub const NONE: Report = Report {
-        frame: 0,
-        stop: -1,
-        steps: 0,
-        limit: 0,
-        drive_distance: f32::INFINITY,
-        convolutions: 0,
-        moved: 1.0,
-        done_encode: 0,
-        done_step: 0,
-        distances: [0.0; MAX_STEPS],
-    };
 }

@@ -15,7 +15,7 @@ use crate::clock;
 use crate::frame::{Frame, PixelFormat};
 use crate::network::engine::{Engine, EngineError, StageTimes, StepRequest};
 use crate::network::halting::Path;
-use crate::outcome::{Label, MAX_STEPS, StepTrace, StopReason};
+use crate::outcome::{Label, MAX_STEPS, StepTrace, StopReason, TileMap};
 use crate::sampling::Sampling;
 
 /// Blocks lent to a source that has not brought one back: more than go round between any camera and the engine. A source that makes new
@@ -68,6 +68,9 @@ pub struct CudaEngine {
     broken: Option<String>,
     patience: Duration,
     is_tiled: bool,
+    /// Somebody asked for the last frame's tiles, so the next frame brings its own; and whether the last one did.
+    map_wanted: bool,
+    map_made: bool,
     /// Why it computes everything, though it was asked not to.
     not_tiled: Option<String>,
 }
@@ -290,6 +293,24 @@ impl Engine for CudaEngine {
 
     fn labels(&mut self) -> Result<Option<&[Label]>, EngineError> {
         Ok(self.label_threshold.map(|_| self.session.labels.as_slice()))
+    }
+
+    /// The first one asked for takes a wait of its own; from then on a frame brings it along with its answers, as long as each one's is asked for.
+    fn tiles(&mut self, map: &mut TileMap) -> bool {
+        if !self.is_tiled {
+            return false;
+        }
+        self.map_wanted = true;
+        if !self.map_made {
+            let made =
+                self.session.context.enter().and_then(|()| self.session.queue_map()).and_then(|()| self.session.stream.wait(self.patience));
+            if let Err(error) = made {
+                log::warn!("GPU: no map of tiles: {error}");
+                return false;
+            }
+            self.map_made = true;
+        }
+        self.session.map(map)
     }
 
     fn reset(&mut self) {

@@ -10,8 +10,9 @@ use super::launches::{Builder, float_bytes};
 use super::program::{Program, Shape, TensorId};
 use super::tensor::Tensor;
 use super::tiles::Masks;
+use crate::acceptance::TILE;
 use crate::frame::Frame;
-use crate::outcome::Label;
+use crate::outcome::{Label, TileMap};
 use crate::sampling::Sampling;
 
 /// Kernels of one phase: recorded as a graph where the driver can, otherwise queued one by one.
@@ -97,6 +98,8 @@ pub struct Session {
     pub camera: Option<Camera>,
     /// Memory the device reads in place, lent to who fills it.
     pub pool: Pool,
+    /// What the device says of each tile of the input, where only what moved is computed.
+    tiles: Option<TileFlags>,
     states: Vec<TensorId>,
     frame: TensorId,
     /// The network's input as it saw it.
@@ -183,6 +186,13 @@ impl Session {
             export.push(all);
             address += (size(*tensor) * size_of::<f32>()) as u64;
         }
+        let flags = tiles.map(|tiling| {
+            let Shape { h, w, .. } = program.tensors[tiling.incoming].shape;
+            let flags = Mapped::new(context, h.div_ceil(TILE) * w.div_ceil(TILE), 0u8)?;
+            let phase = Phase::new(&stream, vec![builder.map(tiling, program, flags.address)?]);
+            Ok(TileFlags { flags, phase, size: [w, h] })
+        });
+        let flags = flags.transpose()?;
         let label = ended_by(&[builder.labels(logits, labels.address, pending)?]);
         let readout = ended_by(&export_moved);
         let many: Vec<Launch> = (0..CHUNK).flat_map(|_| one.iter().cloned()).collect();
@@ -205,6 +215,7 @@ impl Session {
             marks,
             camera: None,
             pool: Pool::new(context),
+            tiles: flags,
             states: program.states.clone(),
             frame: arriving[0],
             accepted: program.frame,
@@ -234,6 +245,25 @@ impl Session {
             self.camera = Camera::new(&self.context, &self.stream, &self.module, input, frame, sampling)?;
         }
         self.camera.as_mut().map_or(Ok(Filled::Not), |camera| camera.fill(frame, &self.pool))
+    }
+
+    /// Queues the copy of what [`Session::map`] reads.
+    pub fn queue_map(&self) -> Result<()> {
+        self.tiles.as_ref().map_or(Ok(()), |tiles| tiles.phase.queue(&self.stream))
+    }
+
+    /// Which tiles moved and were stepped, of the frame behind which [`Session::queue_map`] ran; false where everything is computed in every frame.
+    pub fn map(&self, map: &mut TileMap) -> bool {
+        let Some(tiles) = &self.tiles else { return false };
+        map.clear(tiles.size, TILE);
+        for (tile, flags) in tiles.flags.as_slice().iter().enumerate() {
+            for (bit, bits) in [(1, &mut map.moved), (2, &mut map.stepped)] {
+                if flags & bit != 0 {
+                    TileMap::set(bits, tile);
+                }
+            }
+        }
+        true
     }
 
     /// The network's input as it saw it, the first state that follows and so on, each `[c][h][w]`: what a test compares.
@@ -269,6 +299,14 @@ impl Session {
         let places = self.states.iter().flat_map(|&state| [&self.tensors[state].full, &self.tensors[state].half]);
         places.flatten().try_for_each(|buffer| buffer.clear(&self.stream))
     }
+}
+
+/// A byte for each tile of the input, 1 where it was accepted and 2 where the state was computed again, and the kernel that writes them.
+struct TileFlags {
+    flags: Mapped<u8>,
+    phase: Phase,
+    /// Width and height of the input.
+    size: [usize; 2],
 }
 
 /// A frame that was begun and never ended may still be reading what goes now.

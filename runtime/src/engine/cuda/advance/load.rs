@@ -104,6 +104,8 @@ impl CudaEngine {
             broken: None,
             patience: options.patience.unwrap_or(HUNG_AFTER),
             is_tiled: tiles.is_some(),
+            map_wanted: false,
+            map_made: false,
             not_tiled,
         })
     }

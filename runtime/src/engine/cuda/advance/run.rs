@@ -75,6 +75,7 @@ impl CudaEngine {
         let most = cap.max(order.rule.cap(Path::Slow, order.limit)).max(1);
         let mut queue = if order.rule.threshold.is_some() { self.expected[path as usize].clamp(1, cap) } else { cap };
         let mut queued = 0;
+        self.map_made = std::mem::take(&mut self.map_wanted);
         loop {
             if self.has_step {
                 self.queue_steps(queue)?;
@@ -83,6 +84,9 @@ impl CudaEngine {
             let answer = if self.label_threshold.is_some() { &self.session.label } else { &self.session.readout };
             self.session.marks.put(STEPPED, &self.session.stream)?;
             answer.queue(&self.session.stream)?;
+            if self.map_made {
+                self.session.queue_map()?;
+            }
             self.session.marks.put(ANSWERED, &self.session.stream)?;
             self.session.stream.wait(self.patience)?;
             let report = self.session.report.read();

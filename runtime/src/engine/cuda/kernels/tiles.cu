@@ -344,3 +344,29 @@ KERNEL(128) gate(GateArgs p) {
     for (int k = 0; k < 6; k++) control->sums[k] = 0.0f;
     decide_step(control, (Report*)p.report, distance_of(m, control->metric));
 }
+
+// For who looks: which tiles of the input were accepted in this frame, and in which the state was made again.
+struct MapArgs {
+    u64 changed;   // u8, a tile each
+    u64 computed;  // mask: what this frame's steps made of the first state; of the drive where there is no step
+    u64 map;       // u8, a tile each, mapped host memory: 1 accepted, 2 made again
+    int h, w;      // of the input
+    int state_h, state_w;
+    u64 control;
+    int has_step;
+    int pad;
+};
+KERNEL(128) tile_map(MapArgs p) {
+    const int across = (p.w + TILE - 1) / TILE, down = (p.h + TILE - 1) / TILE, tile = blockIdx.x * 128 + threadIdx.x;
+    if (tile >= across * down) return;
+    const Control* control = (const Control*)p.control;
+    const int y = tile / across * TILE, x = tile % across * TILE;
+    const int y1 = y + TILE < p.h ? y + TILE : p.h, x1 = x + TILE < p.w ? x + TILE : p.w;
+    int seen = control->everything || ((const u8*)p.changed)[tile] ? 1 : 0;
+    // Where no step was taken the mask is an earlier frame's. Pixels of the state that lie in the tile, at least one.
+    if (!p.has_step || control->steps > 0)
+        for (int row = y * p.state_h / p.h; row < (y1 * p.state_h + p.h - 1) / p.h; row++)
+            for (int column = x * p.state_w / p.w; column < (x1 * p.state_w + p.w - 1) / p.w; column++)
+                if (((const u8*)p.computed)[(long)row * p.state_w + column]) seen |= 2;
+    ((u8*)p.map)[tile] = (u8)seen;
+}

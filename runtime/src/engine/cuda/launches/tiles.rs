@@ -3,9 +3,9 @@
 use super::{Builder, float_bytes};
 use crate::acceptance::{self, TILE};
 use crate::engine::cpu::tiles::switch;
-use crate::engine::cuda::abi::{BeginArgs, Control, GateArgs, LookArgs, Part, Plain, ReachArgs, Source, Span};
+use crate::engine::cuda::abi::{BeginArgs, Control, GateArgs, LookArgs, MapArgs, Part, Plain, ReachArgs, Source, Span};
 use crate::engine::cuda::driver::{Launch, Result};
-use crate::engine::cuda::program::{Decide, Gate, Op, TensorId};
+use crate::engine::cuda::program::{Decide, Gate, Op, Program, TensorId};
 use crate::engine::cuda::tensor::Tensor;
 use crate::engine::cuda::tiles::{Carry, MaskId, Planned, Spread, Tiling, When};
 
@@ -44,6 +44,7 @@ impl Builder<'_> {
         let level = |channel: usize| tiling.levels.get(channel).or(tiling.levels.last()).copied().unwrap_or(255.0);
         let levels: Vec<f32> = (0..frame.shape.c).map(level).collect();
         let acceptance = tiling.settings.acceptance;
+        self.changed = self.room(tiles)?;
         let args = LookArgs {
             incoming,
             accepted,
@@ -51,7 +52,7 @@ impl Builder<'_> {
             frame16,
             last: self.room(h.div_ceil(2) * w * cs * 4)?,
             noise: self.room(tiles * 4)?,
-            changed: self.room(tiles)?,
+            changed: self.changed,
             levels: self.upload(&float_bytes(&levels))?,
             mask: self.masks[tiling.masks.frame],
             control: self.control,
@@ -74,6 +75,36 @@ impl Builder<'_> {
             launch("tile_decide", 1, 256)?,
             launch("tile_accept", (h * w).div_ceil(128), 128)?,
         ])
+    }
+
+    /// The kernel that writes a byte a tile of the last frame to `map` in host memory; after [`Builder::look`].
+    pub fn map(&mut self, tiling: &Tiling, program: &Program, map: u64) -> Result<Launch> {
+        let input = self.tensors[tiling.incoming].shape;
+        // What the first state's gate handed on in a frame, or what the encoder made where there is no state.
+        let state = program.step.iter().zip(&tiling.masks.step).find_map(|(op, planned)| match op {
+            Op::Gate(gate) if program.states.first() == Some(&gate.to) => planned.unread,
+            _ => None,
+        });
+        let drive = program.encode.iter().zip(&tiling.masks.encode).find_map(|(op, planned)| match op {
+            Op::Gate(gate) if gate.decide == Decide::Drive => Some(planned.dirty),
+            _ => None,
+        });
+        let computed = state.or(drive).unwrap_or(tiling.masks.frame);
+        let [state_h, state_w] = self.mask_sizes[computed];
+        let args = MapArgs {
+            changed: self.changed,
+            computed: self.masks[computed],
+            map,
+            h: input.h as i32,
+            w: input.w as i32,
+            state_h: state_h as i32,
+            state_w: state_w as i32,
+            control: self.control,
+            has_step: state.is_some().into(),
+            pad: 0,
+        };
+        let blocks = (input.h.div_ceil(TILE) * input.w.div_ceil(TILE)).div_ceil(128) as u32;
+        Ok(Launch { function: self.module.function("tile_map", 0)?, grid: [blocks, 1, 1], threads: 128, shared: 0, args: args.bytes() })
     }
 
     /// What `begin_steps` takes; with masks, after the encoder's kernels were made.
