@@ -6,7 +6,7 @@
 # Out: one line of JSON a run, then a table (real_load.py). Bursts last 2 s in every 4 s. LOAD=cores takes all but one core away for these 2 s instead.
 # Without a DEADLINE, or with `auto`, it is the one that fixed:6 misses with 35 % of its frames under this very load: found by fixed:6 alone, before anything else runs.
 # ROUNDS (2), STEPS (1 2 3 4 6). NICE (default 0) is the niceness of both sides' session: on a machine that others use, a negative one keeps most of their load out of the
-# measurement (start the script with setsid then).
+# measurement (start the script with setsid then). RECSLOWFAST=BINARY also plays a film that stands still and moves under the same load, densely and by tiles (tiles_load.py).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 program=${1:-} seconds=${2:-13} fps=${3:-15} deadline=${4:-auto} workers=${5:-2}
@@ -65,3 +65,4 @@ $(date +%F), $(nproc) cores of $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo 
 
 $(echo "$table" | sed 's/^/    /')
 END
+[ -z "${RECSLOWFAST:-}" ] || python3 "$here/tiles_load.py" "$RECSLOWFAST" --workers 0

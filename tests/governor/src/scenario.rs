@@ -5,7 +5,7 @@ use std::time::Duration;
 use recslowfast::pace::{Budget, CostModel, Governor, Limits, Mode};
 
 use crate::board::{AGX_ORIN_30W, Board, Load, NANO_10W, ORIN_NANO_7W, ORIN_NANO_15W, ORIN_NANO_25W, Surroundings};
-use crate::scene::{MAX_STEPS, Scene};
+use crate::scene::{ByTiles, MAX_STEPS, Scene};
 
 /// One scenario.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Scenario {
     pub around: Surroundings,
     /// What happens before the camera.
     pub scene: Scene,
+    /// Which part of the network is computed; None for all of it.
+    pub tiles: Option<ByTiles>,
     /// Time between frames, in seconds.
     pub period: f64,
     /// Length, in seconds.
@@ -50,6 +52,13 @@ impl Scenario {
         // After a silence the loop has to see again before it can settle again.
         let returns = self.around.silences.iter().map(|&(_, to)| to);
         edges.chain(returns).filter(|&edge| edge <= t).fold(0.0, f64::max)
+    }
+
+    /// What comes before the steps on a quiet board at its highest clock, in seconds, where such a share of the network is computed: a quarter of
+    /// it is fitting the picture, which is the same for every frame.
+    pub fn encode_s(&self, share: f64) -> f64 {
+        let encode = 0.6 * self.board.base_s;
+        if share >= 1.0 { encode } else { encode * (0.25 + 0.75 * share) }
     }
 
     /// The same scenario with other dice.
@@ -109,6 +118,7 @@ pub fn all() -> Vec<Scenario> {
         board: ORIN_NANO_15W,
         around: around(),
         scene: street,
+        tiles: None,
         period: 1.0 / 30.0,
         seconds: 60.0,
         budget: budget("33ms@p99", "", ""),
@@ -175,6 +185,7 @@ pub fn all() -> Vec<Scenario> {
             board: NANO_10W,
             around: Surroundings { ambient_c: 50.0, start_c: 85.0, ..around() },
             scene: crowd,
+            tiles: None,
             period: 1.0 / 15.0,
             seconds: 120.0,
             budget: budget("66ms@p99", "", ""),
@@ -204,4 +215,15 @@ pub fn all() -> Vec<Scenario> {
             ..base.clone()
         },
     ]
+}
+
+/// A scene that stands still and moves in turn, 6 s each, before an engine that computes only what moved: a tenth of the network while it stands still
+/// and 60 % while it moves; after a cut, all of it.
+pub fn still_and_moving(power: &str) -> Scenario {
+    let mut scenario = all().remove(0);
+    scenario.name = "still-and-moving";
+    scenario.about = "what is computed follows what moves";
+    scenario.tiles = Some(ByTiles { still: 0.1, moving: 0.6, stretch_s: 6.0 });
+    scenario.budget = budget("33ms@p99", power, "");
+    scenario
 }

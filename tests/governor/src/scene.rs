@@ -42,6 +42,29 @@ impl Scene {
     }
 }
 
+/// What an engine computes that recomputes only what moved: shares of the network, in stretches in which nearly nothing moves and in which much does.
+#[derive(Clone, Copy, Debug)]
+pub struct ByTiles {
+    /// Share of encoder and steps that is computed while the scene stands still.
+    pub still: f64,
+    /// And while it moves.
+    pub moving: f64,
+    /// Length of a stretch of either kind, in seconds; the first stands still.
+    pub stretch_s: f64,
+}
+
+impl ByTiles {
+    /// Whether the scene moves at `t`.
+    pub fn moves(&self, t: f64) -> bool {
+        (t / self.stretch_s) as u64 % 2 == 1
+    }
+
+    /// The share that is computed of a frame taken at `t`.
+    pub fn share(&self, t: f64) -> f64 {
+        if self.moves(t) { self.moving } else { self.still }
+    }
+}
+
 /// The error after one more step.
 pub fn step(error: f64) -> f64 {
     FLOOR + (error - FLOOR).max(0.0) * RHO

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recslowfast::pace::{LimitReason, Observation};
+use recslowfast::pace::{LimitReason, Observation, Shares};
 
 use crate::board::Plant;
 use crate::noise::{normal, uniform};
@@ -29,6 +29,8 @@ pub struct Fate {
     pub reason: LimitReason,
     /// Accuracy of the best answer at hand by the frame's deadline: its own, or the last one in time, grown stale.
     pub accuracy: f64,
+    /// Share of encoder and steps that was computed.
+    pub share: f64,
 }
 
 /// The state of a run; cheap to copy, so that an oracle can try out futures.
@@ -120,14 +122,16 @@ impl World {
         let index = self.next;
         let captured = World::capture(scenario, index);
         let board = scenario.board;
-        let encode = self.work(index, 0, board.base_s * 0.6);
+        let cut = scenario.scene.drift(index, captured, scenario.period) >= 1.0;
+        let share = scenario.tiles.filter(|_| !cut).map_or(1.0, |tiles| tiles.share(captured));
+        let encode = self.work(index, 0, scenario.encode_s(share));
         let (mut steps, mut stepping, mut last, mut wanted_more) = (0u32, 0.0, choice.step_cost.as_secs_f64(), false);
         while steps < choice.limit.min(MAX_STEPS) {
             if steps > 0 && choice.stop_at.is_some_and(|at| self.plant.t + last > at.as_secs_f64()) {
                 wanted_more = true;
                 break;
             }
-            last = self.work(index, 1 + u64::from(steps), board.step_s);
+            last = self.work(index, 1 + u64::from(steps), board.step_s * share);
             stepping += last;
             steps += 1;
             let moved = self.state_error - scene::step(self.state_error);
@@ -153,10 +157,18 @@ impl World {
             limit: choice.limit,
             reason: choice.reason,
             accuracy: 1.0 - self.answer_error,
+            share,
         });
         self.next += 1;
         Observation {
             steps,
+            // Only an engine that computes less has to say what it never saves.
+            fit: Duration::from_secs_f64(if scenario.tiles.is_some() {
+                encode * scenario.encode_s(0.0) / scenario.encode_s(share)
+            } else {
+                0.0
+            }),
+            shares: Shares { encoded: share as f32, stepped: share as f32 },
             encode: Duration::from_secs_f64(encode),
             stepping: Duration::from_secs_f64(stepping),
             readout: Duration::from_secs_f64(readout),
