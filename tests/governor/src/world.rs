@@ -174,7 +174,6 @@ impl World {
             readout: Duration::from_secs_f64(readout),
             age: Duration::from_secs_f64(age),
             wanted_more,
-            ..Observation::default()
         }
     }
 }
