@@ -7,8 +7,6 @@
 
 mod tile;
 
-use crate::simd::Isa;
-
 /// Rows and columns of a tile, in pixels of the network's input.
 pub const TILE: usize = 8;
 
@@ -64,7 +62,6 @@ pub struct Acceptance {
     learning: bool,
     /// Working space: what the tiles flickered by, to be sorted.
     sorted: Vec<f32>,
-    isa: Isa,
 }
 
 impl Acceptance {
@@ -87,13 +84,7 @@ impl Acceptance {
             first: true,
             learning: true,
             sorted: Vec::with_capacity(tiles),
-            isa: Isa::best(),
         }
-    }
-
-    /// Compares with this instruction set; all of them decide alike.
-    pub fn on(self, isa: Isa) -> Acceptance {
-        Acceptance { isa, ..self }
     }
 
     /// Rows and columns of tiles.
@@ -219,19 +210,14 @@ impl Acceptance {
         flicker.fill(0.0);
         for channel in 0..self.channels {
             let level = self.levels[channel];
-            for y in rows.clone().step_by(2) {
-                // A plane's rows come in pairs, but for the last one of an odd number.
+            for y in rows.clone() {
                 let at = (channel * self.high + y) * wide;
-                let second = at + wide..at + wide * (rows.end - y).min(2);
-                let last = &mut self.last[(channel * self.high.div_ceil(2) + y / 2) * wide..][..wide];
-                self.isa.run(tile::Squares {
-                    now: [&frame[at..at + wide], &frame[second.clone()]],
-                    accepted: [&self.accepted[at..at + wide], &self.accepted[second]],
-                    last,
-                    level,
-                    change,
-                    flicker,
-                });
+                let now = &frame[at..at + wide];
+                tile::squares(now, &self.accepted[at..at + wide], level, change);
+                if y % 2 == 0 {
+                    let at = (channel * self.high.div_ceil(2) + y / 2) * wide;
+                    tile::squares_and_keep(now, &mut self.last[at..at + wide], level, flicker);
+                }
             }
         }
         let across = wide.div_ceil(TILE);

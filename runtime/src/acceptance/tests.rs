@@ -125,30 +125,3 @@ fn what_is_not_a_number_has_changed() {
     acceptance.look(&frame);
     assert!(acceptance.changed()[0]);
 }
-
-#[test]
-fn every_instruction_set_decides_alike_to_the_last_bit() {
-    for size in [[48, 64], [33, 45], [9, 13]] {
-        let frames: Vec<Vec<f32>> = {
-            let mut noise = Noise(11);
-            let values = 3 * size[0] * size[1];
-            let level = |frame: usize, i: usize| if frame > 3 && i % size[1] < 3 { 0.3 } else { 0.1 };
-            (0..9).map(|frame| (0..values).map(|i| level(frame, i) + 0.02 * noise.next()).collect()).collect()
-        };
-        let decided = |isa: Isa| {
-            let mut acceptance = Acceptance::new(Settings { floor: 2.0, most: 1.0, ..Settings::default() }, 3, size, &[127.5; 3]).on(isa);
-            let mut seen = Vec::new();
-            for frame in &frames {
-                let share = acceptance.look(frame);
-                let noise: Vec<u32> = acceptance.noise.iter().map(|noise| noise.to_bits()).collect();
-                seen.push((share, acceptance.changed().to_vec(), noise, acceptance.accepted().to_vec()));
-            }
-            seen
-        };
-        let plain = decided(Isa::Portable);
-        assert!(plain.iter().any(|(share, ..)| *share > 0.0 && *share < 1.0), "{size:?}: some tiles change and some do not");
-        for isa in Isa::available() {
-            assert!(decided(isa) == plain, "{isa:?}, {size:?}");
-        }
-    }
-}

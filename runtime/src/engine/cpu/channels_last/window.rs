@@ -164,11 +164,11 @@ impl Neighbours<'_> {
             // SAFETY: weights, bias and pixels hold whole vectors of channels.
             unsafe {
                 let mut sums = [s.load(windows.bias.as_ptr().add(channel)); P];
-                for down in 0..3 {
+                for (down, seen) in seen.iter().enumerate() {
                     for across in 0..3 {
                         let weight = s.load(windows.weights.as_ptr().add((3 * down + across) * pitch + channel));
                         for p in 0..P {
-                            sums[p] = s.fma(weight, s.load(seen[down][STRIDE * p + across].add(channel)), sums[p]);
+                            sums[p] = s.fma(weight, s.load(seen[STRIDE * p + across].add(channel)), sums[p]);
                         }
                     }
                 }
