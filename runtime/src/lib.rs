@@ -95,6 +95,8 @@ pub mod sampling;
 #[cfg(feature = "tools")]
 #[doc(hidden)]
 pub mod service;
+#[doc(hidden)]
+pub mod simd;
 pub mod source;
 #[doc(hidden)]
 pub mod source_picture;

@@ -1,19 +1,24 @@
 //! From a frame's bytes to the network's input tensor: convert, crop or pad, resize, normalise, in one pass.
 //!
-//! Row after row is converted to 8 bits, weighed into one row of sums, and reduced to output pixels; no picture stands between the
-//! driver's bytes and the tensor (JPEG apart, which has to be decoded). The tensor is NCHW `f32`, each value
+//! Row after row is converted to 8 bits and weighed into rows of sums, sixteen of which are reduced to rows of the tensor together; no picture
+//! stands between the driver's bytes and the tensor (JPEG apart, which has to be decoded). The tensor is NCHW `f32`, each value
 //! `(level / 255 - mean) / std` with level in 0..=255 full range. A grey picture of the network's own size comes through exactly.
 //!
 //! Which levels: YUV from cameras and videos is limited-range BT.601 unless the source says otherwise ([`Frame::range`]), JPEG, RGB
 //! and grey are full range. Luma of RGB is BT.601. A Bayer mosaic gives one pixel for each 2x2 group.
 
 mod rows;
+mod weigh;
+mod yuv;
 
 use crate::capture::jpeg;
 use crate::frame::{Frame, PixelFormat, Range};
 pub use crate::sampling::InputSpec;
 use crate::sampling::{Axis, Sampling};
+use crate::simd::{Isa, MAX_LANES};
 use rows::Pixels;
+use weigh::{Accumulate, Reduce, TOGETHER};
+use yuv::Lines;
 
 /// What to do when the picture has another shape than the network's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +104,16 @@ pub struct Fitter {
     plan: Option<Plan>,
     decoder: jpeg::Decoder,
     rows: [Vec<u8>; 3],
+    work: Work,
+}
+
+/// Working space of a fit.
+struct Work {
+    lines: Lines,
+    /// For each channel, sums of the input's columns for some rows of the tensor.
     sums: [Vec<f32>; 3],
+    /// Of one channel, the same with rows and columns exchanged.
+    turned: Vec<f32>,
 }
 
 /// All that depends on the picture's size.
@@ -118,7 +132,8 @@ impl Fitter {
     /// If a size is 0 or `channels` is neither 1 nor 3.
     pub fn new(spec: InputSpec, mode: Mode) -> Fitter {
         assert!(spec.width > 0 && spec.height > 0 && matches!(spec.channels, 1 | 3), "no network takes {spec:?}");
-        Fitter { spec, mode, black: 0, plan: None, decoder: Default::default(), rows: Default::default(), sums: Default::default() }
+        let work = Work { lines: Lines::new(Isa::best()), sums: Default::default(), turned: Vec::new() };
+        Fitter { spec, mode, black: 0, plan: None, decoder: Default::default(), rows: Default::default(), work }
     }
 
     /// Sets the level that means black in a Bayer mosaic, on the 8-bit scale (a 10-bit sensor's 64 is 16 here).
@@ -168,16 +183,20 @@ impl Fitter {
         for row in &mut self.rows[..spec.channels] {
             row.resize(width, 0);
         }
-        for sums in &mut self.sums[..spec.channels] {
-            sums.resize(width, 0.0);
-        }
+        self.work.begin(width, spec.channels);
         plan.blacken(spec, tensor);
-        if spec.channels == 1 {
-            fit_luma(plan, spec, &pixels, &mut self.rows[0], &mut self.sums[0], tensor);
-        } else {
-            fit_rgb(plan, spec, &pixels, &mut self.rows, &mut self.sums, tensor);
-        }
+        plan.fit(spec, &pixels, &mut self.rows, &mut self.work, tensor);
         Ok(())
+    }
+}
+
+impl Work {
+    /// A picture of this width begins.
+    fn begin(&mut self, width: usize, channels: usize) {
+        self.lines.begin();
+        let pitch = width.next_multiple_of(MAX_LANES);
+        self.sums[..channels].iter_mut().for_each(|sums| sums.resize(TOGETHER * pitch, 0.0));
+        self.turned.resize(TOGETHER * pitch, 0.0);
     }
 }
 
@@ -254,83 +273,41 @@ impl Plan {
         }
     }
 
-    /// Reduces one row of sums to one row of the tensor.
-    fn reduce(&self, spec: &InputSpec, channel: usize, y: usize, sums: &[f32], tensor: &mut [f32]) {
-        let [left, top, width, _] = self.sampling.at;
-        let out = &mut tensor[(channel * spec.height + top + y) * spec.width + left..][..width];
-        let (mean, std) = (spec.mean[channel], spec.std[channel]);
-        match self.sampling.across.taps {
-            1 => weigh::<1>(&self.sampling.across, sums, out),
-            2 => weigh::<2>(&self.sampling.across, sums, out),
-            3 => weigh::<3>(&self.sampling.across, sums, out),
-            4 => weigh::<4>(&self.sampling.across, sums, out),
-            5 => weigh::<5>(&self.sampling.across, sums, out),
-            6 => weigh::<6>(&self.sampling.across, sums, out),
-            _ => {
-                for (x, out) in out.iter_mut().enumerate() {
-                    let (first, weights) = self.sampling.across.of(x);
-                    *out = sums[first..][..weights.len()].iter().zip(weights).map(|(sum, weight)| sum * weight).sum();
+    /// Fills what of the tensor shows the picture.
+    fn fit(&self, spec: &InputSpec, pixels: &Pixels<'_>, rows: &mut [Vec<u8>; 3], work: &mut Work, tensor: &mut [f32]) {
+        let (Work { lines, sums, turned }, down, across) = (work, &self.sampling.down, &self.sampling.across);
+        let [left, top, width, height] = self.sampling.at;
+        let (isa, wide) = (lines.isa, pixels.size().0);
+        let pitch = wide.next_multiple_of(MAX_LANES);
+        // Neighbouring output rows share an input row: it is converted once.
+        let mut held = usize::MAX;
+        for begin in (0..height).step_by(TOGETHER) {
+            let count = TOGETHER.min(height - begin);
+            for y in 0..count {
+                let (start, weights) = down.of(begin + y);
+                let mut first = true;
+                for (tap, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+                    let mut add = |channel: usize, row: &[u8]| {
+                        let sums: &mut Vec<f32> = &mut sums[channel];
+                        isa.run(Accumulate { sums: &mut sums[y * pitch..][..wide], row, weight, first });
+                    };
+                    if spec.channels == 1 {
+                        add(0, pixels.luma(start + tap, &mut rows[0]));
+                    } else {
+                        if held != start + tap {
+                            held = start + tap;
+                            pixels.rgb(held, lines, rows.each_mut().map(Vec::as_mut_slice));
+                        }
+                        rows.iter().enumerate().for_each(|(channel, row)| add(channel, row));
+                    }
+                    first = false;
                 }
             }
-        }
-        for value in out {
-            *value = (*value / 255.0 - mean) / std;
-        }
-    }
-}
-
-/// The usual small numbers of taps, unrolled.
-fn weigh<const TAPS: usize>(across: &Axis, sums: &[f32], out: &mut [f32]) {
-    let weights = across.weights.as_chunks::<TAPS>().0;
-    for ((out, weights), first) in out.iter_mut().zip(weights).zip(&across.starts) {
-        let sums = &sums[*first as usize..][..TAPS];
-        let mut total = 0.0;
-        for tap in 0..TAPS {
-            total += sums[tap] * weights[tap];
-        }
-        *out = total;
-    }
-}
-
-/// Adds a row, weighed, to the sums; the first row of a group replaces them.
-fn accumulate(sums: &mut [f32], row: &[u8], weight: f32, first: bool) {
-    if first {
-        sums.iter_mut().zip(row).for_each(|(sum, level)| *sum = f32::from(*level) * weight);
-    } else {
-        sums.iter_mut().zip(row).for_each(|(sum, level)| *sum += f32::from(*level) * weight);
-    }
-}
-
-fn fit_luma(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, scratch: &mut [u8], sums: &mut [f32], tensor: &mut [f32]) {
-    for y in 0..plan.sampling.at[3] {
-        let (start, weights) = plan.sampling.down.of(y);
-        let mut first = true;
-        for (tap, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-            accumulate(sums, pixels.luma(start + tap, scratch), *weight, first);
-            first = false;
-        }
-        plan.reduce(spec, 0, y, sums, tensor);
-    }
-}
-
-fn fit_rgb(plan: &Plan, spec: &InputSpec, pixels: &Pixels<'_>, rows: &mut [Vec<u8>; 3], sums: &mut [Vec<f32>; 3], tensor: &mut [f32]) {
-    // Neighbouring output rows share an input row: it is converted once.
-    let mut held = usize::MAX;
-    for y in 0..plan.sampling.at[3] {
-        let (start, weights) = plan.sampling.down.of(y);
-        let mut first = true;
-        for (tap, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-            if held != start + tap {
-                held = start + tap;
-                pixels.rgb(held, rows.each_mut().map(Vec::as_mut_slice));
+            for (channel, sums) in sums[..spec.channels].iter().enumerate() {
+                let out = &mut tensor[(channel * spec.height + top + begin) * spec.width + left..];
+                let (mean, std) = (spec.mean[channel], spec.std[channel]);
+                isa.run(Reduce { across, sums, pitch, rows: count, turned, out, step: spec.width, width, mean, std });
             }
-            for (sums, row) in sums.iter_mut().zip(&*rows) {
-                accumulate(sums, row, *weight, first);
-            }
-            first = false;
-        }
-        for (channel, sums) in sums.iter().enumerate() {
-            plan.reduce(spec, channel, y, sums, tensor);
         }
     }
 }

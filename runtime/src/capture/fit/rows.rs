@@ -1,8 +1,10 @@
 //! One row of any pixel format as 8-bit full-range luma or RGB.
 //!
-//! Written as plain loops over fixed-size groups, which the compiler turns into vector code on x86_64 and aarch64 alike.
-//! YUV is BT.601. A limited-range sample is clamped to its range and then stretched, as a display would.
+//! Written as plain loops over fixed-size groups, which the compiler turns into vector code on x86_64 and aarch64 alike; what colour pictures
+//! pass through (`yuv`) is compiled for every instruction set. A limited-range luma sample is clamped to its range and then stretched, as a
+//! display would.
 
+use super::yuv::{Every, Lines, Planes};
 use crate::frame::{BayerDepth, BayerOrder, Frame, PixelFormat, Range, chroma_stride};
 
 /// A picture whose rows can be read; JPEG is decoded before.
@@ -71,11 +73,11 @@ impl<'a> Pixels<'a> {
         &scratch[..width]
     }
 
-    /// Row `y` as three planes.
-    pub fn rgb(&self, y: usize, [red, green, blue]: [&mut [u8]; 3]) {
+    /// Row `y` as three planes. `lines` are those of one picture.
+    pub fn rgb(&self, y: usize, lines: &mut Lines, [red, green, blue]: [&mut [u8]; 3]) {
         let width = self.size().0;
         let (red, green, blue) = (&mut red[..width], &mut green[..width], &mut blue[..width]);
-        let row = self.row(y);
+        let (row, isa) = (self.row(y), lines.isa);
         match self.format {
             PixelFormat::Grey | PixelFormat::Y10 | PixelFormat::Y16 => {
                 let same = self.luma(y, red);
@@ -85,41 +87,37 @@ impl<'a> Pixels<'a> {
                     red.copy_from_slice(&row[..width]);
                 }
             }
-            PixelFormat::Rgb24 | PixelFormat::Bgr24 => {
-                let (first, third) = if self.format == PixelFormat::Rgb24 { (red, blue) } else { (blue, red) };
-                for (((pixel, first), second), third) in row.chunks_exact(3).zip(first).zip(green).zip(third) {
-                    (*first, *second, *third) = (pixel[0], pixel[1], pixel[2]);
-                }
-            }
+            PixelFormat::Rgb24 => isa.run(Planes { row, out: [red, green, blue] }),
+            PixelFormat::Bgr24 => isa.run(Planes { row, out: [blue, green, red] }),
             PixelFormat::Yuyv | PixelFormat::Uyvy => {
-                let [y0, u, y1, v] = if self.format == PixelFormat::Yuyv { [0, 1, 2, 3] } else { [1, 0, 3, 2] };
-                let convert = Yuv::of(self.range);
-                for (((group, red), green), blue) in
-                    row.chunks_exact(4).zip(red.chunks_mut(2)).zip(green.chunks_mut(2)).zip(blue.chunks_mut(2))
-                {
-                    let chroma = convert.chroma(group[u], group[v]);
-                    for (x, luma) in [group[y0], group[y1]].into_iter().enumerate().take(red.len()) {
-                        (red[x], green[x], blue[x]) = convert.pixel(luma, chroma);
-                    }
-                }
+                let (y0, u, v) = if self.format == PixelFormat::Yuyv { (0, 1, 3) } else { (1, 0, 2) };
+                let [luma, us, vs] = lines.samples(width);
+                isa.run(Every::<2> { row, at: y0, out: luma });
+                isa.run(Every::<4> { row, at: u, out: us });
+                isa.run(Every::<4> { row, at: v, out: vs });
+                lines.chroma(self.range, None);
+                lines.convert(self.range, None, [red, green, blue]);
             }
             PixelFormat::Nv12 | PixelFormat::Nv21 => {
-                let chroma = &self.data[self.stride * self.height + y / 2 * self.stride..];
-                let (u, v) = if self.format == PixelFormat::Nv12 { (0, 1) } else { (1, 0) };
-                let convert = Yuv::of(self.range);
-                for x in 0..width {
-                    let at = x / 2 * 2;
-                    (red[x], green[x], blue[x]) = convert.pixel(row[x], convert.chroma(chroma[at + u], chroma[at + v]));
+                if !lines.holds(y / 2) {
+                    let pairs = &self.data[self.stride * self.height + y / 2 * self.stride..];
+                    let (u, v) = if self.format == PixelFormat::Nv12 { (0, 1) } else { (1, 0) };
+                    let [_, us, vs] = lines.samples(width);
+                    isa.run(Every::<2> { row: pairs, at: u, out: us });
+                    isa.run(Every::<2> { row: pairs, at: v, out: vs });
+                    lines.chroma(self.range, None);
                 }
+                lines.convert(self.range, Some(row), [red, green, blue]);
             }
             PixelFormat::I420 => {
-                let stride = chroma_stride(self.stride);
-                let planes = &self.data[self.stride * self.height..];
-                let (u, v) = (&planes[y / 2 * stride..], &planes[(self.height.div_ceil(2) + y / 2) * stride..]);
-                let convert = Yuv::of(self.range);
-                for x in 0..width {
-                    (red[x], green[x], blue[x]) = convert.pixel(row[x], convert.chroma(u[x / 2], v[x / 2]));
+                if !lines.holds(y / 2) {
+                    let stride = chroma_stride(self.stride);
+                    let planes = &self.data[self.stride * self.height..];
+                    let (u, v) = (&planes[y / 2 * stride..], &planes[(self.height.div_ceil(2) + y / 2) * stride..]);
+                    lines.samples(width);
+                    lines.chroma(self.range, Some([u, v]));
                 }
+                lines.convert(self.range, Some(row), [red, green, blue]);
             }
             PixelFormat::Bayer(..) => {
                 for x in 0..width {
@@ -187,38 +185,6 @@ fn triples(out: &mut [u8], row: &[u8], convert: impl Fn([u8; 3]) -> u8) {
     out.iter_mut().zip(row.as_chunks().0).for_each(|(out, pixel)| *out = convert(*pixel));
 }
 
-/// BT.601 YUV to RGB in 16.16 fixed point.
-struct Yuv {
-    black: i32,
-    luma: i32,
-    red: i32,
-    green: [i32; 2],
-    blue: i32,
-}
-
-impl Yuv {
-    fn of(range: Range) -> Yuv {
-        // 65536 times 255/219, and 1.402, 0.344, 0.714, 1.772 times 255/224 or 1.
-        match range {
-            Range::Limited => Yuv { black: 16, luma: 76_309, red: 104_597, green: [25_675, 53_279], blue: 132_201 },
-            Range::Full => Yuv { black: 0, luma: 65_536, red: 91_881, green: [22_554, 46_802], blue: 116_130 },
-        }
-    }
-
-    #[inline]
-    fn chroma(&self, u: u8, v: u8) -> [i32; 3] {
-        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        [self.red * v, -self.green[0] * u - self.green[1] * v, self.blue * u]
-    }
-
-    #[inline]
-    fn pixel(&self, luma: u8, chroma: [i32; 3]) -> (u8, u8, u8) {
-        let luma = (i32::from(luma) - self.black) * self.luma + 32_768;
-        let level = |part: i32| ((luma + part) >> 16).clamp(0, 255) as u8;
-        (level(chroma[0]), level(chroma[1]), level(chroma[2]))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,30 +196,5 @@ mod tests {
             assert!((f64::from(stretch(luma)) - exact).abs() <= 0.6, "{luma}");
         }
         assert_eq!((stretch(16), stretch(235)), (0, 255));
-    }
-
-    #[test]
-    fn yuv_to_rgb_is_within_one_level_of_exact_arithmetic() {
-        for range in [Range::Limited, Range::Full] {
-            let (black, luma_scale, chroma_scale) =
-                if range == Range::Limited { (16.0, 255.0 / 219.0, 255.0 / 224.0) } else { (0.0, 1.0, 1.0) };
-            let convert = Yuv::of(range);
-            for y in (0..=255_u8).step_by(5) {
-                for u in (0..=255_u8).step_by(15) {
-                    for v in (0..=255_u8).step_by(15) {
-                        let (luma, cb, cr) = (
-                            (f64::from(y) - black) * luma_scale,
-                            (f64::from(u) - 128.0) * chroma_scale,
-                            (f64::from(v) - 128.0) * chroma_scale,
-                        );
-                        let exact = [luma + 1.402 * cr, luma - 0.344_136 * cb - 0.714_136 * cr, luma + 1.772 * cb];
-                        let (r, g, b) = convert.pixel(y, convert.chroma(u, v));
-                        for (got, exact) in [r, g, b].into_iter().zip(exact) {
-                            assert!((f64::from(got) - exact.clamp(0.0, 255.0)).abs() <= 0.6, "{range:?} {y} {u} {v}: {got} {exact}");
-                        }
-                    }
-                }
-            }
-        }
     }
 }

@@ -241,3 +241,38 @@ fn a_size_that_no_memory_holds_is_damage_and_does_not_wrap_round() {
         }
     }
 }
+
+#[test]
+fn a_large_picture_is_what_one_sample_after_the_other_gives_to_the_last_bit() {
+    let (width, height) = (151usize, 67usize);
+    let chroma = (width.div_ceil(2), height.div_ceil(2));
+    let data = ramp(width * height + 2 * chroma.0 * chroma.1);
+    let stride = width as u32;
+    let picture = frame(PixelFormat::I420, stride, height as u32, stride, data.clone());
+    // BT.601 of limited range in 16.16 fixed point.
+    let level = |x: usize, y: usize| {
+        let at = y / 2 * chroma.0 + x / 2;
+        let [u, v] = [0, chroma.0 * chroma.1].map(|plane| i32::from(data[width * height + plane + at]) - 128);
+        let luma = (i32::from(data[y * width + x]) - 16) * 76_309 + 32_768;
+        [104_597 * v, -25_675 * u - 53_279 * v, 132_201 * u].map(|part| ((luma + part) >> 16).clamp(0, 255) as f32)
+    };
+    let spec = InputSpec { mean: [0.5, 0.4, 0.3], std: [0.5, 0.25, 2.0], ..rgb_spec(61, 37) };
+    let mut fitter = Fitter::new(spec.clone(), Mode::Stretch);
+    let Sampling { across, down, .. } = fitter.sampling(&picture).unwrap().unwrap().clone();
+    let mut got = vec![f32::NAN; spec.values()];
+    fitter.fit(&picture, &mut got).unwrap();
+    for channel in 0..3 {
+        for y in 0..spec.height {
+            for x in 0..spec.width {
+                let ((top, rows), (left, columns)) = (down.of(y), across.of(x));
+                let mut sum = 0.0;
+                for (i, weight) in columns.iter().enumerate() {
+                    let column = rows.iter().enumerate().map(|(j, weight)| level(left + i, top + j)[channel] * weight);
+                    sum += column.reduce(|sum, more| sum + more).unwrap() * weight;
+                }
+                let want = (sum / 255.0 - spec.mean[channel]) / spec.std[channel];
+                assert_eq!(got[(channel * spec.height + y) * spec.width + x].to_bits(), want.to_bits(), "{channel}: {x}, {y}");
+            }
+        }
+    }
+}

@@ -32,12 +32,13 @@ pub mod planes;
 pub mod pointwise;
 pub mod pool;
 pub mod rates;
-pub mod simd;
 mod stage;
 pub mod statistics;
 pub mod threads;
 pub mod tiles;
 pub mod vmath;
+
+pub use crate::simd;
 
 use std::time::Duration;
 

@@ -75,6 +75,7 @@ impl Kernel for Few<'_> {
         let count = self.after.count;
         // Of all pixels; a pixel's own score is summed up by itself.
         let mut all = [zero; 4];
+        // First what each moved by, without a branch between them, so that pixels are waited for together; then those that moved are copied.
         for pixel in self.pixels {
             let at = pixel.flat(self.wide);
             let (after, before) = (self.after.at(at), self.before.at(at));
@@ -102,16 +103,37 @@ impl Kernel for Few<'_> {
                 channel += S::LANES;
             }
             let own = s.sum(own);
+            // SAFETY: a pixel of the plane, this item's alone.
+            unsafe { *self.scores.at(at) = if self.limit.limit.is_some() { own.sqrt() } else { own } };
+        }
+        for pixel in self.pixels {
+            let at = pixel.flat(self.wide);
+            // SAFETY: written above.
+            let score = unsafe { *self.scores.at(at) };
             // As `Gate::judge` has it.
-            let (score, moved) = match self.limit.limit {
-                None => (own, own != 0.0),
-                Some(limit) => (own.sqrt(), own.sqrt() > limit || own.is_nan()),
+            let moved = match self.limit.limit {
+                None => score != 0.0,
+                Some(limit) => score > limit || score.is_nan(),
             };
-            // SAFETY: a pixel of both tensors, this item's alone.
-            unsafe {
-                *self.scores.at(at) = score;
-                if moved || self.limit.commits {
-                    std::ptr::copy_nonoverlapping(after, before, count);
+            let (after, before) = (self.after.at(at), self.before.at(at));
+            if count == S::LANES {
+                // Written back as it was if it did not move: cheaper than a branch that is guessed wrong as often as not.
+                let moved = s.splat(f32::from(u8::from(moved | self.limit.commits)));
+                // SAFETY: a pixel of both tensors, this item's alone.
+                unsafe { s.store(before, s.where_less(s.splat(0.5), moved, s.load(after), s.load(before))) };
+            } else if moved || self.limit.commits {
+                let mut channel = 0;
+                while channel < count {
+                    let n = (count - channel).min(S::LANES);
+                    // SAFETY: a pixel of both tensors, this item's alone.
+                    unsafe {
+                        if n == S::LANES {
+                            s.store(before.add(channel), s.load(after.add(channel)));
+                        } else {
+                            s.store_first(before.add(channel), s.load_first(after.add(channel), n), n);
+                        }
+                    }
+                    channel += S::LANES;
                 }
             }
         }

@@ -1,9 +1,9 @@
 //! A convolution in its direct form on single pixels: what each output sees as a row of numbers, times the weights.
 
 use super::product::{GROUP, Product};
-use super::{Operands, Pixel, pitch};
+use super::{Operands, Pixel, Segment, pitch};
 use crate::engine::cpu::conv_direct::{ConvDirect, Geometry};
-use crate::engine::cpu::planes::Shared;
+use crate::engine::cpu::planes::{Shared, plane_stride};
 use crate::engine::cpu::pool::Pool;
 use crate::engine::cpu::simd::Isa;
 
@@ -22,6 +22,8 @@ pub struct Matrix {
     bias: Vec<f32>,
     bounds: [f32; 2],
     adds: bool,
+    /// Where a window's numbers lie from its first tap on, where the input is one whole tensor: in channels-last order, and in planes.
+    offsets: [Vec<isize>; 2],
 }
 
 impl Matrix {
@@ -39,7 +41,24 @@ impl Matrix {
         }
         let mut bias = conv.bias().to_vec();
         bias.resize(groups * GROUP, 0.0);
-        Matrix { geometry, isa, weights, bias, bounds: conv.bounds(), adds: conv.adds() }
+        let Geometry { input: [h, w], dilation, .. } = geometry;
+        let offsets = [(1, pitch(cin)), (plane_stride(h * w), 1)].map(|(channel, pixel)| {
+            let of = |ci: usize, tap: usize| ci * channel + (tap / kernel[1] * dilation[0] * w + tap % kernel[1] * dilation[1]) * pixel;
+            (0..depth).map(|k| of(k / (kernel[0] * kernel[1]), k % (kernel[0] * kernel[1])) as isize).collect()
+        });
+        Matrix { geometry, isa, weights, bias, bounds: conv.bounds(), adds: conv.adds(), offsets }
+    }
+
+    /// Where a window's numbers lie in this input, if all of them lie at places of their own from its first tap on.
+    fn scattered(&self, input: &[Segment]) -> Option<&[isize]> {
+        let [only] = input else { return None };
+        let Geometry { cin, input: [h, w], .. } = self.geometry;
+        let [together, planes] = &self.offsets;
+        match (only.channel, only.pixel) {
+            (1, pixel) if pixel == pitch(cin) => Some(together),
+            (channel, 1) if channel == plane_stride(h * w) => Some(planes),
+            _ => None,
+        }
     }
 
     fn depth(&self) -> usize {
@@ -63,43 +82,51 @@ impl Matrix {
     pub unsafe fn run(&self, pool: &mut Pool, scratch: Shared, operands: &Operands, pixels: &[Pixel]) {
         let Geometry { cin, cout, input: [h, w], kernel, begin, stride, dilation, .. } = self.geometry;
         let plain = self.geometry.plain();
-        let (wide, depth, taps, out) = (self.geometry.output()[1], self.depth(), kernel[0] * kernel[1], pitch(cout));
-        let counts = |segments: &[super::Segment]| segments.iter().map(|segment| segment.count).sum::<usize>();
+        let (wide, depth, out) = (self.geometry.output()[1], self.depth(), pitch(cout));
+        let counts = |segments: &[Segment]| segments.iter().map(|segment| segment.count).sum::<usize>();
         assert!(counts(operands.input) == cin && counts(operands.output) == cout, "channels of {:?}", self.geometry);
         // Whole rows of results may be written where nothing of another operation lies behind the channels.
         let in_place = matches!(operands.output, [only] if only.last() && only.whole);
         let direct = plain && matches!(operands.input, [only] if only.last());
-        let most = if direct { MOST } else { (PACKED / depth.max(1)).next_multiple_of(LEAST).clamp(LEAST, MOST) };
+        let scattered = if direct { None } else { self.scattered(operands.input) };
+        let most = if direct || scattered.is_some() { MOST } else { (PACKED / depth.max(1)).next_multiple_of(LEAST).clamp(LEAST, MOST) };
         let each = pixels.len().div_ceil(2 * pool.threads()).next_multiple_of(LEAST).clamp(LEAST, most);
+        // Where a window begins, as a pixel of the input, if all of it lies inside.
+        let inside = |pixel: &Pixel| {
+            let corner: [usize; 2] =
+                std::array::from_fn(|d| (usize::from([pixel.row, pixel.column][d]) * stride[d]).wrapping_sub(begin[d]));
+            let fits = (0..2).all(|d| corner[d] < [h, w][d] && corner[d] + (kernel[d] - 1) * dilation[d] < [h, w][d]);
+            fits.then(|| corner[0] * w + corner[1])
+        };
         pool.run(pixels.len().div_ceil(each), &|thread, item| {
             let pixels = &pixels[item * each..pixels.len().min((item + 1) * each)];
             let packed = scratch.at(thread * self.thread_floats());
             let added = packed.wrapping_add(MOST * pitch(depth));
             let made = added.wrapping_add(MOST * out);
             let (mut rows, mut to, mut adds) = ([std::ptr::null(); MOST], [std::ptr::null_mut(); MOST], [std::ptr::null(); MOST]);
-            for (i, pixel) in pixels.iter().enumerate() {
+            // Windows that lie inside of the input are read where they are, and fill the list from its front; others are packed, from its back.
+            let (mut front, mut back) = (0, pixels.len());
+            for (number, pixel) in pixels.iter().enumerate() {
+                let start = scattered.and_then(|_| inside(pixel));
+                let i = if direct || start.is_some() {
+                    front += 1;
+                    front - 1
+                } else {
+                    back -= 1;
+                    back
+                };
                 // SAFETY: the caller's promise; the scratch is this thread's own.
                 unsafe {
                     if direct {
                         rows[i] = operands.input[0].at(pixel.flat(w)).cast_const();
+                    } else if let Some(start) = start {
+                        rows[i] = operands.input[0].at(start).cast_const();
                     } else {
                         let row = packed.add(i * pitch(depth));
                         rows[i] = row.cast_const();
-                        for tap in 0..taps {
-                            let y = (usize::from(pixel.row) * stride[0] + tap / kernel[1] * dilation[0]).wrapping_sub(begin[0]);
-                            let x = (usize::from(pixel.column) * stride[1] + tap % kernel[1] * dilation[1]).wrapping_sub(begin[1]);
-                            let mut at = row.add(tap);
-                            for segment in operands.input {
-                                if y < h && x < w {
-                                    segment.take(y * w + x, at, taps);
-                                } else {
-                                    (0..segment.count).for_each(|channel| *at.add(channel * taps) = 0.0);
-                                }
-                                at = at.wrapping_add(segment.count * taps);
-                            }
-                        }
+                        self.pack(operands.input, *pixel, row);
                     }
-                    to[i] = if in_place { operands.output[0].at(pixel.flat(wide)) } else { made.add(i * out) };
+                    to[i] = if in_place { operands.output[0].at(pixel.flat(wide)) } else { made.add(number * out) };
                     if self.adds {
                         adds[i] = match operands.added {
                             [only] if only.last() => only.at(pixel.flat(wide)).cast_const(),
@@ -116,19 +143,27 @@ impl Matrix {
                     }
                 }
             }
-            self.isa.run(Product {
-                rows: &rows[..pixels.len()],
-                to: &to[..pixels.len()],
-                added: if self.adds { &adds[..pixels.len()] } else { &[] },
-                weights: self.weights.as_ptr(),
-                bias: self.bias.as_ptr(),
-                depth,
-                groups: cout.div_ceil(GROUP),
-                bounds: self.bounds,
-            });
+            let product = |rows: &[*const f32], to: &[*mut f32], added: &[*const f32], offsets: &[isize]| {
+                if !rows.is_empty() {
+                    self.isa.run(Product {
+                        rows,
+                        offsets,
+                        to,
+                        added: if self.adds { added } else { &[] },
+                        weights: self.weights.as_ptr(),
+                        bias: self.bias.as_ptr(),
+                        depth,
+                        groups: cout.div_ceil(GROUP),
+                        bounds: self.bounds,
+                    });
+                }
+            };
+            let all = pixels.len();
+            product(&rows[..front], &to[..front], &adds[..front], scattered.unwrap_or(&[]));
+            product(&rows[front..all], &to[front..all], &adds[front..all], &[]);
             if !in_place {
                 for (i, pixel) in pixels.iter().enumerate() {
-                    let mut from = to[i].cast_const();
+                    let mut from = made.wrapping_add(i * out).cast_const();
                     for segment in operands.output {
                         // SAFETY: as above.
                         unsafe { segment.put(pixel.flat(wide), from) };
@@ -137,5 +172,30 @@ impl Matrix {
                 }
             }
         });
+    }
+
+    /// What an output sees as one row of numbers.
+    ///
+    /// # Safety
+    /// `row` has room for them.
+    unsafe fn pack(&self, input: &[Segment], pixel: Pixel, row: *mut f32) {
+        let Geometry { input: [h, w], kernel, begin, stride, dilation, .. } = self.geometry;
+        let taps = kernel[0] * kernel[1];
+        for tap in 0..taps {
+            let y = (usize::from(pixel.row) * stride[0] + tap / kernel[1] * dilation[0]).wrapping_sub(begin[0]);
+            let x = (usize::from(pixel.column) * stride[1] + tap % kernel[1] * dilation[1]).wrapping_sub(begin[1]);
+            let mut at = row.wrapping_add(tap);
+            for segment in input {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    if y < h && x < w {
+                        segment.take(y * w + x, at, taps);
+                    } else {
+                        (0..segment.count).for_each(|channel| *at.add(channel * taps) = 0.0);
+                    }
+                }
+                at = at.wrapping_add(segment.count * taps);
+            }
+        }
     }
 }

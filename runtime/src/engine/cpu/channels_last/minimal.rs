@@ -23,6 +23,8 @@ pub struct Minimal {
     /// What the products start from.
     nothing: Vec<f32>,
     bounds: [f32; 2],
+    /// A pixel outside.
+    border: Vec<f32>,
 }
 
 impl Minimal {
@@ -42,7 +44,7 @@ impl Minimal {
         let mut bias = conv.bias().to_vec();
         bias.resize(groups * GROUP, 0.0);
         let nothing = vec![0.0; groups * GROUP];
-        Minimal { geometry, isa, tiles: conv.grid().0, weights, bias, nothing, bounds: conv.bounds() }
+        Minimal { geometry, isa, tiles: conv.grid().0, weights, bias, nothing, bounds: conv.bounds(), border: vec![0.0; pitch(cin)] }
     }
 
     /// Rows and columns of tiles, and outputs of a tile along one axis.
@@ -76,11 +78,24 @@ impl Minimal {
         // [point][tile][channel]
         let products = Shared(scratch.at(POINTS * self.most() * deep));
         let own = Shared(products.at(POINTS * self.most() * out));
+        // Whole vectors of channels are read and written where they lie.
+        let [read, written] = [operands.input, operands.output].map(in_vectors);
         pool.run(count, &|thread, item| {
             let cut = own.at(thread * self.thread_floats());
-            // SAFETY: the caller's promise; the scratch is this thread's own, the tile's values this item's.
-            unsafe { self.cut(listed[item], operands.input, cut) };
-            self.isa.run(ToPoints { from: cut, channels: cin, pitch: deep, to: scratch.at(item * deep), next: count * deep });
+            let to = scratch.at(item * deep);
+            if read {
+                let mut first = 0;
+                for segment in operands.input {
+                    let from = self.seen(listed[item], segment);
+                    self.isa.run(ToPoints { from: &from, channels: segment.count, to: to.wrapping_add(first), next: count * deep });
+                    first += segment.count;
+                }
+            } else {
+                // SAFETY: the caller's promise; the scratch is this thread's own, the tile's values this item's.
+                unsafe { self.cut(listed[item], operands.input, cut) };
+                let from = std::array::from_fn(|pixel| cut.wrapping_add(pixel * deep).cast_const());
+                self.isa.run(ToPoints { from: &from, channels: cin, to, next: count * deep });
+            }
         });
         let together = count.div_ceil(pool.threads()).clamp(1, TOGETHER);
         let parts = count.div_ceil(together);
@@ -94,6 +109,7 @@ impl Minimal {
             }
             self.isa.run(Product {
                 rows: &rows[..tiles],
+                offsets: &[],
                 to: &to[..tiles],
                 added: &[],
                 weights: self.weights[point * groups * cin * GROUP..].as_ptr(),
@@ -106,15 +122,45 @@ impl Minimal {
         pool.run(count, &|thread, item| {
             let made = own.at(thread * self.thread_floats());
             let from = products.at(item * out).cast_const();
-            let bias = self.bias.as_ptr();
-            self.isa.run(FromPoints { from, next: count * out, bias, bounds: self.bounds, pitch: out, to: made });
-            // SAFETY: as above; tiles share no output.
-            unsafe { self.put(listed[item], operands.output, made) };
+            let mut to: [*mut f32; OUT * OUT] = std::array::from_fn(|pixel| made.wrapping_add(pixel * out));
+            let mut first = 0;
+            for segment in operands.output.iter().filter(|_| written) {
+                self.made(listed[item], segment, &mut to);
+                let (from, bias) = (from.wrapping_add(first), self.bias[first..].as_ptr());
+                self.isa.run(FromPoints { from, next: count * out, bias, bounds: self.bounds, channels: segment.count, to: &to });
+                first += segment.count;
+            }
+            if !written {
+                let bias = self.bias.as_ptr();
+                self.isa.run(FromPoints { from, next: count * out, bias, bounds: self.bounds, channels: cout, to: &to });
+                // SAFETY: as above; tiles share no output.
+                unsafe { self.put(listed[item], operands.output, made) };
+            }
         });
     }
 
     fn corner(&self, tile: u32) -> [usize; 2] {
         [tile as usize / self.tiles[1] * OUT, tile as usize % self.tiles[1] * OUT]
+    }
+
+    /// Where the 36 pixels of a tile have a segment's channels.
+    fn seen(&self, tile: u32, segment: &Segment) -> [*const f32; POINTS] {
+        let Geometry { input: [h, w], begin, .. } = self.geometry;
+        let [top, left] = self.corner(tile);
+        std::array::from_fn(|pixel| {
+            let (y, x) = ((top + pixel / IN).wrapping_sub(begin[0]), (left + pixel % IN).wrapping_sub(begin[1]));
+            if y < h && x < w { segment.at(y * w + x).cast_const() } else { self.border.as_ptr() }
+        })
+    }
+
+    /// Puts down where the outputs of a tile have a segment's channels; those that lie outside stay as they are.
+    fn made(&self, tile: u32, segment: &Segment, to: &mut [*mut f32; OUT * OUT]) {
+        let ([h, w], [top, left]) = (self.geometry.output(), self.corner(tile));
+        for i in 0..OUT.min(h - top) {
+            for j in 0..OUT.min(w - left) {
+                to[i * OUT + j] = segment.at((top + i) * w + left + j);
+            }
+        }
     }
 
     /// The 36 pixels of a tile, all channels of one after those of another.
@@ -156,27 +202,33 @@ impl Minimal {
     }
 }
 
+/// Whether segments are whole vectors of channels that lie together. A whole tensor is padded to that, if it is the last.
+fn in_vectors(segments: &[Segment]) -> bool {
+    let last = segments.len().saturating_sub(1);
+    segments.iter().enumerate().all(|(i, segment)| segment.last() && (segment.count % MAX_LANES == 0 || segment.whole && i == last))
+}
+
 /// One tile to the pairs of points.
-struct ToPoints {
-    from: *const f32,
+struct ToPoints<'a> {
+    /// Each of its pixels.
+    from: &'a [*const f32; POINTS],
     channels: usize,
-    pitch: usize,
     to: *mut f32,
     /// Floats from one pair of points to the next.
     next: usize,
 }
 
-impl Kernel for ToPoints {
+impl Kernel for ToPoints<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let mut channel = 0;
         while channel < self.channels {
             let mut half = [[0.0f32; MAX_LANES]; POINTS];
-            // SAFETY: the tile holds 36 pixels of whole vectors, and so does what it goes to.
+            // SAFETY: the tile's 36 pixels are whole vectors, and so is what they go to.
             unsafe {
                 for j in 0..IN {
-                    let column = at_points(s, std::array::from_fn(|i| s.load(self.from.add((i * IN + j) * self.pitch + channel))));
+                    let column = at_points(s, std::array::from_fn(|i| s.load(self.from[i * IN + j].add(channel))));
                     (0..IN).for_each(|i| s.store(half[i * IN + j].as_mut_ptr(), column[i]));
                 }
                 for i in 0..IN {
@@ -190,23 +242,24 @@ impl Kernel for ToPoints {
 }
 
 /// One tile back from its products.
-struct FromPoints {
+struct FromPoints<'a> {
     from: *const f32,
     /// Floats from one pair of points to the next.
     next: usize,
     bias: *const f32,
     bounds: [f32; 2],
-    pitch: usize,
-    to: *mut f32,
+    channels: usize,
+    /// Each of its pixels.
+    to: &'a [*mut f32; OUT * OUT],
 }
 
-impl Kernel for FromPoints {
+impl Kernel for FromPoints<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let [low, high] = self.bounds.map(|x| s.splat(x));
         let mut channel = 0;
-        while channel < self.pitch {
+        while channel < self.channels {
             let mut half = [[0.0f32; MAX_LANES]; OUT * IN];
             // SAFETY: as above.
             unsafe {
@@ -219,7 +272,7 @@ impl Kernel for FromPoints {
                     let row = outputs(s, std::array::from_fn(|j| s.load(half[i * IN + j].as_ptr())));
                     for (j, value) in row.into_iter().enumerate() {
                         let value = s.min(high, s.max(low, s.add(value, bias)));
-                        s.store(self.to.add((i * OUT + j) * self.pitch + channel), value);
+                        s.store(self.to[i * OUT + j].add(channel), value);
                     }
                 }
             }

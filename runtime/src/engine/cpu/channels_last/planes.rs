@@ -152,16 +152,16 @@ impl Kernel for Folded<'_> {
             let mut sums = [s.splat(self.fold.start()); 2];
             let mut channel = 0;
             for segment in self.operands.input {
-                for c in 0..segment.count {
-                    let mut lanes = [0.0; MAX_LANES];
-                    for (lane, pixel) in lanes.iter_mut().zip(pixels) {
-                        // SAFETY: a channel of a listed pixel.
-                        *lane = unsafe { *segment.at(pixel.flat(self.wide)).add(c * segment.channel) };
+                let mut first = 0;
+                while first < segment.count {
+                    let n = (segment.count - first).min(S::LANES);
+                    // SAFETY: channels of listed pixels; pixels that are not there are the last one again, and go nowhere.
+                    let channels = unsafe { self.channels(s, segment, first, n, pixels) };
+                    for &x in &channels[..n] {
+                        sums[channel % 2] = self.fold.take(s, sums[channel % 2], x);
+                        channel += 1;
                     }
-                    // SAFETY: the array is as long as the widest vector.
-                    let x = unsafe { s.load(lanes.as_ptr()) };
-                    sums[channel % 2] = self.fold.take(s, sums[channel % 2], x);
-                    channel += 1;
+                    first += n;
                 }
             }
             let all = s.mul(self.fold.join(s, sums[0], sums[1]), s.splat(self.scale));
@@ -174,5 +174,32 @@ impl Kernel for Folded<'_> {
                 }
             }
         }
+    }
+}
+
+impl Folded<'_> {
+    /// `count` channels of a segment, from its channel `first` on, each of all `pixels`.
+    ///
+    /// # Safety
+    /// The segment has these channels and pixels; there is a pixel, and no more than a vector has lanes.
+    #[inline(always)]
+    unsafe fn channels<S: Simd>(&self, s: S, segment: &Segment, first: usize, count: usize, pixels: &[Pixel]) -> [S::V; MAX_LANES] {
+        let at = |i: usize| segment.at(pixels[i.min(pixels.len() - 1)].flat(self.wide)).wrapping_add(first * segment.channel).cast_const();
+        let mut vectors = [s.splat(0.0); MAX_LANES];
+        // SAFETY: the caller's promise.
+        unsafe {
+            if segment.last() {
+                for (i, vector) in vectors.iter_mut().enumerate().take(S::LANES) {
+                    *vector = if count == S::LANES { s.load(at(i)) } else { s.load_first(at(i), count) };
+                }
+                s.transpose(&mut vectors);
+            } else {
+                for (c, vector) in vectors.iter_mut().enumerate().take(count) {
+                    let lanes: [f32; MAX_LANES] = std::array::from_fn(|i| *at(i).add(c * segment.channel));
+                    *vector = s.load(lanes.as_ptr());
+                }
+            }
+        }
+        vectors
     }
 }

@@ -9,6 +9,8 @@ pub const GROUP: usize = MAX_LANES;
 pub struct Product<'a> {
     /// Where each row starts.
     pub rows: &'a [*const f32],
+    /// Where its numbers lie from there on, in floats; one behind the other if there are none.
+    pub offsets: &'a [isize],
     /// Where each row of results goes, whole groups.
     pub to: &'a [*mut f32],
     /// What is added to each row of results; none, or as many.
@@ -26,57 +28,72 @@ impl Kernel for Product<'_> {
     type Out = ();
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let mut group = 0;
-        while group < self.groups {
-            let left = self.groups - group;
-            if S::LANES == MAX_LANES {
-                if left == 1 {
-                    self.columns::<S, 1, 10, 5, 2>(s, group);
-                    group += 1;
-                } else if left == 3 {
-                    self.columns::<S, 3, 8, 4, 2>(s, group);
-                    group += 3;
-                } else {
-                    self.columns::<S, 2, 10, 5, 2>(s, group);
-                    group += 2;
-                }
-            } else if 2 * S::LANES == MAX_LANES {
-                self.columns::<S, 2, 6, 3, 1>(s, group);
-                group += 1;
-            } else {
-                self.columns::<S, 4, 6, 3, 1>(s, group);
-                group += 1;
-            }
+        if self.offsets.is_empty() {
+            self.all::<S, false>(s);
+        } else {
+            assert!(self.offsets.len() >= self.depth, "a place for each number of a row");
+            self.all::<S, true>(s);
         }
     }
 }
 
 impl Product<'_> {
+    /// All columns of rows whose numbers are `SCATTERED` or not.
+    #[inline(always)]
+    fn all<S: Simd, const SCATTERED: bool>(&self, s: S) {
+        let mut group = 0;
+        while group < self.groups {
+            let left = self.groups - group;
+            if S::LANES == MAX_LANES {
+                if left == 1 {
+                    self.columns::<S, SCATTERED, 1, 10, 5, 2>(s, group);
+                    group += 1;
+                } else if left == 3 {
+                    self.columns::<S, SCATTERED, 3, 8, 4, 2>(s, group);
+                    group += 3;
+                } else {
+                    self.columns::<S, SCATTERED, 2, 10, 5, 2>(s, group);
+                    group += 2;
+                }
+            } else if 2 * S::LANES == MAX_LANES {
+                self.columns::<S, SCATTERED, 2, 6, 3, 1>(s, group);
+                group += 1;
+            } else {
+                self.columns::<S, SCATTERED, 4, 6, 3, 1>(s, group);
+                group += 1;
+            }
+        }
+    }
+
     /// `N` vectors of columns from a group on, `P` rows at a time, then fewer.
     #[inline(always)]
-    fn columns<S: Simd, const N: usize, const P: usize, const HALF: usize, const FEW: usize>(&self, s: S, group: usize) {
+    fn columns<S: Simd, const SCATTERED: bool, const N: usize, const P: usize, const HALF: usize, const FEW: usize>(
+        &self,
+        s: S,
+        group: usize,
+    ) {
         let mut done = 0;
         while done < self.rows.len() {
             let left = self.rows.len() - done;
             // Rows that are not there are the last one again, and go nowhere.
             if left > HALF {
-                self.block::<S, N, P>(s, group, done);
+                self.block::<S, SCATTERED, N, P>(s, group, done);
                 done += P;
             } else if left > FEW {
-                self.block::<S, N, HALF>(s, group, done);
+                self.block::<S, SCATTERED, N, HALF>(s, group, done);
                 done += HALF;
             } else {
-                self.block::<S, N, FEW>(s, group, done);
+                self.block::<S, SCATTERED, N, FEW>(s, group, done);
                 done += FEW;
             }
         }
     }
 
     #[inline(always)]
-    fn block<S: Simd, const N: usize, const P: usize>(&self, s: S, group: usize, first: usize) {
+    fn block<S: Simd, const SCATTERED: bool, const N: usize, const P: usize>(&self, s: S, group: usize, first: usize) {
         let count = (self.rows.len() - first).min(P);
         let rows: [*const f32; P] = std::array::from_fn(|p| self.rows[first + p.min(count - 1)]);
-        // SAFETY: matrix and bias hold all groups, rows are `depth` long, targets and what is added hold whole groups.
+        // SAFETY: matrix and bias hold all groups, rows have `depth` numbers at their places, targets and what is added hold whole groups.
         unsafe {
             let weights = self.weights.add(group * self.depth * GROUP);
             let column = |n: usize| n * S::LANES / GROUP * self.depth * GROUP + n * S::LANES % GROUP;
@@ -93,8 +110,9 @@ impl Product<'_> {
                 for (n, w) in w.iter_mut().enumerate() {
                     *w = s.load(weights.add(column(n) + k * GROUP));
                 }
+                let at = if SCATTERED { *self.offsets.get_unchecked(k) } else { k as isize };
                 for p in 0..P {
-                    let x = s.splat(*rows[p].add(k));
+                    let x = s.splat(*rows[p].offset(at));
                     for n in 0..N {
                         sums[p][n] = s.fma(w[n], x, sums[p][n]);
                     }

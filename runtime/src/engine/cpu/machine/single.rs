@@ -37,9 +37,7 @@ impl Machine {
         let total = unsafe { channels_last::pass(self.isa, &mut self.pool, after, before, rule, wide, &lists.pixels, passed) };
         gate.moved.clear();
         gate.spread.clear();
-        for pixel in &lists.pixels {
-            gate.judge(pixel.row.into(), pixel.column.into(), self.scores[pixel.flat(wide)], limit);
-        }
+        gate.judge_listed(&lists.pixels, &self.scores, limit);
         self.follow(gate, &total);
         total
     }

@@ -1,6 +1,7 @@
 //! Where a change counts or does not: pixels that moved are handed on, the others are not.
 
 use super::region::Region;
+use crate::engine::cpu::channels_last::Pixel;
 use crate::engine::cpu::machine::Buffer;
 use crate::engine::cpu::planes::Shared;
 use crate::engine::cpu::simd::{Kernel, Simd};
@@ -84,6 +85,26 @@ impl Gate {
         }
     }
 
+    /// [`Gate::judge`] of all listed pixels, given the scores of the whole plane.
+    pub fn judge_listed(&mut self, pixels: &[Pixel], scores: &[f32], limit: f32) {
+        let wide = self.moved.size()[1];
+        if self.threshold <= 0.0 || self.commits {
+            pixels.iter().for_each(|pixel| self.judge(pixel.row.into(), pixel.column.into(), scores[pixel.flat(wide)], limit));
+            return;
+        }
+        // About half of the pixels move: a branch would be guessed wrong as often as not.
+        let carries = self.carries * limit;
+        for pixel in pixels {
+            let (y, x, at) = (pixel.row.into(), pixel.column.into(), pixel.flat(wide));
+            let moved = beyond(scores[at], limit);
+            let untold = self.untold[at] + if moved { scores[at] } else { 0.0 };
+            let tells = moved & beyond(untold, carries);
+            self.untold[at] = if tells { 0.0 } else { untold };
+            self.moved.set_if(moved, y, x);
+            self.spread.set_if(tells, y, x);
+        }
+    }
+
     /// Everything is handed on, and nothing is left unsaid.
     pub fn opened(&mut self) {
         self.unsaid.fill(0.0);
@@ -97,6 +118,12 @@ impl Gate {
         let [high, wide] = self.moved.size();
         self.threshold * ((self.energy / (high * wide) as f64).max(0.0) as f32).sqrt()
     }
+}
+
+/// Whether it is more, or no number.
+#[inline(always)]
+fn beyond(score: f32, limit: f32) -> bool {
+    (score > limit) | score.is_nan()
 }
 
 /// Sums over the pixels that a gate looked at.

@@ -13,17 +13,19 @@ mod lists;
 mod program;
 mod reach;
 mod region;
+mod settings;
 pub mod switch;
 #[cfg(test)]
 mod tests;
 
-pub use engine::{Ends, Settings, Tiled};
+pub use engine::{Ends, Tiled};
 pub(in crate::engine::cpu) use gate::Row as GateRow;
 pub use gate::{Gate, Sums};
 pub use lists::{Lists, Part, Quad};
 pub use program::{Changes, Program};
 pub use reach::{Kind, Reach};
 pub use region::{QUAD, Rect, Region};
+pub use settings::Settings;
 
 /// How far an input pixel's change carries.
 pub enum Locality {

@@ -88,6 +88,12 @@ impl Region {
         self.bits[y * self.words + x / 64] |= 1 << (x % 64);
     }
 
+    /// Takes one pixel in, if `is`; without a branch.
+    #[inline(always)]
+    pub(super) fn set_if(&mut self, is: bool, y: usize, x: usize) {
+        self.bits[y * self.words + x / 64] |= u64::from(is) << (x % 64);
+    }
+
     /// Takes all in that are in `other`, of the same size.
     pub fn add(&mut self, other: &Region) {
         assert_eq!(self.size(), other.size(), "regions of one size");

@@ -63,6 +63,23 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `p` is valid for writing `LANES` floats.
     unsafe fn store(self, p: *mut f32, v: Self::V);
+    /// Reads the first `LANES` floats of a slice.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    #[inline(always)]
+    fn read(self, from: &[f32]) -> Self::V {
+        let from = &from[..Self::LANES];
+        // SAFETY: it is as long as a vector.
+        unsafe { self.load(from.as_ptr()) }
+    }
+    /// Writes the first `LANES` floats of a slice, or all of one that is shorter.
+    #[inline(always)]
+    fn write(self, to: &mut [f32], v: Self::V) {
+        let n = to.len();
+        // SAFETY: no more is written than there is.
+        unsafe { if n >= Self::LANES { self.store(to.as_mut_ptr(), v) } else { self.store_first(to.as_mut_ptr(), v, n) } }
+    }
     /// Writes the first `n` lanes.
     ///
     /// # Safety
