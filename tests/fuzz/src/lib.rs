@@ -21,6 +21,8 @@ pub mod parser;
 pub mod recording;
 #[path = "../../../runtime/src/sampling.rs"]
 pub mod sampling;
+#[path = "../../../runtime/src/simd/mod.rs"]
+pub mod simd;
 #[path = "../../../runtime/src/source.rs"]
 pub mod source;
 #[path = "../../../runtime/src/source_picture.rs"]
