@@ -222,7 +222,7 @@ pub struct AnswerMask {
 
 impl Report {
     /// The report of an answer: times, sensor readings and counters are left to be filled in.
-    pub(crate) fn new(sequence: u64, size: (u32, u32), trace: StepTrace, engine: &'static str) -> Report {
+    pub fn new(sequence: u64, size: (u32, u32), trace: StepTrace, engine: &'static str) -> Report {
         Report {
             sequence,
             captured: Duration::ZERO,
