@@ -1,7 +1,5 @@
 //! One picture as its source delivered it: bytes, layout, sequence and capture time.
 
-// By path, because the fuzz targets take this file as it is.
-#[path = "frame/bytes.rs"]
 mod bytes;
 
 use std::time::Duration;

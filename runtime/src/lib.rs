@@ -109,6 +109,13 @@ pub mod threads;
 #[doc(hidden)]
 pub mod whole_file;
 
+/// What the fuzzers of `tests/fuzz` read besides what is public.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::report::page::parser::{HEAD, ParseResult, RequestParser};
+}
+
 use std::ffi::OsStr;
 
 pub use capture::fit::Mode as Fit;

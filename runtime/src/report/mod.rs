@@ -15,7 +15,7 @@ mod mavlink;
 #[cfg(feature = "mqtt")]
 mod mqtt;
 #[cfg(feature = "page")]
-mod page;
+pub(crate) mod page;
 #[cfg(any(feature = "page", feature = "panel", feature = "mqtt"))]
 mod painting;
 #[cfg(feature = "panel")]

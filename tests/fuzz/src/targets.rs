@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
 use image::{DynamicImage, ImageFormat, RgbImage};
-use recslowfast_fuzz::capture::file::{avi, images, y4m};
-use recslowfast_fuzz::capture::fit::{Fitter, InputSpec, Mode};
-use recslowfast_fuzz::capture::{self, CaptureRequest, FaultSpec, jpeg};
-use recslowfast_fuzz::config::{File, KEYS};
-use recslowfast_fuzz::frame::{Frame, PixelFormat};
-use recslowfast_fuzz::network::Network;
-use recslowfast_fuzz::parser::{HEAD, ParseResult, RequestParser};
-use recslowfast_fuzz::recording::{Frames, OutcomeFormat, RecordSpec, RecordedFrame, Recorder};
+use recslowfast::capture::file::{avi, images, y4m};
+use recslowfast::capture::fit::{Fitter, InputSpec, Mode};
+use recslowfast::capture::{self, CaptureRequest, FaultSpec, jpeg};
+use recslowfast::frame::{Frame, PixelFormat};
+use recslowfast::fuzzing::{HEAD, ParseResult, RequestParser};
+use recslowfast::network::Network;
+use recslowfast::recording::{Frames, OutcomeFormat, RecordSpec, RecordedFrame, Recorder};
+use recslowfast::service::config::{File, KEYS};
 
 /// One reader.
 pub struct Target {

@@ -19,7 +19,7 @@ mod feed;
 mod figures;
 mod live;
 mod metrics;
-mod parser;
+pub(crate) mod parser;
 mod process;
 mod server;
 
