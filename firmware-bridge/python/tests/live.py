@@ -82,7 +82,7 @@ def bridge(a, b):
 
 for ends in ((master, second), (second, master)):
     threading.Thread(target=bridge, args=ends, daemon=True).start()
-with board(os.ttyname(slave)) as process:
+with board(os.ttyname(slave)):
     with Link.open(os.ttyname(theirs)) as link:
         print(f"pty: {talk(link)} frames' detections, commands answered")
     # What came between the two readers lies before the hello that the monitor asks for: on a busy machine a second of telegrams.
@@ -106,12 +106,11 @@ with board(f"tcp:127.0.0.1:{port}") as process:
             print("tcp: the end is told")
 
 port = free_port()
-with board(f"udp:127.0.0.1:{port}") as process:
+with board(f"udp:127.0.0.1:{port}"):
     with Link.open(f"udp-listen:{port}") as link:
         while link.receive(1.0) is None:
             pass
         print(f"udp: {talk(link)} frames' detections, commands answered")
-        process.terminate()
 
 try:
     with Link.open(os.ttyname(theirs)) as link:

@@ -1,4 +1,4 @@
-//! An image message, whoever wrote it.
+//! The fields of an image message, independent of how it is encoded.
 
 use std::borrow::Cow;
 
