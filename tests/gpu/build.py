@@ -23,7 +23,7 @@ CUDA = ROOT / "runtime/src/engine/cuda"
 KERNELS = CUDA / "kernels"
 BUILT = CUDA / "built"
 TABLE = HERE / "resources.json"
-SOURCES = ["prelude.cu", "conv_mma.cu", "conv_scalar.cu", "conv_fft.cu", "stats.cu", "pointwise.cu", "spatial.cu", "across.cu", "tiles.cu", "frame.cu", "camera.cu"]
+SOURCES = ["prelude.cu", "decide.cu", "measure.cu", "chain.cu", "conv_mma.cu", "conv_scalar.cu", "conv_fft.cu", "stats.cu", "pointwise.cu", "spatial.cu", "across.cu", "tiles.cu", "frame.cu", "camera.cu"]
 PLATFORMS = ["manylinux2014_x86_64", "manylinux_2_17_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 # name: (NVRTC wheel, ptxas wheel)
 TOOLKITS = {

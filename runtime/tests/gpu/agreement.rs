@@ -73,6 +73,18 @@ fn every_family_agrees_with_the_cpu_on_tensor_cores() {
     standin::run(&folder, "agreement::child_families", &[]);
 }
 
+/// With kernels compiled for each network.
+#[test]
+fn every_family_agrees_with_the_cpu_by_compiled_kernels() {
+    for (mma_path, full) in [(80, "0"), (80, "1"), (70, "0"), (0, "1")] {
+        let build = Build { mma_path, sanitized: false };
+        let (Some(folder), Some(compiling)) = (standin::folder(build), standin::compiling(build)) else { return };
+        let mut environment = standin::borrowed(&compiling);
+        environment.extend([("TEST_FULL", full), ("STANDIN_ORDER", "2"), ("TEST_COMPILED", "1")]);
+        standin::run(&folder, "agreement::child_families", &environment);
+    }
+}
+
 #[test]
 fn every_family_agrees_with_the_cpu_on_spectra() {
     let Some(folder) = standin::folder(AMPERE) else { return };
@@ -327,7 +339,7 @@ fn zoo() -> Vec<String> {
 /// most is no multiply-add, for three where that is a limit.
 fn run_zoo(build: Build, full: bool, frames: usize, billions: f64) {
     let Some(folder) = standin::folder(build) else { return };
-    let gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164 };
+    let gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164, compiled: false };
     for network in zoo() {
         let kernels = plan(&Network::load(&network).unwrap(), gpu, Transforms::Never).expect("the zoo has kernels");
         let steps = |phase: &str| if phase == "step" { 6.0 } else { 1.0 };

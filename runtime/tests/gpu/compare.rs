@@ -63,6 +63,8 @@ pub fn measure(
 ) -> Tally {
     let mut cpu = CpuEngine::load(network).expect("the CPU runs every network");
     let mut gpu = CudaEngine::with(network, options).expect("the stand-in runs this network");
+    // What the parent asks for happens, or the test would show nothing.
+    assert!(!set("TEST_COMPILED") || gpu.description().contains("kernels compiled"), "{}", gpu.description());
     let [_, classes, h, w] = network.answers()[0].shape[..] else { panic!("logits") };
     let (width, height) = (network.manifest.input.width as usize, network.manifest.input.height as usize);
     let mut tally = Tally {

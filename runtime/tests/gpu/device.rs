@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cpu::tiles::Settings;
-use recslowfast::engine::cuda::plan::{Gpu, plan};
+use recslowfast::engine::cuda::plan::{Gpu, plan, source};
 use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms, doctor};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
@@ -314,10 +314,8 @@ fn examine() {
     println!("{}", json!({"facts": facts, "problems": found.problems, "launch_us": found.launch_us, "node_us": found.node_us}));
 }
 
-/// The kernels of a frame on the GPU `GPU_PLAN` describes: capability,multiprocessors,KiB a block,KiB a multiprocessor,transforms.
-#[test]
-#[ignore = "run by tests/gpu/paper.py"]
-fn print_plan() {
+/// The GPU `GPU_PLAN` describes: capability,multiprocessors,KiB a block,KiB a multiprocessor,transforms,kernels.
+fn planned_gpu() -> (Gpu, Transforms) {
     let wanted = std::env::var("GPU_PLAN").expect("GPU_PLAN describes a GPU");
     let parts: Vec<&str> = wanted.split(',').collect();
     let number = |at: usize| parts[at].parse::<usize>().expect("a number");
@@ -326,9 +324,32 @@ fn print_plan() {
         "never" => Transforms::Never,
         _ => Transforms::Auto,
     };
-    let gpu = Gpu { capability: number(0) as u32, multiprocessors: number(1), shared_limit_kib: number(2), shared_total_kib: number(3) };
+    let gpu = Gpu {
+        capability: number(0) as u32,
+        multiprocessors: number(1),
+        shared_limit_kib: number(2),
+        shared_total_kib: number(3),
+        compiled: parts.get(5) == Some(&"compiled"),
+    };
+    (gpu, transforms)
+}
+
+/// The kernels of a frame.
+#[test]
+#[ignore = "run by tests/gpu/paper.py"]
+fn print_plan() {
+    let (gpu, transforms) = planned_gpu();
     let kernels = plan(&network(), gpu, transforms).expect("the network has kernels");
     println!("PLAN {}", serde_json::to_string(&kernels).expect("plain data"));
+}
+
+/// The kernels that are compiled for a network, to the file `GPU_SOURCE`.
+#[test]
+#[ignore = "run by tests/gpu/build.py"]
+fn print_source() {
+    let (gpu, transforms) = planned_gpu();
+    let source = source(&network(), gpu, transforms).expect("the network has kernels");
+    std::fs::write(std::env::var("GPU_SOURCE").expect("GPU_SOURCE names a file"), source).expect("it can be written");
 }
 
 #[test]
@@ -339,7 +360,7 @@ fn the_reference_network_is_planned_for_every_generation() {
         (87, 8, 163, 164, "conv_mma"),
         (90, 132, 227, 228, "conv_fft_multiply16"),
     ] {
-        let gpu = Gpu { capability, multiprocessors, shared_limit_kib: limit, shared_total_kib: total };
+        let gpu = Gpu { capability, multiprocessors, shared_limit_kib: limit, shared_total_kib: total, compiled: false };
         let kernels = plan(&Network::load("pathfinder-hgru").unwrap(), gpu, Transforms::Auto).unwrap();
         let large: Vec<_> = kernels.iter().filter(|kernel| kernel.phase == "step" && kernel.useful_macs > 100_000_000).collect();
         assert!(large.len() == 2 && large.iter().all(|found| found.kernel.starts_with(kernel)), "{capability}: {large:?}");

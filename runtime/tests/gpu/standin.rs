@@ -87,6 +87,31 @@ pub fn build_at(build: Build, kernels: &Path, folder: &Path, optimise: &str) -> 
     Some(folder.to_owned())
 }
 
+/// The environment in which networks have kernels compiled for them, by a stand-in for NVRTC; `None`, with a printed reason, without g++.
+pub fn compiling(build: Build) -> Option<Vec<(String, String)>> {
+    let driver = folder(build)?;
+    let _one_at_a_time = BUILDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let compiler = driver.with_extension("nvrtc");
+    std::fs::create_dir_all(&compiler).expect("the target folder can be written");
+    let sanitizers = if build.sanitized { "-g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-sanitize=vptr" } else { "" };
+    let flags = format!("-O1 {sanitizers} -DMMA_PATH={} -I {}", build.mma_path, root().join("tests/gpu/shim").display());
+    let output = Command::new("g++")
+        .args(["-std=c++17", "-O1", "-shared", "-fPIC", "-fvisibility=hidden"])
+        .arg(format!("-DSTANDIN_FLAGS=\"{flags}\""))
+        .arg(format!("-DSTANDIN_BUILD=\"{}{}\"", build.mma_path, if build.sanitized { "s" } else { "" }))
+        .arg(root().join("tests/gpu/standin/libnvrtc.cpp"))
+        .arg("-o")
+        .arg(compiler.join("libnvrtc.so.12"))
+        .output()
+        .expect("g++ was there a moment ago");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
+    Some(vec![
+        ("LD_LIBRARY_PATH".into(), format!("{}:{}", text(&driver), text(&compiler))),
+        ("STANDIN_NVRTC".into(), text(&compiler)),
+    ])
+}
+
 fn link(object: &Path, library: &Path, sanitizers: &[&str]) {
     let output = Command::new("g++")
         .args(["-shared"])
@@ -117,7 +142,8 @@ pub fn try_run(folder: &Path, name: &str, environment: &[(&str, &str)]) -> Resul
     command
         .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
         .env("LD_LIBRARY_PATH", folder)
-        .env("RUST_BACKTRACE", "0");
+        .env("RUST_BACKTRACE", "0")
+        .env("CUDA_CACHE_DISABLE", "1");
     for (key, value) in environment {
         command.env(key, value);
     }
@@ -134,6 +160,11 @@ pub fn run(folder: &Path, name: &str, environment: &[(&str, &str)]) {
     if let Err(text) = try_run(folder, name, environment) {
         panic!("{name} with {environment:?}:\n{text}");
     }
+}
+
+/// An environment as [`run`] takes it.
+pub fn borrowed(environment: &[(String, String)]) -> Vec<(&str, &str)> {
+    environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
 /// What the sanitized build needs around it.

@@ -36,6 +36,7 @@
 #define __restrict__
 #define __shared__ static __attribute__((section("shim_shared")))
 #define DEV static inline
+#define INLINE inline
 #define KERNEL(threads) static void
 
 struct float2 { float x, y; };

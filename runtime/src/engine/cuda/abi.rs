@@ -120,15 +120,23 @@ plain! {
         pub skip: u64,
         pub counter: u64,
         pub part: Part,
+        pub measure: Measure,
+    }
+
+    /// Where mean and variance of every channel go; nowhere where `mean` is 0.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct Measure {
+        pub mean: u64,
+        pub variance: u64,
+        pub partials: u64,
+        pub counts: u64,
+        pub ticket: u64,
     }
 
     #[derive(Clone, Copy, Debug, Default)]
     pub struct StatsArgs {
         pub input: View,
-        pub mean: u64,
-        pub variance: u64,
-        pub partials: u64,
-        pub ticket: u64,
+        pub to: Measure,
         pub pixels_per_block: i32,
         pub pad: u32,
         pub skip: u64,
@@ -156,6 +164,20 @@ plain! {
         pub report: u64,
         pub order: u64,
         pub part: Part,
+    }
+
+    /// A convolution with a chain of what it makes.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct ChainedArgs {
+        pub conv: ConvArgs,
+        pub chain: PointwiseArgs,
+    }
+
+    /// A convolution that measures what it makes.
+    #[derive(Clone, Copy, Debug, Default)]
+    pub struct MeasuredArgs {
+        pub conv: ConvArgs,
+        pub to: Measure,
     }
 
     #[derive(Clone, Copy, Debug, Default)]

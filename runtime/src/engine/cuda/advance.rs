@@ -3,7 +3,7 @@
 mod load;
 mod run;
 
-pub use load::{Options, Precision};
+pub use load::{Kernels, Options, Precision};
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::{Context, CudaError, Module};
+use super::nvrtc::{Compiler, SOURCES};
 
 struct Image {
     /// Compute capability times ten it was compiled for.
@@ -80,8 +81,11 @@ pub fn load(context: &Arc<Context>) -> Result<Loaded, CudaError> {
             }
         }
     }
-    match super::nvrtc::compile(device) {
-        Ok((ptx, name)) => Ok(Loaded { module: Module::load(context, &ptx)?, image: name, k_step: k_step(device) }),
+    match Compiler::open().and_then(|compiler| compiler.compile(&SOURCES.concat(), device)) {
+        Ok(image) => {
+            let module = Module::load(context, &image)?;
+            Ok(Loaded { module, image: format!("compiled here for {}.{}", device / 10, device % 10), k_step: k_step(device) })
+        }
         Err(reason) => {
             log::warn!("GPU kernels: compiling them here is not possible either ({reason})");
             Err(last)

@@ -9,7 +9,10 @@
 
 mod abi;
 mod advance;
+mod book;
 mod camera;
+mod code;
+mod compiled;
 pub mod doctor;
 mod driver;
 mod host;
@@ -24,5 +27,5 @@ mod session;
 mod tensor;
 mod tiles;
 
-pub use advance::{CudaEngine, Options, Pictures, Precision};
+pub use advance::{CudaEngine, Kernels, Options, Pictures, Precision};
 pub use lower::Transforms;

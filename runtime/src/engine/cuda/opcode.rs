@@ -1,4 +1,4 @@
-//! Operations of the element-wise interpreter, in the order of the enum in `kernels/pointwise.cu`.
+//! Operations of the element-wise interpreter, in the order of the enum in `kernels/chain.cu`.
 //!
 //! `Less` gives 1 or 0; `Keep` of x and y gives y where x is positive, else 0.
 
@@ -14,6 +14,7 @@ pub enum Opcode {
     LoadVector,
     LoadConstant,
     LoadSlot,
+    LoadMade,
     Immediate,
     Store32,
     Store16,
@@ -44,6 +45,29 @@ pub enum Opcode {
 }
 
 impl Opcode {
+    /// All of them, by their numbers.
+    pub const ALL: [Opcode; 35] = {
+        use Opcode::*;
+        [
+            Load32, Load16, LoadView, LoadMap, LoadVector, LoadConstant, LoadSlot, LoadMade, Immediate, Store32, Store16, StoreView, StoreSlot, Moments, Add, Sub, Mul, Div, Max, Min, Less, Keep, Pow, Neg, Abs, Sqrt, Rsqrt, Exp, Log, Round, Erf, Sigmoid, Tanh, Softplus, Square,
+        ]
+    };
+
+    /// Whether it is of two registers.
+    pub fn is_binary(self) -> bool {
+        (Opcode::Add as u8..=Opcode::Pow as u8).contains(&(self as u8))
+    }
+
+    /// Its function in `kernels/compiled.cu`, where it is of one register or two.
+    pub fn function(self) -> String {
+        format!("op_{self:?}").to_lowercase()
+    }
+
+    /// Whether it writes to a tensor or a slot.
+    pub fn is_store(self) -> bool {
+        matches!(self, Opcode::Store32 | Opcode::Store16 | Opcode::StoreView | Opcode::StoreSlot)
+    }
+
     /// Its value on the host, for folding constants; None where the standard library has none.
     pub fn fold(self, x: f32, y: f32) -> Option<f32> {
         Some(match self {

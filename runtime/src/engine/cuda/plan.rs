@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::book::Book;
 use super::images;
 use super::lower::{Target, Transforms, lower};
 use super::opcode::Opcode;
@@ -20,6 +21,8 @@ pub struct Gpu {
     pub shared_limit_kib: usize,
     /// KiB of shared memory a multiprocessor has.
     pub shared_total_kib: usize,
+    /// Kernels are compiled for the network.
+    pub compiled: bool,
 }
 
 /// One kernel of a frame.
@@ -51,6 +54,18 @@ pub struct PlannedKernel {
 
 /// Every kernel of a frame of `network` on `gpu`, a step's once.
 pub fn plan(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Vec<PlannedKernel>, EngineError> {
+    let program = program(network, gpu, transforms)?;
+    let phases = [("encode", &program.encode), ("step", &program.step), ("readout", &program.readout)];
+    let kernels = phases.into_iter().flat_map(|(phase, ops)| ops.iter().map(move |op| (phase, op)));
+    Ok(kernels.flat_map(|(phase, op)| planned(&program, gpu.compiled, phase, op)).collect())
+}
+
+/// The source of the kernels that would be compiled for `network` on `gpu`.
+pub fn source(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<String, EngineError> {
+    Ok(Book::of(&program(network, gpu, transforms)?).source())
+}
+
+fn program(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Program, EngineError> {
     let k_step = images::k_step(gpu.capability);
     let target = Target {
         half: k_step.is_some(),
@@ -60,14 +75,12 @@ pub fn plan(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Vec<P
         shared_total: gpu.shared_total_kib * 1024,
         transforms,
         tiles: None,
+        compiled: gpu.compiled,
     };
-    let program = lower(network, target)?;
-    let phases = [("encode", &program.encode), ("step", &program.step), ("readout", &program.readout)];
-    let kernels = phases.into_iter().flat_map(|(phase, ops)| ops.iter().map(move |op| (phase, op)));
-    Ok(kernels.flat_map(|(phase, op)| planned(&program, phase, op)).collect())
+    lower(network, target)
 }
 
-fn planned(program: &Program, phase: &'static str, op: &Op) -> Vec<PlannedKernel> {
+fn planned(program: &Program, compiled: bool, phase: &'static str, op: &Op) -> Vec<PlannedKernel> {
     let nothing = PlannedKernel {
         phase,
         kernel: String::new(),
@@ -90,7 +103,7 @@ fn planned(program: &Program, phase: &'static str, op: &Op) -> Vec<PlannedKernel
             let tensor = &program.tensors[*input];
             vec![PlannedKernel { kernel: "stats".into(), warps: 8, read_bytes: read(tensor, false), ..nothing }]
         }
-        Op::Pointwise(pointwise) => vec![chain(program, pointwise, nothing)],
+        Op::Pointwise(pointwise) => vec![chain(program, pointwise, compiled, nothing)],
         Op::Gate(gate) => {
             let tensor = &program.tensors[gate.to];
             let (bytes, blocks) = (written(tensor), (tensor.shape.h * tensor.shape.w).div_ceil(32));
@@ -125,32 +138,28 @@ fn convolution(program: &Program, conv: &Conv, nothing: PlannedKernel) -> Planne
     let (input, output) = (&program.tensors[conv.input], &program.tensors[conv.output]);
     let (from, to) = (input.shape, output.shape);
     let [kh, kw] = conv.geometry.kernel;
-    let read_bytes = read(input, matches!(conv.method, Method::Mma(_))) + conv.weights.len() * 4;
-    let useful_macs = kh * kw * from.c / conv.geometry.groups * to.c * to.h * to.w;
-    let common = PlannedKernel { useful_macs, read_bytes, written_bytes: written(output), ..nothing };
+    let (read_behind, written_behind) = conv.behind.as_ref().map_or((0, 0), |chain| moved(program, chain));
+    let what = if conv.behind.is_some() { "+chain" } else if conv.measures.is_some() { "+stats" } else { "" };
+    let loops = conv.runs * conv.ksteps;
+    let common = PlannedKernel {
+        kernel: format!("{}{what}", conv.method.kernel()),
+        blocks: conv.method.blocks(to).iter().product(),
+        warps: 4,
+        useful_macs: kh * kw * from.c / conv.geometry.groups * to.c * to.h * to.w,
+        read_bytes: read(input, matches!(conv.method, Method::Mma(_))) + conv.weights.len() * 4 + read_behind,
+        written_bytes: written(output) + written_behind,
+        ..nothing
+    };
     match conv.method {
-        Method::Mma(tile) => {
-            let loops = conv.runs * conv.ksteps;
-            PlannedKernel {
-                kernel: format!("conv_mma_{}", tile.columns),
-                blocks: to.h.div_ceil(8 * tile.warps_y) * to.w.div_ceil(tile.columns * tile.warps_x) * to.c.div_ceil(32),
-                warps: tile.warps_y * tile.warps_x,
-                shared_bytes: tile.shared_bytes(),
-                mma_per_warp: loops * tile.columns / 2 * 4,
-                loops_per_warp: loops,
-                ..common
-            }
-        }
-        Method::Scalar => PlannedKernel {
-            kernel: "conv_scalar".into(),
-            blocks: (to.h * to.w).div_ceil(64) * to.c.div_ceil(32),
-            warps: 4,
-            loops_per_warp: conv.runs * conv.ksteps,
+        Method::Mma(tile) => PlannedKernel {
+            warps: tile.warps_y * tile.warps_x,
+            shared_bytes: tile.shared_bytes(),
+            mma_per_warp: loops * tile.columns / 2 * 4,
+            loops_per_warp: loops,
             ..common
         },
-        Method::Direct | Method::Fft(_) => {
-            PlannedKernel { kernel: "conv_direct".into(), blocks: (to.h * to.w * to.cs()).div_ceil(128), warps: 4, ..common }
-        }
+        Method::Scalar => PlannedKernel { loops_per_warp: loops, ..common },
+        Method::Direct | Method::Fft(_) => common,
     }
 }
 
@@ -181,10 +190,11 @@ fn transforms(program: &Program, conv: &Conv, tiles: Spectral, nothing: &Planned
     ]
 }
 
-fn chain(program: &Program, pointwise: &Pointwise, nothing: PlannedKernel) -> PlannedKernel {
+/// Bytes that a chain reads and writes.
+fn moved(program: &Program, chain: &Pointwise) -> (usize, usize) {
     let (mut read_bytes, mut written_bytes) = (0, 0);
-    let share = |tensor: &TensorSpec, bytes: usize| bytes * pointwise.domain.cs() / tensor.shape.cs();
-    for Step { op, operand, .. } in &pointwise.body {
+    let share = |tensor: &TensorSpec, bytes: usize| bytes * chain.domain.cs() / tensor.shape.cs();
+    for Step { op, operand, .. } in &chain.body {
         match *operand {
             Operand::Tensor(tensor) if *op == Opcode::Store32 => written_bytes += written(&program.tensors[tensor]),
             Operand::Tensor(tensor) | Operand::Map(tensor) | Operand::Single(tensor) => read_bytes += read(&program.tensors[tensor], false),
@@ -199,14 +209,20 @@ fn chain(program: &Program, pointwise: &Pointwise, nothing: PlannedKernel) -> Pl
             _ => {}
         }
     }
-    let domain = pointwise.domain;
+    (read_bytes, written_bytes)
+}
+
+fn chain(program: &Program, chain: &Pointwise, compiled: bool, nothing: PlannedKernel) -> PlannedKernel {
+    let (read_bytes, written_bytes) = moved(program, chain);
+    let domain = chain.domain;
+    let kernel = PlannedKernel { warps: 4, read_bytes, written_bytes, ..nothing };
+    if compiled {
+        return PlannedKernel { kernel: "chain".into(), ..kernel };
+    }
     PlannedKernel {
         kernel: "pointwise".into(),
-        warps: 4,
-        shared_bytes: pointwise.registers * 128 * 16 + pointwise.slots * domain.cs() * 4,
-        read_bytes,
-        written_bytes,
-        interpreted: pointwise.body.len() * domain.h * domain.w * domain.cs() / 2,
-        ..nothing
+        shared_bytes: chain.registers * 128 * 16 + chain.slots * domain.cs() * 4,
+        interpreted: chain.body.len() * domain.h * domain.w * domain.cs() / 2,
+        ..kernel
     }
 }

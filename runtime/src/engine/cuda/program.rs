@@ -1,9 +1,11 @@
 //! A network as a short list of kernels over named buffers, before any GPU is involved.
 
+mod chain;
+
 use super::abi::Taps;
-use super::opcode::Opcode;
 use super::tiles::Tiling;
 use crate::engine::graph::{Fold, Graph};
+pub use chain::{Decide, MOST_SUMS, Operand, Pointwise, Step};
 
 /// Index into [`Program::tensors`].
 pub type TensorId = usize;
@@ -27,6 +29,16 @@ impl TensorSpec {
     /// Numbers it holds, padding included.
     pub fn len(&self) -> usize {
         self.shape.h * self.shape.w * self.shape.cs()
+    }
+
+    /// Whether there is memory for it in fp32 and in fp16: constants are fp32.
+    pub fn kept(&self) -> [bool; 2] {
+        [self.full || self.constant.is_some(), self.half && self.constant.is_none()]
+    }
+
+    /// Whether kernels that take either format read it in fp16: fp32 where it is kept.
+    pub fn is_read_in_half(&self) -> bool {
+        !self.kept()[0]
     }
 }
 
@@ -75,6 +87,32 @@ pub enum Op {
     Across(Across),
     /// What moved is handed on, where only what moved is computed.
     Gate(Gate),
+}
+
+impl Op {
+    /// Whether the kernel reads `tensor`.
+    pub fn reads(&self, tensor: TensorId) -> bool {
+        match self {
+            Op::Conv(conv) => conv.input == tensor || conv.behind.as_ref().is_some_and(|chain| chain.reads(tensor)),
+            Op::Stats { input, .. } => *input == tensor,
+            Op::Pointwise(chain) => chain.reads(tensor),
+            Op::Spatial(spatial) => spatial.input == tensor,
+            Op::Across(across) => across.input == tensor,
+            Op::Gate(gate) => gate.from == tensor || gate.to == tensor,
+        }
+    }
+
+    /// Whether the kernel writes to `tensor`, be it some channels of it.
+    pub fn writes(&self, tensor: TensorId) -> bool {
+        match self {
+            Op::Conv(conv) => conv.output == tensor || conv.behind.as_ref().is_some_and(|chain| chain.writes(tensor)),
+            Op::Stats { .. } => false,
+            Op::Pointwise(chain) => chain.writes(tensor),
+            Op::Spatial(spatial) => spatial.output == tensor,
+            Op::Across(across) => across.output == tensor,
+            Op::Gate(gate) => gate.to == tensor,
+        }
+    }
 }
 
 /// Between a tensor as it was made and the one that is read.
@@ -193,6 +231,28 @@ pub enum Method {
     Fft(Spectral),
 }
 
+impl Method {
+    /// The kernel that stores what it makes; of transforms, the last.
+    pub fn kernel(&self) -> String {
+        match self {
+            Method::Mma(tile) => format!("conv_mma_{}", tile.columns),
+            Method::Scalar => "conv_scalar".into(),
+            Method::Direct => "conv_direct".into(),
+            Method::Fft(tiles) => tiles.kernel("conv_fft_back"),
+        }
+    }
+
+    /// Its blocks, where `to` is made.
+    pub fn blocks(&self, to: Shape) -> [usize; 3] {
+        match self {
+            Method::Mma(tile) => [to.w.div_ceil(tile.columns * tile.warps_x), to.h.div_ceil(8 * tile.warps_y), to.c.div_ceil(32)],
+            Method::Scalar => [(to.h * to.w).div_ceil(64), 1, to.c.div_ceil(32)],
+            Method::Direct => [(to.h * to.w * to.cs() / 2).div_ceil(128), 1, 1],
+            Method::Fft(tiles) => [tiles.count(), to.cs() / 2, 1],
+        }
+    }
+}
+
 /// How a convolution is cut into tiles of [`FFT`] x [`FFT`] inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spectral {
@@ -269,76 +329,10 @@ pub struct Conv {
     pub weights: Vec<u32>,
     /// One number an output channel, padded to whole channel blocks.
     pub bias: Vec<f32>,
-}
-
-/// What an instruction refers to besides registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operand {
-    /// Registers only.
-    None,
-    /// A whole tensor.
-    Tensor(TensorId),
-    /// Channels of a wider tensor, from this one on.
-    Channels(TensorId, usize),
-    /// A tensor of one channel, spread over all; of one number, over all pixels too.
-    Map(TensorId),
-    /// A tensor of one pixel, spread over the picture.
-    Single(TensorId),
-    /// A per-channel vector in device memory.
-    Vector(VectorId),
-    /// A constant per-channel vector, index into [`Pointwise::constants`].
-    Constant(usize),
-    /// A per-channel vector the prologue leaves in shared memory.
-    Slot(usize),
-    /// The bits of a number.
-    Immediate(u32),
-}
-
-/// One instruction before buffers have addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What is done. Loads and stores of tensors say `Load32`/`Store32` and take the tensor's format later.
-    pub op: Opcode,
-    /// Register written.
-    pub to: u8,
-    /// First register read.
-    pub a: u8,
-    /// Second register read.
-    pub b: u8,
-    /// What else is named.
-    pub operand: Operand,
-}
-
-/// What the sums of a program's `Moments` are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decide {
-    /// No sums.
-    No,
-    /// A later program decides.
-    Later,
-    /// After this program a step is over.
-    Step,
-    /// The distance between two frames' drives.
-    Drive,
-}
-
-/// A chain of element-wise operations.
-#[derive(Clone, Debug)]
-pub struct Pointwise {
-    /// Shape of what is computed.
-    pub domain: Shape,
-    /// Once a block, over the channels.
-    pub prologue: Vec<Step>,
-    /// Once an element.
-    pub body: Vec<Step>,
-    /// Constant vectors, each `domain.cs()` long.
-    pub constants: Vec<Vec<f32>>,
-    /// Registers in use.
-    pub registers: usize,
-    /// Vectors the prologue leaves.
-    pub slots: usize,
-    /// What its moments are for.
-    pub decide: Decide,
+    /// A chain of what comes out, in the same kernel.
+    pub behind: Option<Box<Pointwise>>,
+    /// Mean and variance of each channel of what comes out, by the same kernel.
+    pub measures: Option<(VectorId, VectorId)>,
 }
 
 /// All three graphs of a network.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::abi::{Control, Order, Plain, PlaneArgs, Report};
+use super::book::Book;
 use super::camera::{Camera, Filled};
 use super::driver::{Buffer, Context, Graph, Launch, Mapped, Marks, Module, Pool, Result, Stream};
 use super::launches::{Builder, float_bytes};
@@ -110,23 +111,25 @@ pub struct Session {
     _vectors: Vec<Buffer>,
     _scratch: Vec<Buffer>,
     module: Module,
+    _compiled: Option<Module>,
     /// The device.
     pub context: Arc<Context>,
 }
 
 impl Session {
-    /// Puts `program` on the device of `context`, with the kernels of `module`.
-    pub fn new(context: &Arc<Context>, module: Module, program: &Program) -> Result<Session> {
+    /// Puts `program` on the device of `context`, with the kernels of `module` and those compiled for it.
+    pub fn new(context: &Arc<Context>, (module, compiled): (Module, Option<(Module, Book)>), program: &Program) -> Result<Session> {
         let stream = Stream::new(context)?;
         let marks = Marks::new(context)?;
         let mut tensors = Vec::new();
         for spec in &program.tensors {
+            let [full, half] = spec.kept();
             let place = |kept: bool, bytes: usize| kept.then(|| Buffer::zeroed(context, &stream, spec.len() * bytes)).transpose();
             let full = match &spec.constant {
                 Some(values) => Some(Buffer::holding(context, &stream, &float_bytes(values))?),
-                None => place(spec.full, 4)?,
+                None => place(full, 4)?,
             };
-            let half = if spec.constant.is_some() { None } else { place(spec.half, 2)? };
+            let half = place(half, 2)?;
             tensors.push(Tensor { full, half, shape: spec.shape });
         }
         let vectors =
@@ -143,8 +146,9 @@ impl Session {
         let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;
         let ticket = Buffer::zeroed(context, &stream, 16)?;
         let kept = Buffer::zeroed(context, &stream, size_of::<Report>())?;
-        let mut builder =
-            Builder::new(context, &stream, &module, &tensors, &vectors, (control, ticket, kept), order.address, report.address);
+        let kernels = (&module, compiled.as_ref().map(|(module, book)| (module, book)));
+        let places = (&program.tensors[..], &tensors[..]);
+        let mut builder = Builder::new(context, &stream, kernels, places, &vectors, (control, ticket, kept), order.address, report.address);
         // Flags at the head of Control: stop, pending, always.
         let (stop, pending, always) = (builder.control, builder.control + 4, builder.control + 8);
         let tiles = program.tiles.as_ref();
@@ -224,6 +228,7 @@ impl Session {
             _vectors: vectors,
             _scratch: scratch,
             module,
+            _compiled: compiled.map(|(module, _)| module),
             context: context.clone(),
             stream,
         };

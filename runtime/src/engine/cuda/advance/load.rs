@@ -1,12 +1,16 @@
 //! How a network comes onto the GPU.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::driver::{Context, CudaError};
+use super::super::book::Book;
+use super::super::compiled;
+use super::super::driver::{Context, CudaError, Module};
 use super::super::host::HostPart;
 use super::super::images;
 use super::super::lower::{Target, Transforms, lower};
-use super::super::program::Op;
+use super::super::nvrtc::Compiler;
+use super::super::program::{Op, Program};
 use super::super::session::Session;
 use super::super::tiles::{self, Settings};
 use super::{CudaEngine, LENDABLE, Pictures};
@@ -29,11 +33,23 @@ pub enum Precision {
     Full,
 }
 
+/// Which kernels a network runs by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kernels {
+    /// Chains of element-wise operations compiled for it, by themselves and where convolutions store what they made, if an NVRTC is installed.
+    #[default]
+    Compiled,
+    /// Those that come with this program; chains are interpreted.
+    BuiltIn,
+}
+
 /// How a network is put on the GPU.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// Arithmetic.
     pub precision: Precision,
+    /// Which kernels it runs by.
+    pub kernels: Kernels,
     /// How convolutions with large kernels are computed.
     pub transforms: Transforms,
     /// How long a frame may take before the GPU counts as hung, where 2 s are too short: under a tool that slows every kernel down.
@@ -57,7 +73,7 @@ impl CudaEngine {
         let loaded = images::load(&context).map_err(unavailable)?;
         let info = &context.info;
         let half = options.precision == Precision::Auto && loaded.k_step.is_some();
-        let target = Target {
+        let mut target = Target {
             half,
             k_step: loaded.k_step.unwrap_or(16),
             multiprocessors: info.multiprocessors,
@@ -65,18 +81,25 @@ impl CudaEngine {
             shared_total: info.shared_total,
             transforms: options.transforms,
             tiles: None,
+            compiled: false,
         };
         let mut not_tiled = options.tiles.and_then(|_| tiles::local(network).err());
-        let mut tiles = options.tiles.filter(|_| not_tiled.is_none());
-        let mut program = lower(network, Target { tiles, ..target })?;
-        if tiles.is_some() && (program.before.is_some() || program.behind.is_some()) {
-            (tiles, not_tiled) = (None, Some("the CPU computes a part of its encoder or readout, and all of that".into()));
-            program = lower(network, target)?;
+        target.tiles = options.tiles.filter(|_| not_tiled.is_none());
+        let compiler = match options.kernels {
+            Kernels::Compiled => Compiler::open().inspect_err(|reason| log::info!("GPU kernels: chains are interpreted: {reason}")).ok(),
+            Kernels::BuiltIn => None,
+        };
+        let mut made = made(&context, network, target, compiler.as_ref())?;
+        if target.tiles.is_some() && (made.program.before.is_some() || made.program.behind.is_some()) {
+            (target.tiles, not_tiled) = (None, Some("the CPU computes a part of its encoder or readout, and all of that".into()));
+            made = self::made(&context, network, target, compiler.as_ref())?;
         }
+        let Made { program, compiled } = made;
         let before = program.before.as_ref().map(|part| HostPart::new(part, options.threads, true)).transpose()?;
         let behind = program.behind.as_ref().map(|part| HostPart::new(part, options.threads, false)).transpose()?;
-        let name = format!("{} ({}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
-        let session = Session::new(&context, loaded.module, &program).map_err(unavailable)?;
+        let kernels = compiled.as_ref().map_or(String::new(), |(_, book)| format!(", {} kernels compiled", book.len()));
+        let name = format!("{} ({}{kernels}, {})", info.name, loaded.image, if half { "fp16" } else { "fp32" });
+        let session = Session::new(&context, (loaded.module, compiled), &program).map_err(unavailable)?;
         Ok(CudaEngine {
             session,
             name,
@@ -103,10 +126,29 @@ impl CudaEngine {
             answers_stale: false,
             broken: None,
             patience: options.patience.unwrap_or(HUNG_AFTER),
-            is_tiled: tiles.is_some(),
+            is_tiled: target.tiles.is_some(),
             map_wanted: false,
             map_made: false,
             not_tiled,
         })
     }
+}
+
+/// A program, and what was compiled for it.
+struct Made {
+    program: Program,
+    compiled: Option<(Module, Book)>,
+}
+
+/// Lowers `network` for kernels compiled by `compiler`, or for those that are built in where that fails.
+fn made(context: &Arc<Context>, network: &Network, target: Target, compiler: Option<&Compiler>) -> Result<Made, EngineError> {
+    if let Some(compiler) = compiler {
+        let program = lower(network, Target { compiled: true, ..target })?;
+        let book = Book::of(&program);
+        match compiled::load(context, compiler, &book) {
+            Ok(module) => return Ok(Made { program, compiled: Some((module, book)) }),
+            Err(reason) => log::warn!("GPU kernels: chains are interpreted: {reason}"),
+        }
+    }
+    Ok(Made { program: lower(network, target)?, compiled: None })
 }

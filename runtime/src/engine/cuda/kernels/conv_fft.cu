@@ -25,6 +25,7 @@ struct FftArgs {
     int tiles_y, tiles_x, valid_y, valid_x, pad_y, pad_x;
     u64 skip, counter;
     Part part;
+    Measure measure;
 };
 
 // Whether nothing that a tile makes is to be made again.
@@ -213,10 +214,10 @@ template <bool HALF> DEV void fft_back(const FftArgs& p, unsigned char* shared) 
     const int y0 = tile / p.tiles_x * p.valid_y, x0 = tile % p.tiles_x * p.valid_x;
     const float bias0 = ((const float*)p.bias)[pair * 2], bias1 = ((const float*)p.bias)[pair * 2 + 1];
     const int dx = t & 63, x = x0 + dx;
-    if (dx >= p.valid_x || x >= p.ow) return;
     // The second channel of the last pair may be padding, which stays zero.
     const float up1 = pair * 2 + 1 < p.out_c ? FFT_UP : 0.0f;
-    const int rows = p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y, row = p.ow * (p.out_cs >> 1);
+    const int row = p.ow * (p.out_cs >> 1);
+    const int rows = dx >= p.valid_x || x >= p.ow ? 0 : p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y;
     const long first = ((long)y0 * p.ow + x) * (p.out_cs >> 1) + pair;
     float2* to32 = p.out32 ? (float2*)p.out32 + first : 0;
     u32* to16 = p.out16 ? (u32*)p.out16 + first : 0;
@@ -226,6 +227,29 @@ template <bool HALF> DEV void fft_back(const FftArgs& p, unsigned char* shared) 
         if (to32) to32[dy * row] = make_float2(v0, v1);
         if (to16) to16[dy * row] = f2h(v0) | ((u32)f2h(v1) << 16);
     }
+    if (!p.measure.mean) return;
+    // Mean and squared deviations of the tile, while it is at hand.
+    const float n = (float)((p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y) * (p.ow - x0 < p.valid_x ? p.ow - x0 : p.valid_x));
+    float2 mean = make_float2(0.0f, 0.0f), sum = mean;
+    for (int pass = 0; pass < 2; pass++) {
+        sum = make_float2(0.0f, 0.0f);
+        for (int dy = t >> 6; dy < rows; dy += 4) {
+            const float2 v = picture[dy * FFT_PITCH + dx];
+            const float d0 = v.x * FFT_UP + bias0 - mean.x, d1 = v.y * up1 + bias1 - mean.y;
+            sum.x += pass ? d0 * d0 : d0;
+            sum.y += pass ? d1 * d1 : d1;
+        }
+        sum = block_total(sum);
+        if (!pass) mean = make_float2(sum.x / n, sum.y / n);
+    }
+    const Measure& to = p.measure;
+    if (t == 0) {
+        float* partial = (float*)to.partials + ((long)tile * p.out_cs + pair * 2) * 2;
+        partial[0] = mean.x; partial[1] = sum.x;
+        partial[2] = mean.y; partial[3] = sum.y;
+        if (pair == 0) ((float*)to.counts)[tile] = n;
+    }
+    merge_parts(to, gridDim.x * gridDim.y, gridDim.x, p.out_cs, p.oh * p.ow);
 }
 
 #define FFT_KERNEL(name, body, half)          \

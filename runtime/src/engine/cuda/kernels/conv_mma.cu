@@ -49,7 +49,8 @@ DEV void load_weights(u32 (&b)[N_TILES][B_WORDS], const u32* w) {
 #endif
 }
 
-template <int COLUMNS> DEV void conv_mma(const ConvArgs& p) {
+// `behind` takes what is made, four pairs of channels of a pixel at once, or one before Ampere.
+template <int COLUMNS, class Behind> DEV void conv_mma(const ConvArgs& p, Behind& behind) {
     const int TILES = COLUMNS * 8 / M_PIXELS;
     if (*(const int*)p.skip) return;
     DYN_SMEM(conv_shared);
@@ -136,15 +137,18 @@ template <int COLUMNS> DEV void conv_mma(const ConvArgs& p) {
         for (int side = 0; side < 2; side++) {
             const int x = x_warp + i * 2 + side;
             if (x >= p.ow) continue;
+            Place<4> at;
+            Pairs<4> v;
 #pragma unroll
             for (int n = 0; n < 4; n++) {
                 const int c = n * 8 + (lane & 3) * 2;
-                if (channel0 + c >= p.out_cs) continue;
-                const float v0 = acc[i][n][side * 2] + bias[c], v1 = acc[i][n][side * 2 + 1] + bias[c + 1];
-                const long at = ((long)y * p.ow + x) * p.out_cs + channel0 + c;
-                if (p.out32) *(float2*)((float*)p.out32 + at) = make_float2(v0, v1);
-                if (p.out16) *(u32*)((u16*)p.out16 + at) = f2h(v0) | ((u32)f2h(v1) << 16);
+                at.pixel[n] = y * p.ow + x;
+                at.channel[n] = channel0 + c;
+                at.pair[n] = at.pixel[n] * (p.out_cs >> 1) + (at.channel[n] >> 1);
+                at.on[n] = at.channel[n] < p.out_cs;
+                v.v[n] = make_float2(acc[i][n][side * 2] + bias[c], acc[i][n][side * 2 + 1] + bias[c + 1]);
             }
+            behind.put(p, at, v);
         }
 #else
     // Accumulator k of a lane: row (lane & 1) + (k & 2) + (lane >> 4) * 4, column (k >> 2) * 4 + (lane & 2) + (k & 1), of quad pair (lane >> 2) & 3.
@@ -157,16 +161,23 @@ template <int COLUMNS> DEV void conv_mma(const ConvArgs& p) {
         for (int k = 0; k < 8; k += 2) {
             const int y = y_warp + (lane & 1) + (k & 2) + (lane >> 4) * 4;
             const int c = quad_pair * 8 + (k >> 2) * 4 + (lane & 2);
-            if (y >= p.oh || channel0 + c >= p.out_cs) continue;
-            const float v0 = acc[i][0][k] + bias[c], v1 = acc[i][0][k + 1] + bias[c + 1];
-            const long at = ((long)y * p.ow + x) * p.out_cs + channel0 + c;
-            if (p.out32) *(float2*)((float*)p.out32 + at) = make_float2(v0, v1);
-            if (p.out16) *(u32*)((u16*)p.out16 + at) = f2h(v0) | ((u32)f2h(v1) << 16);
+            if (y >= p.oh) continue;
+            Place<1> at;
+            Pairs<1> v;
+            at.pixel[0] = y * p.ow + x;
+            at.channel[0] = channel0 + c;
+            at.pair[0] = at.pixel[0] * (p.out_cs >> 1) + (at.channel[0] >> 1);
+            at.on[0] = at.channel[0] < p.out_cs;
+            v.v[0] = make_float2(acc[i][0][k] + bias[c], acc[i][0][k + 1] + bias[c + 1]);
+            behind.put(p, at, v);
         }
     }
 #endif
 }
-KERNEL(256) conv_mma_4(ConvArgs p) { conv_mma<4>(p); }
-KERNEL(256) conv_mma_8(ConvArgs p) { conv_mma<8>(p); }
-KERNEL(256) conv_mma_10(ConvArgs p) { conv_mma<10>(p); }
+#ifndef COMPILED
+#define MMA_KERNEL(columns) KERNEL(256) conv_mma_##columns(ConvArgs p) { Stored behind; conv_mma<columns>(p, behind); }
+MMA_KERNEL(4)
+MMA_KERNEL(8)
+MMA_KERNEL(10)
+#endif
 #endif

@@ -2,7 +2,7 @@
 
 // Groups = 1: implicit GEMM, 64 pixels x 32 channels a block, K in slices of 16 along the same runs as in conv_mma.
 // Weights: fp32 [channel block of 32][run][k padded to 16][32].
-KERNEL(128) conv_scalar(ConvArgs p) {
+template <class Behind> DEV void conv_scalar_of(const ConvArgs& p, Behind& behind) {
     if (*(const int*)p.skip) return;
     __shared__ float a[16][68];
     __shared__ float b[16][32];
@@ -53,44 +53,67 @@ KERNEL(128) conv_scalar(ConvArgs p) {
     for (int i = 0; i < 4; i++) {
         const int pixel = blockIdx.x * 64 + ty * 4 + i;
         if (pixel >= pixels) continue;
+        Place<2> at;
+        Pairs<2> v;
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            const int c = tx * 4 + j, channel = blockIdx.z * 32 + c;
-            if (channel >= p.out_cs) continue;
-            const float v = acc[i][j] + bias[c];
-            const long at = (long)pixel * p.out_cs + channel;
-            if (p.out32) ((float*)p.out32)[at] = v;
-            if (p.out16) ((u16*)p.out16)[at] = f2h(v);
+        for (int j = 0; j < 2; j++) {
+            const int c = tx * 4 + j * 2;
+            at.pixel[j] = pixel;
+            at.channel[j] = blockIdx.z * 32 + c;
+            at.pair[j] = pixel * (p.out_cs >> 1) + (at.channel[j] >> 1);
+            at.on[j] = at.channel[j] < p.out_cs;
+            v.v[j] = make_float2(acc[i][j * 2] + bias[c], acc[i][j * 2 + 1] + bias[c + 1]);
         }
+        behind.put(p, at, v);
     }
 }
 
-// Groups > 1: one thread an output value. Weights: fp32 [ky][kx][input channel of the group][out_cs].
-KERNEL(128) conv_direct(ConvArgs p) {
+// Groups > 1: one thread two neighbouring channels of a pixel. Weights: fp32 [ky][kx][input channel of the group][out_cs].
+template <class Behind> DEV void conv_direct_of(const ConvArgs& p, Behind& behind) {
     if (*(const int*)p.skip) return;
-    const long total = (long)p.oh * p.ow * p.out_cs;
-    const long at = (long)blockIdx.x * 128 + threadIdx.x;
-    if (at == 0) atomicAdd((u32*)p.counter, 1u);
-    if (clean_run(p.part, (long)blockIdx.x * 128 / p.out_cs, 127 / p.out_cs + 2, (long)p.oh * p.ow)) return;
-    if (at >= total) return;
-    const int channel = (int)(at % p.out_cs);
-    const int pixel = (int)(at / p.out_cs);
-    float sum = 0.0f;
-    if (channel < p.out_c) {
-        sum = ((const float*)p.bias)[channel];
-        const int y0 = pixel / p.ow * p.stride_y - p.pad_y, x0 = pixel % p.ow * p.stride_x - p.pad_x;
-        const int first = channel / p.group_out * p.group_in;
-        const float* w = (const float*)p.weights + channel;
-        for (int ky = 0; ky < p.kh; ky++) {
-            const int y = y0 + ky * p.dilation_y;
-            for (int kx = 0; kx < p.kw; kx++) {
-                const int x = x0 + kx * p.dilation_x;
-                if (y < 0 || y >= p.in.h || x < 0 || x >= p.in.w) continue;
-                const long from = ((long)y * p.in.w + x) * p.in.cs + first;
-                for (int i = 0; i < p.group_in; i++) sum += load_value(p.in, from + i) * w[(long)((ky * p.kw + kx) * p.group_in + i) * p.out_cs];
+    const int pairs = p.out_cs >> 1;
+    const long item = (long)blockIdx.x * 128 + threadIdx.x;
+    if (item == 0) atomicAdd((u32*)p.counter, 1u);
+    if (clean_run(p.part, (long)blockIdx.x * 128 / pairs, 127 / pairs + 2, (long)p.oh * p.ow)) return;
+    if (item >= (long)p.oh * p.ow * pairs) return;
+    Place<1> at;
+    at.pair[0] = (int)item;
+    at.pixel[0] = at.pair[0] / pairs;
+    at.channel[0] = (at.pair[0] - at.pixel[0] * pairs) * 2;
+    at.on[0] = true;
+    const int channel = at.channel[0];
+    float sum[2] = {((const float*)p.bias)[channel], ((const float*)p.bias)[channel + 1]};
+    const int y0 = at.pixel[0] / p.ow * p.stride_y - p.pad_y, x0 = at.pixel[0] % p.ow * p.stride_x - p.pad_x;
+    const float2* w = (const float2*)p.weights + (channel >> 1);
+    const bool depthwise = p.group_in == 1 && p.group_out == 1;
+    // A channel beyond the last has no group: it reads the last one's, with weights of 0.
+    const int second = channel + 1 < p.out_c ? channel + 1 : channel;
+    const int first[2] = {channel / p.group_out * p.group_in, second / p.group_out * p.group_in};
+    for (int ky = 0; ky < p.kh; ky++) {
+        const int y = y0 + ky * p.dilation_y;
+        for (int kx = 0; kx < p.kw; kx++) {
+            const int x = x0 + kx * p.dilation_x;
+            if (y < 0 || y >= p.in.h || x < 0 || x >= p.in.w) continue;
+            const int from = y * p.in.w + x, tap = ky * p.kw + kx;
+            if (depthwise) {
+                const int pair = from * (p.in.cs >> 1) + (channel >> 1);
+                const float2 v = p.in.half ? pair16(p.in.data, pair) : pair32(p.in.data, pair), weight = w[(long)tap * pairs];
+                sum[0] += v.x * weight.x;
+                sum[1] += v.y * weight.y;
+                continue;
+            }
+            for (int i = 0; i < p.group_in; i++) {
+                const float2 weight = w[(long)(tap * p.group_in + i) * pairs];
+                sum[0] += load_value(p.in, (long)from * p.in.cs + first[0] + i) * weight.x;
+                sum[1] += load_value(p.in, (long)from * p.in.cs + first[1] + i) * weight.y;
             }
         }
     }
-    if (p.out32) ((float*)p.out32)[at] = sum;
-    if (p.out16) ((u16*)p.out16)[at] = f2h(sum);
+    Pairs<1> v;
+    v.v[0] = padded(make_float2(sum[0], sum[1]), channel, p.out_c);
+    behind.put(p, at, v);
 }
+#ifndef COMPILED
+KERNEL(128) conv_scalar(ConvArgs p) { Stored behind; conv_scalar_of(p, behind); }
+KERNEL(128) conv_direct(ConvArgs p) { Stored behind; conv_direct_of(p, behind); }
+#endif

@@ -10,6 +10,7 @@ typedef unsigned long long u64;
 #ifndef HOSTSHIM
 #define ALIGN16 __align__(16)
 #define DEV static __device__ __forceinline__
+#define INLINE __device__ __forceinline__
 #define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
 #define DYN_SMEM(name) extern __shared__ __align__(16) unsigned char name[]
 DEV u16 f2h(float f) { u16 h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f)); return h; }

@@ -1,9 +1,10 @@
 //! Launches of convolutions: on tensor cores, without, and by transforms.
 
 use super::{Builder, float_bytes};
-use crate::engine::cuda::abi::{Control, ConvArgs, FftArgs, Plain};
+use crate::engine::cuda::abi::{ChainedArgs, Control, ConvArgs, FftArgs, Measure, MeasuredArgs, Plain};
+use crate::engine::cuda::code::Code;
 use crate::engine::cuda::driver::{Launch, Result};
-use crate::engine::cuda::program::{Conv, FFT, FREQUENCIES, Method, Shape, Spectral};
+use crate::engine::cuda::program::{Conv, FFT, FREQUENCIES, Method, Spectral};
 use crate::engine::cuda::tensor::Tensor;
 
 /// Complex numbers from row to row of a transformed tile in shared memory, and tiles multiplied at once; as in `kernels/conv_fft.cu`.
@@ -57,6 +58,10 @@ impl Builder<'_> {
             skip,
             counter: self.counter(skip),
             part: self.part(count * (in_cs + out_cs) / 2),
+            measure: match conv.measures {
+                Some(vectors) => self.measure(vectors, output.shape, count)?,
+                None => Measure::default(),
+            },
         };
         let picture = (FFT * FFT_PITCH + FFT) * 8;
         let launch = |name: &str, grid: [usize; 2], shared: usize| -> Result<Launch> {
@@ -105,25 +110,38 @@ impl Builder<'_> {
             counter: self.counter(skip),
             ..ConvArgs::default()
         };
-        let Shape { c, h, w } = output.shape;
-        let blocks_c = c.div_ceil(32) as u32;
-        let (name, grid, threads, shared) = match conv.method {
+        let name = conv.method.kernel();
+        let grid = conv.method.blocks(output.shape).map(|blocks| blocks as u32);
+        let (threads, shared) = match conv.method {
             Method::Mma(tile) => {
                 args.warps_y = int(tile.warps_y);
                 args.warps_x = int(tile.warps_x);
                 args.tile_h = int(tile.tile_h);
                 args.tile_words = int(tile.tile_words);
                 args.pitch = int(tile.pitch);
-                let grid = [w.div_ceil(tile.columns * tile.warps_x) as u32, h.div_ceil(8 * tile.warps_y) as u32, blocks_c];
-                (format!("conv_mma_{}", tile.columns), grid, (tile.warps_y * tile.warps_x * 32) as u32, tile.shared_bytes())
+                ((tile.warps_y * tile.warps_x * 32) as u32, tile.shared_bytes())
             }
-            Method::Scalar => ("conv_scalar".to_owned(), [(h * w).div_ceil(64) as u32, 1, blocks_c], 128, 0),
-            Method::Direct | Method::Fft(_) => ("conv_direct".to_owned(), [(h * w * output.shape.cs()).div_ceil(128) as u32, 1, 1], 128, 0),
+            _ => (128, 0),
         };
         let words: Vec<u8> = conv.weights.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        args.part = self.part(grid.iter().map(|&blocks| blocks as usize).product());
+        let blocks = grid.iter().map(|&blocks| blocks as usize).product();
+        args.part = self.part(blocks);
         args.weights = self.upload(&words)?;
         args.bias = self.upload(&float_bytes(&conv.bias))?;
-        Ok(Launch { function: self.module.function(&name, shared)?, grid, threads, shared: shared as u32, args: args.bytes() })
+        let (function, args) = match (&conv.behind, conv.measures) {
+            (Some(chain), _) => {
+                let code = Code::of(self.specs, chain);
+                let chain = self.chain(chain, &code, blocks, skip)?;
+                let (module, kernel) = self.compiled(|book| book.chained(&code, &name))?;
+                (module.function(&kernel, shared)?, ChainedArgs { conv: args, chain }.bytes())
+            }
+            (None, Some(vectors)) => {
+                let to = self.measure(vectors, output.shape, (grid[0] * grid[1]) as usize)?;
+                let (module, kernel) = self.compiled(|book| Some(book.measured(&name)))?;
+                (module.function(&kernel, shared)?, MeasuredArgs { conv: args, to }.bytes())
+            }
+            (None, None) => (self.module.function(&name, shared)?, args.bytes()),
+        };
+        Ok(Launch { function, grid, threads, shared: shared as u32, args })
     }
 }

@@ -8,10 +8,11 @@ mod tiles;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::abi::{LabelArgs, Plain, PlaneArgs, Span, StatsArgs};
+use super::abi::{LabelArgs, Measure, Plain, PlaneArgs, Span, StatsArgs};
+use super::book::Book;
 use super::camera::Input;
-use super::driver::{Buffer, Context, Launch, Module, Result, Stream};
-use super::program::{Method, Op, TensorId, VectorId};
+use super::driver::{Buffer, Context, CudaError, Launch, Module, Result, Stream};
+use super::program::{Method, Op, Shape, TensorId, TensorSpec, VectorId};
 use super::tensor::Tensor;
 use tiles::Current;
 
@@ -20,6 +21,9 @@ pub struct Builder<'a> {
     context: &'a Arc<Context>,
     stream: &'a Stream,
     module: &'a Module,
+    /// Kernels compiled for the program, and which there are.
+    compiled: Option<(&'a Module, &'a Book)>,
+    specs: &'a [TensorSpec],
     tensors: &'a [Tensor],
     vectors: &'a [Buffer],
     /// Address of the [`Control`].
@@ -50,14 +54,14 @@ pub struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// For the kernels of `module` over `tensors` and `vectors`; `control`, `ticket` and `report` are device memory, `order` and `told`
+    /// For the kernels of `module` and those `compiled` for the program, over `tensors`, of `specs`, and `vectors`; `control`, `ticket` and `report` are device memory, `order` and `told`
     /// addresses of the host's.
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         context: &'a Arc<Context>,
         stream: &'a Stream,
-        module: &'a Module,
-        tensors: &'a [Tensor],
+        (module, compiled): (&'a Module, Option<(&'a Module, &'a Book)>),
+        (specs, tensors): (&'a [TensorSpec], &'a [Tensor]),
         vectors: &'a [Buffer],
         (control, ticket, report): (Buffer, Buffer, Buffer),
         order: u64,
@@ -68,6 +72,8 @@ impl<'a> Builder<'a> {
             context,
             stream,
             module,
+            compiled,
+            specs,
             tensors,
             vectors,
             control: addresses.0,
@@ -101,6 +107,12 @@ impl<'a> Builder<'a> {
         let address = buffer.address;
         self.scratch.push(buffer);
         Ok(address)
+    }
+
+    /// A kernel compiled for the program, and where it is.
+    fn compiled(&self, name: impl Fn(&Book) -> Option<String>) -> Result<(&'a Module, String)> {
+        let found = self.compiled.and_then(|(module, book)| Some((module, name(book)?)));
+        found.ok_or_else(|| CudaError { doing: "finding a kernel", reason: "it was not compiled for this network".into() })
     }
 
     /// The kernel that takes the order.
@@ -168,15 +180,25 @@ impl<'a> Builder<'a> {
         let blocks = pixels.div_ceil(pixels_per_block);
         let args = StatsArgs {
             input: tensor.view(false),
-            mean: self.vectors[mean].address,
-            variance: self.vectors[variance].address,
-            partials: self.room(blocks * tensor.shape.cs() * 8)?,
-            ticket: self.ticket,
+            to: self.measure((mean, variance), tensor.shape, blocks)?,
             pixels_per_block: pixels_per_block as i32,
             pad: 0,
             skip,
         };
         Ok(Launch { function: self.module.function("stats", 0)?, grid: [blocks as u32, 1, 1], threads: 256, shared: 0, args: args.bytes() })
+    }
+}
+
+impl Builder<'_> {
+    /// Where a kernel that measures a tensor of `shape` in `parts` leaves what it finds.
+    fn measure(&mut self, (mean, variance): (VectorId, VectorId), shape: Shape, parts: usize) -> Result<Measure> {
+        Ok(Measure {
+            mean: self.vectors[mean].address,
+            variance: self.vectors[variance].address,
+            partials: self.room(parts * shape.cs() * 8)?,
+            counts: self.room(parts * 4)?,
+            ticket: self.ticket,
+        })
     }
 }
 

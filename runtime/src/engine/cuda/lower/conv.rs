@@ -3,6 +3,9 @@
 use super::super::program::{Conv, FFT, FREQUENCIES, Geometry, Method, Shape, Spectral, TensorId, Tile};
 use super::{Target, Transforms};
 
+/// Bytes of shared memory that a kernel compiled for a program may declare for itself.
+const MEASURING: usize = 6 * 1024;
+
 /// Output channels a block makes.
 const CHANNEL_BLOCK: usize = 32;
 
@@ -70,7 +73,7 @@ pub fn plan(
         }
         Method::Fft(tiles) => (0, spectra(tiles.half, from, to, &geometry, weights)),
     };
-    Conv { input, output, geometry, method, runs, ksteps, weights: packed, bias: padded_bias }
+    Conv { input, output, geometry, method, runs, ksteps, weights: packed, bias: padded_bias, behind: None, measures: None }
 }
 
 fn choose(target: &Target, from: Shape, to: Shape, geometry: &Geometry) -> Method {
@@ -183,6 +186,7 @@ fn tile(target: &Target, from: Shape, to: Shape, geometry: &Geometry) -> Option<
     let [sy, sx] = geometry.stride;
     let reach = |axis: usize| (geometry.kernel[axis] - 1) * geometry.dilation[axis] + 1;
     let words = from.cs() / 2;
+    let limit = target.shared_limit - if target.compiled { MEASURING } else { 0 };
     let mut best: Option<(f64, Tile)> = None;
     for columns in [4, 8, 10] {
         for (warps_y, warps_x) in [(1, 1), (1, 2), (2, 1), (1, 3), (2, 2), (1, 4), (4, 1), (1, 5), (2, 3), (2, 4), (4, 2), (1, 8)] {
@@ -196,7 +200,7 @@ fn tile(target: &Target, from: Shape, to: Shape, geometry: &Geometry) -> Option<
                 pitch += 1;
             }
             let tile = Tile { columns, warps_y, warps_x, tile_h, tile_words, pitch };
-            if tile.shared_bytes() > target.shared_limit {
+            if tile.shared_bytes() > limit {
                 continue;
             }
             let blocks = to.h.div_ceil(height) * to.w.div_ceil(width) * to.c.div_ceil(CHANNEL_BLOCK);

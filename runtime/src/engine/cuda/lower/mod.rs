@@ -3,6 +3,7 @@
 mod conv;
 mod expr;
 mod expressions;
+mod fuse;
 mod gather;
 mod network;
 mod parts;
@@ -34,6 +35,8 @@ pub struct Target {
     pub transforms: Transforms,
     /// Only what moved is computed; everything where it is None.
     pub tiles: Option<Settings>,
+    /// Kernels are compiled for the program: a convolution may go on with a chain.
+    pub compiled: bool,
 }
 
 /// Whether convolutions with large kernels are computed on spectra.

@@ -3,7 +3,7 @@
 use super::super::program::{Decide, Gate, Op, Program, Shape};
 use super::super::tiles::{Masks, Tiling};
 use super::parts::{self, Takes};
-use super::{GraphLowering, Lowering, Target};
+use super::{GraphLowering, Lowering, Target, fuse};
 use crate::engine::graph::{self, Graph, Value};
 use crate::network::Network;
 use crate::network::engine::EngineError;
@@ -116,6 +116,7 @@ pub fn lower(network: &Network, target: Target) -> Result<Program, EngineError> 
     let frame = imports[0];
     let mut program =
         Program { tensors, vectors, encode, accept, step, readout, frame, imports, states, answers, tiles: None, before, behind };
+    fuse::fuse(&mut program, &target);
     // Where the host takes a part there are none.
     if let (Some(settings), Some(incoming), None, None) = (target.tiles, incoming, &program.before, &program.behind) {
         let levels = network.manifest.input.std.iter().map(|std| 255.0 * std).collect();

@@ -49,12 +49,16 @@ impl Reached {
         const PASS: usize = 8;
         let shape = |tensor: TensorId| program.tensors[tensor].shape;
         let (reads, writes, partly, macs) = match op {
-            Op::Conv(conv) => (
-                vec![(conv.input, convolution(conv, shape(conv.input), shape(conv.output), tight))],
-                conv.output,
-                false,
-                macs(program, conv),
-            ),
+            Op::Conv(conv) if conv.measures.is_some() => return None,
+            Op::Conv(conv) => {
+                let mut reads = vec![(conv.input, convolution(conv, shape(conv.input), shape(conv.output), tight))];
+                let (mut writes, mut partly) = (conv.output, false);
+                if let Some(chain) = &conv.behind {
+                    reads.extend(chained(program, chain));
+                    (writes, partly) = chain.body.iter().find_map(stored)?;
+                }
+                (reads, writes, partly, macs(program, conv))
+            }
             Op::Spatial(spatial) => {
                 (vec![(spatial.input, gathered(spatial, shape(spatial.input), shape(spatial.output)))], spatial.output, false, 0)
             }
@@ -66,7 +70,11 @@ impl Reached {
             Op::Gate(gate) => (vec![(gate.from, Carry::Same)], gate.to, false, 0),
             Op::Stats { .. } => return None,
         };
-        let made = if let Op::Pointwise(chain) = op { chain.domain } else { shape(writes) };
+        let made = match op {
+            Op::Pointwise(chain) => chain.domain,
+            Op::Conv(conv) => shape(conv.output),
+            _ => shape(writes),
+        };
         let work = (macs + PASS * made.h * made.w * made.c) as f64;
         Some(Reached { reads, writes, partly, size: [made.h, made.w], work })
     }
@@ -89,10 +97,8 @@ fn stored(step: &Step) -> Option<(TensorId, bool)> {
 fn chained(program: &Program, chain: &Pointwise) -> Vec<(TensorId, Carry)> {
     let mut reads: Vec<(TensorId, Carry)> = Vec::new();
     let made = [chain.domain.h, chain.domain.w];
-    for step in chain.prologue.iter().chain(&chain.body).filter(|step| stored(step).is_none()) {
-        let (Operand::Tensor(tensor) | Operand::Channels(tensor, _) | Operand::Map(tensor) | Operand::Single(tensor)) = step.operand else {
-            continue;
-        };
+    for step in chain.steps().filter(|step| stored(step).is_none()) {
+        let Some(tensor) = step.operand.tensor() else { continue };
         let Shape { h, w, .. } = program.tensors[tensor].shape;
         let carry = if [h, w] == made {
             Carry::Same
