@@ -199,6 +199,8 @@ def feed_forward(size=(32, 40), c=33):
     g = Graph(10)
     x = g.node("Relu", [g.conv("frame", c, 3, 7, stride=2)])
     x = g.node("Relu", [g.conv(x, c, c, 3, groups=c)])
+    # Three channels a group: pairs of neighbours lie in two groups.
+    x = g.node("Relu", [g.conv(x, c, c, 3, groups=c // 3)])
     g.node("Relu", [g.norm(g.conv(x, c, c, 3, dilation=2), c)], ["drive"])
     out = Graph(11)
     out.conv("drive", 2, c, 1, name="logits")

@@ -14,7 +14,7 @@ use crate::compare::{compare, frame, set};
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// One small network of each family, one of everything ordinary networks have besides, and one whose readout has several outputs.
-const FAMILIES: [&str; 10] = [
+pub const FAMILIES: [&str; 10] = [
     "tiny-sight",
     "tiny-hgru",
     "tiny-lean",

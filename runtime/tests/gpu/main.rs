@@ -3,6 +3,7 @@
 mod agreement;
 mod camera;
 mod compare;
+mod compiled;
 mod device;
 mod elementwise;
 mod faults;

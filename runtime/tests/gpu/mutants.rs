@@ -13,27 +13,38 @@ struct Mutant {
     to: &'static str,
     /// Only an access outside a buffer gives it away.
     sanitized: bool,
+    /// It is planted in what is compiled for a network.
+    compiled: bool,
 }
 
 const fn mutant(what: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Mutant {
-    Mutant { what, file, from, to, sanitized: false }
+    Mutant { what, file, from, to, sanitized: false, compiled: false }
 }
 
 const fn outside(what: &'static str, file: &'static str, from: &'static str, to: &'static str) -> Mutant {
-    Mutant { what, file, from, to, sanitized: true }
+    Mutant { what, file, from, to, sanitized: true, compiled: false }
+}
+
+/// In the kernels that are compiled for a network, wherever in their source.
+const fn compiled(what: &'static str, from: &'static str, to: &'static str) -> Mutant {
+    Mutant { what, file: COMPILED, from, to, sanitized: false, compiled: true }
 }
 
 const CONV: &str = "conv_mma.cu";
 const SPECTRA: &str = "conv_fft.cu";
 const CAMERA: &str = "camera.cu";
 const POINT: &str = "pointwise.cu";
+const DECIDE: &str = "decide.cu";
+const CHAIN: &str = "chain.cu";
+const MEASURE: &str = "measure.cu";
+const COMPILED: &str = "compiled.cu";
 const SPATIAL: &str = "spatial.cu";
 const ACROSS: &str = "across.cu";
 const FRAME: &str = "frame.cu";
 const TILES: &str = "tiles.cu";
 const PRELUDE: &str = "prelude.cu";
 
-const MUTANTS: [Mutant; 91] = [
+const MUTANTS: [Mutant; 109] = [
     mutant("no barrier after the tile is loaded", CONV, "copies_done();\n    __syncthreads();", "copies_done();"),
     mutant("asynchronous copies not waited for", CONV, "    copies_done();\n", ""),
     mutant("the tile's last row not loaded", CONV, "r < p.tile_h;", "r < p.tile_h - 1;"),
@@ -49,49 +60,56 @@ const MUTANTS: [Mutant; 91] = [
     mutant(
         "columns right of the picture written",
         CONV,
-        "            if (x >= p.ow) continue;\n#pragma unroll\n            for (int n",
-        "#pragma unroll\n            for (int n",
+        "            if (x >= p.ow) continue;\n            Place<4> at;",
+        "            Place<4> at;",
     ),
     mutant("fragment words in the wrong order", CONV, "a[i][1] = q[pixel]; a[i][2] = q[4];", "a[i][2] = q[pixel]; a[i][1] = q[4];"),
     mutant("weights one step late", CONV, "w + (long)done * fragment", "w + (long)(done - 1) * fragment"),
     mutant("dilation of rows forgotten", CONV, "ky * p.dilation_y * p.pitch", "ky * p.pitch"),
     mutant("stride of columns forgotten", CONV, "const int pixel = p.stride_x * words;", "const int pixel = words;"),
-    outside("channels beyond the tensor written", CONV, "                if (channel0 + c >= p.out_cs) continue;\n", ""),
+    outside("channels beyond the tensor written", CONV, "at.on[n] = at.channel[n] < p.out_cs;", "at.on[n] = true;"),
     mutant("the stop flag ignored", CONV, "    if (*(const int*)p.skip) return;\n", ""),
     mutant("a spectrum told apart wrongly", SPECTRA, "half * (m.x - z.x)", "half * (z.x - m.x)"),
     mutant("no barrier between passes of a transform", SPECTRA, "        }\n    }\n    __syncthreads();\n}", "        }\n    }\n}"),
     mutant("the mirrored half not restored", SPECTRA, "if (lane > 0) m[", "if (lane > 1) m["),
     mutant("digits swapped twice", SPECTRA, "twiddles[(digit * k) & 63]", "twiddles[(digit * k) & 31]"),
-    outside("tiles written beyond the picture", SPECTRA, "p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y", "p.valid_y"),
+    outside("tiles written beyond the picture", SPECTRA, "? 0 : p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y;", "? 0 : p.valid_y;"),
+    mutant("rows of a tile below the picture measured", SPECTRA, "((p.oh - y0 < p.valid_y ? p.oh - y0 : p.valid_y) *", "(p.valid_y *"),
+    mutant("deviations from 0 for deviations from the mean", SPECTRA, "if (!pass) mean = make_float2(sum.x / n, sum.y / n);", ""),
+    mutant("one tile's pixels told of", SPECTRA, "((float*)to.counts)[tile] = n;", "((float*)to.counts)[0] = n;"),
     mutant("groups forgotten", "conv_scalar.cu", "channel / p.group_out * p.group_in", "0"),
+    mutant("the second of two channels in the first one's group", "conv_scalar.cu", "second / p.group_out", "channel / p.group_out"),
+    mutant("a depthwise weight of its neighbour", "conv_scalar.cu", "sum[1] += v.y * weight.y;", "sum[1] += v.y * weight.x;"),
+    outside("pairs of channels beyond the last pixel made", "conv_scalar.cu", "    if (item >= (long)p.oh * p.ow * pairs) return;\n", ""),
     mutant("no barrier before sums are read", "stats.cu", "    __syncthreads();\n    if (row == 0) {", "    if (row == 0) {"),
-    mutant("the ticket not returned", "stats.cu", "    if (t == 0) *(u32*)p.ticket = 0;\n", ""),
+    mutant("the ticket not returned", MEASURE, "    if (t == 0) *(u32*)p.ticket = 0;\n", ""),
+    mutant("the last part counted as a full one", MEASURE, ": of * counts[b];", ": of * counts[0];"),
     mutant(
-        "the last block counted as a full one",
-        "stats.cu",
-        "(start + p.pixels_per_block < pixels ? p.pixels_per_block : pixels - start)",
-        "p.pixels_per_block",
+        "no barrier between the sums of two passes",
+        MEASURE,
+        "    __syncthreads();\n    if ((threadIdx.x & 31) == 0) of[",
+        "    if ((threadIdx.x & 31) == 0) of[",
     ),
     mutant("the origin forgotten", "stats.cu", "origin[k] + sum / n", "sum / n"),
-    mutant("blocks of one group of threads alone merged", "stats.cu", "for (int g = 0; g < groups; g++)", "for (int g = 0; g < 1; g++)"),
+    mutant("blocks of one group of threads alone merged", MEASURE, "for (int g = 0; g < groups; g++)", "for (int g = 0; g < 1; g++)"),
     mutant(
         "nothing told while there is no answer",
         FRAME,
         "KERNEL(256) export_planes(PlaneArgs p) {\n    tell_host(p.control, p.report, p.told);\n    if (*(const int*)p.skip) return;\n",
         "KERNEL(256) export_planes(PlaneArgs p) {\n    if (*(const int*)p.skip) return;\n    tell_host(p.control, p.report, p.told);\n",
     ),
-    mutant("the padding channel counted", POINT, "                            if (channel[k] + side >= p.c) continue;\n", ""),
-    mutant("half a warp summed", POINT, "for (int o = 16; o; o >>= 1)", "for (int o = 8; o; o >>= 1)"),
+    mutant("the padding channel counted", CHAIN, "        if (channel + side >= channels) continue;\n", ""),
+    mutant("half a warp summed", DECIDE, "for (int o = 16; o; o >>= 1)", "for (int o = 8; o; o >>= 1)"),
     mutant("no barrier after the prologue", POINT, "if (round == 0 && prologue_rounds) __syncthreads();", ""),
-    mutant("the minimum of steps off by one", POINT, "steps >= c->min", "steps > c->min"),
-    mutant("a surprise leaves the path as it was", POINT, "        c->cap = c->slow_cap;\n", ""),
+    mutant("the minimum of steps off by one", DECIDE, "steps >= c->min", "steps > c->min"),
+    mutant("a surprise leaves the path as it was", DECIDE, "        c->cap = c->slow_cap;\n", ""),
     mutant(
         "the floor of a slow frame not left behind",
-        POINT,
+        DECIDE,
         "if (c->slow) c->floor_now = c->floor;",
         "if (c->slow) c->floor_now = c->floor_now;",
     ),
-    mutant("the floor held down for ever", POINT, "c->floor_now * FLOOR_RISE, distance", "c->floor_now, distance"),
+    mutant("the floor held down for ever", DECIDE, "c->floor_now * FLOOR_RISE, distance", "c->floor_now, distance"),
     mutant("a cut taken for a scene that goes on", FRAME, "c->drive_distance > order->cut", "c->drive_distance < order->cut"),
     mutant("rest confused with movement", "frame.cu", "c->drive_distance < order->zero", "c->drive_distance > order->zero"),
     mutant("the padding channel of the input not zero", "frame.cu", ": 0.0f;", ": 1.0f / 0.0f;"),
@@ -124,13 +142,13 @@ const MUTANTS: [Mutant; 91] = [
     mutant("the sum of squares a sum", ACROSS, "value += x * x;", "value += x;"),
     mutant("a mean not divided", ACROSS, "value * p.scale", "value"),
     outside("pixels beyond the last reduced", ACROSS, "    if (pixel >= (long)p.in.h * p.in.w) return;\n", ""),
-    mutant("halves rounded away from 0", POINT, "rintf(x)", "roundf(x)"),
-    mutant("the other logarithm", POINT, "logf(x)", "log2f(x)"),
-    mutant("base and exponent exchanged", POINT, "powf(x, y)", "powf(y, x)"),
-    mutant("powers of positive numbers alone", POINT, "powf(x, y)", "expf(y * logf(x))"),
-    mutant("what is no number left in the channel beyond the last", POINT, "channel + 1 < channels ? y : 0.0f", "y"),
-    mutant("a choice turned round", POINT, "x > 0.0f ? y : 0.0f", "x > 0.0f ? 0.0f : y"),
-    mutant("a comparison turned round", POINT, "x < y ? 1.0f : 0.0f", "x > y ? 1.0f : 0.0f"),
+    mutant("halves rounded away from 0", CHAIN, "rintf(x)", "roundf(x)"),
+    mutant("the other logarithm", CHAIN, "logf(x)", "log2f(x)"),
+    mutant("base and exponent exchanged", CHAIN, "powf(x, y)", "powf(y, x)"),
+    mutant("powers of positive numbers alone", CHAIN, "powf(x, y)", "expf(y * logf(x))"),
+    mutant("what is no number left in the channel beyond the last", CHAIN, "channel + 1 < channels ? y : 0.0f", "y"),
+    mutant("a choice turned round", CHAIN, "x > 0.0f ? y : 0.0f", "x > 0.0f ? 0.0f : y"),
+    mutant("a comparison turned round", CHAIN, "x < y ? 1.0f : 0.0f", "x > y ? 1.0f : 0.0f"),
     mutant("the second sample of a row forgotten", SPATIAL, "column.second_weight * b", "column.second_weight * a"),
     outside("values beyond the last pixel written", SPATIAL, "    if (at >= (long)p.oh * p.ow * p.out_cs) return;\n", ""),
     mutant("a pixel below the threshold shown", FRAME, "probability > ((const", "probability < ((const"),
@@ -165,7 +183,7 @@ const MUTANTS: [Mutant; 91] = [
     mutant("what moved in the drive never stepped", TILES, "s.when == FIRST_STEP ? c->steps == 0", "s.when == FIRST_STEP ? c->steps < 0"),
     mutant("what moved handed on in fp32 alone", TILES, "                if (p.to16) ((u16*)p.to16)[at] = f2h(value);\n", ""),
     mutant("the last pixel of a gate's block not handed on", TILES, "first + GATE_PIXELS : pixels;", "first + GATE_PIXELS - 1 : pixels;"),
-    mutant("what still moves taken for still", POINT, "        c->moving_states = c->moving_next;\n", "        c->moving_states = 0;\n"),
+    mutant("what still moves taken for still", DECIDE, "        c->moving_states = c->moving_next;\n", "        c->moving_states = 0;\n"),
     mutant(
         "a map of what was stepped for what moved",
         TILES,
@@ -174,6 +192,25 @@ const MUTANTS: [Mutant; 91] = [
     ),
     mutant("an earlier frame's steps told", TILES, "!p.has_step || control->steps > 0", "true"),
     mutant("no tile told of a step", TILES, "seen |= 2;", "seen |= 0;"),
+    compiled("a chain behind a convolution left out", "        Chain::run(chain, at, v, m);\n", ""),
+    compiled("sums of a chain behind a convolution left out", "        if (Chain::SUMS) end_sums(p.chain, m); ", "        ; "),
+    compiled(
+        "a chain run after the stop",
+        "    if (*(const int*)p.skip) return;\n    const int channel_pairs = p.cs >> 1, tile",
+        "    const int channel_pairs = p.cs >> 1, tile",
+    ),
+    compiled("a chain's second pair taken for its first", "base + k * PW_THREADS + threadIdx.x", "base + threadIdx.x"),
+    compiled(
+        "what stands still made again by a chain",
+        "if (clean_run(p.part, base / channel_pairs",
+        "if (false && clean_run(p.part, base / channel_pairs",
+    ),
+    compiled("a channel's vector read by the pair", "pair_of_vector(data, at.channel[k]))", "pair_of_vector(data, at.pair[k]))"),
+    compiled("half of a warp measured", "for (int o = 4; o < 32; o <<= 1)", "for (int o = 4; o < 16; o <<= 1)"),
+    compiled("one warp of a block measured", "for (int w = 1; w < p.warps_y * p.warps_x; w++)", "for (int w = 1; w < 1; w++)"),
+    compiled("a thread's origin forgotten", "origin + sum / count", "sum / count"),
+    compiled("means of unlike numbers merged alike", "b.count / r.count : 0.0f", "0.5f : 0.0f"),
+    Mutant { sanitized: true, ..compiled("pairs beyond the last made", "at.on[k] = at.pair[k] < p.pairs;", "at.on[k] = true;") },
     mutant("a group of transformed tiles left alone for its first", SPECTRA, "k < count && rests", "k < 1 && rests"),
 ];
 
@@ -193,13 +230,24 @@ fn plant(mutant: &Mutant, at: usize) -> PathBuf {
     copy
 }
 
+/// A driver in which the mistake is, and the environment that shows it.
+fn planted(mutant: &Mutant, at: usize) -> (PathBuf, Vec<(String, String)>) {
+    let build = Build { sanitized: mutant.sanitized, ..AMPERE };
+    let mut environment = if mutant.sanitized { standin::sanitizer_environment() } else { Vec::new() };
+    if mutant.compiled {
+        environment.extend(standin::compiling(build).expect("g++ was there a moment ago"));
+        let more = [("STANDIN_PLANT_FROM", mutant.from), ("STANDIN_PLANT_TO", mutant.to), ("TEST_COMPILED", "1")];
+        environment.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        return (standin::folder(build).expect("g++ was there a moment ago"), environment);
+    }
+    let kernels = plant(mutant, at);
+    (standin::build_at(build, &kernels, &kernels, "-O1").expect("g++ was there a moment ago"), environment)
+}
+
 /// What gave the mistake away, or `None`.
 fn caught(mutant: &Mutant, at: usize) -> Option<String> {
-    let kernels = plant(mutant, at);
-    let folder =
-        standin::build_at(Build { sanitized: mutant.sanitized, ..AMPERE }, &kernels, &kernels, "-O1").expect("g++ was there a moment ago");
-    let sanitizer = if mutant.sanitized { standin::sanitizer_environment() } else { Vec::new() };
-    let spectra = if mutant.file == SPECTRA { "1" } else { "0" };
+    let (folder, around) = planted(mutant, at);
+    let spectra = if matches!(mutant.file, SPECTRA | MEASURE) { "1" } else { "0" };
     let runs = [
         ("agreement::child_short", "1", "0"),
         ("agreement::child_rules", "0", "0"),
@@ -217,13 +265,15 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
     let runs = match mutant.file {
         CAMERA => pictures.to_vec(),
         TILES | PRELUDE => moved.to_vec(),
-        POINT => runs.iter().chain(&[("elementwise::child_values", "1", "1")]).chain(&moved[..1]).copied().collect(),
+        CHAIN => runs.iter().chain(&[("elementwise::child_values", "1", "1")]).chain(&moved[..1]).copied().collect(),
+        COMPILED => [("compiled::child_bits", "1", "0")].iter().chain(&runs[..2]).chain(&moved[4..]).copied().collect(),
         _ => runs.iter().chain(&moved[..1]).copied().collect(),
     };
     for (test, order, full) in runs {
-        let mut environment: Vec<(&str, &str)> = sanitizer.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let mut environment = standin::borrowed(&around);
         environment.extend([("STANDIN_ORDER", order), ("TEST_FULL", full), ("TEST_TRANSFORMS", spectra)]);
         if let Err(text) = standin::try_run(&folder, test, &environment) {
+            assert!(!text.contains("g++:") && !text.contains("STAND-IN:"), "'{}' is not planted:\n{text}", mutant.what);
             let telling = |line: &&str| {
                 ["SHIM:", "ERROR:", "runtime error:", "differ", "moved", "steps", "convolutions", "took", "labelled"]
                     .iter()

@@ -106,10 +106,7 @@ pub fn compiling(build: Build) -> Option<Vec<(String, String)>> {
         .expect("g++ was there a moment ago");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = |path: &Path| path.to_str().expect("a plain path").to_owned();
-    Some(vec![
-        ("LD_LIBRARY_PATH".into(), format!("{}:{}", text(&driver), text(&compiler))),
-        ("STANDIN_NVRTC".into(), text(&compiler)),
-    ])
+    Some(vec![("LD_LIBRARY_PATH".into(), format!("{}:{}", text(&driver), text(&compiler))), ("STANDIN_NVRTC".into(), text(&compiler))])
 }
 
 fn link(object: &Path, library: &Path, sanitizers: &[&str]) {

@@ -1,7 +1,7 @@
 // A stand-in for libnvrtc.so: sources are compiled by g++ against the shim, to libraries that the stand-in for libcuda.so.1 loads.
 //
 // What "PTX" it gives is two lines: the version that every PTX names, and the library's path. Libraries lie in the folder STANDIN_NVRTC
-// names, by what they were made from. STANDIN_NVRTC_FAIL=1: nothing compiles.
+// names, by what they were made from. STANDIN_NVRTC_FAIL=1: nothing compiles. STANDIN_PLANT_FROM and _TO: a mistake is planted in the source.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -45,6 +45,15 @@ static std::string with_table(const std::string& source) {
 API nvrtcCompileProgram(Program* p, int, const char* const*) {
     const char* folder = getenv("STANDIN_NVRTC");
     if (!folder || getenv("STANDIN_NVRTC_FAIL")) { p->log = "recslowfast.cu(1): error: as the test ordered"; return 6; }
+    if (const char* from = getenv("STANDIN_PLANT_FROM")) {
+        const size_t at = p->source.find(from);
+        if (at == std::string::npos || p->source.find(from, at + 1) != std::string::npos) {
+            fprintf(stderr, "STAND-IN: not one place to plant a mistake in\n");
+            p->log = "recslowfast.cu(1): error: not one place to plant a mistake in";
+            return 6;
+        }
+        p->source.replace(at, strlen(from), getenv("STANDIN_PLANT_TO"));
+    }
     const std::string text = with_table(p->source);
     char name[64];
     snprintf(name, sizeof name, "/%016zx-" STANDIN_BUILD, std::hash<std::string>()(text));

@@ -100,7 +100,8 @@ impl Book {
         for (number, chain) in self.chains.iter().enumerate() {
             let _ = writeln!(
                 source,
-                "struct Chain{number} {{\n    template <int K> DEV void run(const PointwiseArgs& p, const Place<K>& at, const Pairs<K>& made, float (&m)[6]) {{\n{chain}    }}\n}};"
+                "struct Chain{number} {{\n    enum {{ SUMS = {} }};\n    template <int K> DEV void run(const PointwiseArgs& p, const Place<K>& at, const Pairs<K>& made, float (&m)[6]) {{\n{chain}    }}\n}};",
+                u8::from(chain.contains("moments("))
             );
         }
         for kernel in &self.kernels {

@@ -25,6 +25,7 @@ pub fn load(context: &Arc<Context>, compiler: &Compiler, book: &Book) -> Result<
             Err(error) => log::warn!("GPU kernels: what an earlier run kept is refused ({error}); compiling again"),
         }
     }
+    log::info!("GPU kernels: compiling {} for this network", book.len());
     let began = Instant::now();
     let image = compiler.compile(&source, capability)?;
     let module = Module::load(context, &image).map_err(|error| error.to_string())?;

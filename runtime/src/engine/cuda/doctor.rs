@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::abi::{BeginArgs, Control, Order, Plain, Report};
 use super::driver::{Buffer, Context, Launch, Mapped, Result, Stream};
 use super::images;
+use super::nvrtc::Compiler;
 
 /// What was found out about the GPU.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +68,11 @@ fn device(context: &Arc<Context>, found: &mut Examination) -> Result<()> {
     let loaded = images::load(context)?;
     let arithmetic = if loaded.k_step.is_some() { "fp16 on tensor cores" } else { "fp32" };
     found.facts.push(("kernels", format!("{}, {arithmetic}", loaded.image)));
+    let chains = match Compiler::open() {
+        Ok(Compiler { version: (major, minor), .. }) => format!("compiled for each network, by NVRTC {major}.{minor}"),
+        Err(reason) => format!("interpreted: {reason}; the package cuda-nvrtc of the CUDA toolkit makes networks faster"),
+    };
+    found.facts.push(("chains", chains));
     // The smallest kernel there is measures what every launch costs.
     let stream = Stream::new(context)?;
     let control = Buffer::zeroed(context, &stream, size_of::<Control>())?;

@@ -22,14 +22,8 @@ pub const SOURCES: [&str; 14] = [
 ];
 
 /// Newest first; the plain name is what development packages install, and the last is where a Jetson's toolkit lies, known to the loader or not.
-const LIBRARIES: [&CStr; 6] = [
-    c"libnvrtc.so.13",
-    c"libnvrtc.so.12",
-    c"libnvrtc.so.11.2",
-    c"libnvrtc.so.10.2",
-    c"libnvrtc.so",
-    c"/usr/local/cuda/lib64/libnvrtc.so",
-];
+const LIBRARIES: [&CStr; 6] =
+    [c"libnvrtc.so.13", c"libnvrtc.so.12", c"libnvrtc.so.11.2", c"libnvrtc.so.10.2", c"libnvrtc.so", c"/usr/local/cuda/lib64/libnvrtc.so"];
 
 type Program = *mut c_void;
 

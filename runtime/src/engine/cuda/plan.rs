@@ -139,7 +139,13 @@ fn convolution(program: &Program, conv: &Conv, nothing: PlannedKernel) -> Planne
     let (from, to) = (input.shape, output.shape);
     let [kh, kw] = conv.geometry.kernel;
     let (read_behind, written_behind) = conv.behind.as_ref().map_or((0, 0), |chain| moved(program, chain));
-    let what = if conv.behind.is_some() { "+chain" } else if conv.measures.is_some() { "+stats" } else { "" };
+    let what = if conv.behind.is_some() {
+        "+chain"
+    } else if conv.measures.is_some() {
+        "+stats"
+    } else {
+        ""
+    };
     let loops = conv.runs * conv.ksteps;
     let common = PlannedKernel {
         kernel: format!("{}{what}", conv.method.kernel()),

@@ -50,7 +50,7 @@ template <int K> DEV Place<K> channels_of(const Place<K>& at) {
     return r;
 }
 
-// A chain by itself: as many pairs a round as the interpreter takes, so that its sums come in the same order.
+// A chain by itself: as many pairs a round as the interpreter takes, so that its sums come in the same order. Chain::SUMS: it has moments.
 template <class Chain> DEV void run_chain(const PointwiseArgs& p) {
     if (*(const int*)p.skip) return;
     const int channel_pairs = p.cs >> 1, tile = PW_THREADS * 2;
@@ -69,7 +69,7 @@ template <class Chain> DEV void run_chain(const PointwiseArgs& p) {
         }
         Chain::run(p, at, none, m);
     }
-    end_sums(p, m);
+    if (Chain::SUMS) end_sums(p, m);
 }
 
 // A chain of what a convolution made.
@@ -91,7 +91,7 @@ struct ChainedArgs {
         float m[6] = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};                           \
         Chained<Chain> behind = {p.chain, m};                                        \
         convolution(p.conv, behind);                                                 \
-        end_sums(p.chain, m);                                                        \
+        if (Chain::SUMS) end_sums(p.chain, m);                                       \
     }
 
 // A channel of some pixels: how many, their mean, and the sum of squared deviations from it.
