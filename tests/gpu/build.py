@@ -2,6 +2,8 @@
 
     python3 tests/gpu/build.py            rebuild, compare, fail on any difference
     python3 tests/gpu/build.py --write    rebuild and replace the committed images and the resource table
+    python3 tests/gpu/build.py --networks street,pathfinder-hgru
+                                          compile what the engine writes for these networks of the zoo; needs the test program, built by cargo
 
 Compilers come from PyPI wheels (NVRTC for PTX, ptxas for cubins) into target/cuda-compilers; no GPU and no installed toolkit is needed.
 The same compilers give the same bytes, so a difference means that a kernel changed and its images did not.
@@ -74,6 +76,10 @@ def compile_ptx(nvrtc: pathlib.Path, source: bytes, capability: int) -> bytes:
     return done.stdout
 
 
+# Kernels a network does not use stay in its source: their functions are never called, and that is said.
+UNUSED = re.compile(r"recslowfast.cu\(\d+\): warning #177-D: function .* was declared but never referenced|Remark: The warnings can be suppressed.*")
+
+
 def nvrtc_main(path: str, capability: int) -> None:
     folder = pathlib.Path(path).parent
     for builtins in folder.glob("libnvrtc-builtins.so*"):
@@ -87,8 +93,9 @@ def nvrtc_main(path: str, capability: int) -> None:
     lib.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
     lib.nvrtcGetProgramLog(program, log)
-    if code or (b"warning" in log.value and not os.environ.get("NVRTC_WARNINGS")):
-        sys.exit(f"compute_{capability}: {log.value.decode()}")
+    said = log.value.decode()
+    if code or "warning" in UNUSED.sub("", said):
+        sys.exit(f"compute_{capability}: {said}")
     lib.nvrtcGetPTXSize(program, ctypes.byref(size))
     ptx = ctypes.create_string_buffer(size.value)
     lib.nvrtcGetPTX(program, ptx)
@@ -135,14 +142,64 @@ TYPICAL = {
 }
 
 
+# What the engine knows of each architecture's boards: multiprocessors, KiB of shared memory a block and a multiprocessor may have.
+BOARDS = {53: (1, 48, 64), 62: (2, 48, 64), 72: (8, 96, 96), 87: (8, 163, 164), 90: (132, 227, 228), 110: (20, 227, 228)}
+
+
+def compile_networks(names: list[str], compilers: pathlib.Path) -> list[str]:
+    """Compiles the source the engine writes for each network and architecture; what is wrong."""
+    built = subprocess.run(["cargo", "test", "-p", "recslowfast", "--test", "gpu", "--no-run"], cwd=ROOT, capture_output=True, text=True)
+    program = re.search(r"\((\S*deps/gpu-[0-9a-f]+)\)", built.stderr)
+    if not program:
+        raise SystemExit(built.stderr)
+    scratch = compilers / "scratch"
+    failures = []
+
+    def write(name: str, capability: int, toolkit: pathlib.Path | None = None, **places: pathlib.Path) -> None:
+        words = ",".join(str(number) for number in (capability, *BOARDS[capability]))
+        environment = {"GPU_NETWORK": str(ROOT / "models/zoo" / name), "GPU_PLAN": f"{words},auto,compiled", "CARGO_MANIFEST_DIR": str(ROOT / "runtime")}
+        environment |= {key: str(place) for key, place in places.items()}
+        if toolkit:
+            environment["LD_LIBRARY_PATH"] = str(toolkit)
+        command = [ROOT / program[1], "--exact", "device::print_source", "--ignored", "--nocapture"]
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
+        if done.returncode or "1 passed" not in done.stdout:
+            raise SystemExit(done.stdout + done.stderr)
+
+    for name in names:
+        for capability, (toolkit, *_) in CUBINS.items():
+            source = scratch / f"{name}-{capability}.cu"
+            write(name, capability, GPU_SOURCE=source)
+            nvrtc, ptxas = fetch(toolkit, compilers)
+            image, rows = assemble(ptxas, compile_ptx(nvrtc, source.read_bytes(), capability), capability, scratch)
+            most = max(rows.values(), key=lambda row: row["registers"])["registers"]
+            print(f"{name} on sm_{capability}: {len(rows)} kernels of at most {most} registers, {len(image) // 1024} KiB")
+            failures += [f"{name} on sm_{capability}, {kernel}: {row['spills']} bytes spilled" for kernel, row in rows.items() if row["spills"]]
+    # The engine's own way, by either NVRTC.
+    for toolkit in TOOLKITS:
+        nvrtc, _ = fetch(toolkit, compilers)
+        image = scratch / "network.cubin"
+        write(names[-1], 87, nvrtc.parent, GPU_IMAGE=image)
+        if not image.read_bytes().startswith(b"\x7fELF"):
+            failures.append(f"NVRTC {toolkit} gave the engine no cubin")
+        print(f"{names[-1]} by the engine and NVRTC {toolkit}: {image.stat().st_size // 1024} KiB")
+    return failures
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="replace what is committed")
+    parser.add_argument("--networks", type=lambda words: words.split(","), help="compile what the engine writes for these, and nothing else")
     parser.add_argument("--compilers", type=pathlib.Path, default=ROOT / "target/cuda-compilers", help="where compilers are kept")
     args = parser.parse_args()
     source = b"".join((KERNELS / name).read_bytes() for name in SOURCES)
     scratch = args.compilers / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
+    if args.networks:
+        failures = compile_networks(args.networks, args.compilers)
+        for failure in failures:
+            print(failure, file=sys.stderr)
+        return 1 if failures else 0
     images, table = {}, {}
     for capability, (toolkit, *limits) in CUBINS.items():
         nvrtc, ptxas = fetch(toolkit, args.compilers)

@@ -135,7 +135,7 @@ def rows(report: dict) -> tuple[list, bool]:
         elif kind == "doctor":
             row("launch and wait", f"{told[0]['launch_us']} us")
             row("kernel in a graph", f"{told[0]['node_us']} us")
-            row("kernels", f"{told[0]['facts'].get('kernels')}; problems: {told[0]['problems'] or 'none'}")
+            row("kernels", f"{told[0]['facts'].get('kernels')}; chains {told[0]['facts'].get('chains')}; problems: {told[0]['problems'] or 'none'}")
         elif kind == "times":
             for record in told:
                 ours.setdefault(about["network"], []).append(record)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use recslowfast::engine::cpu::CpuEngine;
-use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms};
+use recslowfast::engine::cuda::{CudaEngine, Kernels, Options, Precision, Transforms};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::HaltingRule;
@@ -121,7 +121,9 @@ pub fn measure(
 /// As [`measure`], of the drifting bar, and what no network may get wrong is asserted.
 pub fn compare(network: &Network, precision: Precision, frames: usize, rule: HaltingRule) -> Tally {
     let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
-    let tally = measure(network, Options { precision, transforms, patience: patience(), ..Options::default() }, frames, rule, frame);
+    let kernels = if set("TEST_BUILT_IN") { Kernels::BuiltIn } else { Kernels::Compiled };
+    let options = Options { precision, kernels, transforms, patience: patience(), ..Options::default() };
+    let tally = measure(network, options, frames, rule, frame);
     assert!(tally.far.is_none(), "{}", tally.far.as_deref().unwrap_or_default());
     assert_eq!(tally.convolutions[0], tally.convolutions[1], "convolutions ran after the stop");
     println!(

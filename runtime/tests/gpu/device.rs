@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use recslowfast::engine::cpu::CpuEngine;
 use recslowfast::engine::cpu::tiles::Settings;
-use recslowfast::engine::cuda::plan::{Gpu, plan, source};
-use recslowfast::engine::cuda::{CudaEngine, Options, Precision, Transforms, doctor};
+use recslowfast::engine::cuda::plan::{Gpu, compile, plan, source};
+use recslowfast::engine::cuda::{CudaEngine, Kernels, Options, Precision, Transforms, doctor};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
 use recslowfast::network::halting::{HaltingRule, Metric};
@@ -120,6 +120,7 @@ fn time_a_step() {
     let median = |times: Vec<f64>| times[times.len() / 2];
     for (name, mut options) in [
         ("fp16, as planned", Options::default()),
+        ("fp16, chains interpreted", Options { kernels: Kernels::BuiltIn, ..Options::default() }),
         ("fp16, direct", Options { transforms: Transforms::Never, ..Options::default() }),
         ("fp16, spectra", Options { transforms: Transforms::Always, ..Options::default() }),
         ("fp32, as planned", Options { precision: Precision::Full, ..Options::default() }),
@@ -343,13 +344,18 @@ fn print_plan() {
     println!("PLAN {}", serde_json::to_string(&kernels).expect("plain data"));
 }
 
-/// The kernels that are compiled for a network, to the file `GPU_SOURCE`.
+/// The kernels that are compiled for a network: their source to the file `GPU_SOURCE`, and what NVRTC makes of it to `GPU_IMAGE`.
 #[test]
 #[ignore = "run by tests/gpu/build.py"]
 fn print_source() {
     let (gpu, transforms) = planned_gpu();
-    let source = source(&network(), gpu, transforms).expect("the network has kernels");
-    std::fs::write(std::env::var("GPU_SOURCE").expect("GPU_SOURCE names a file"), source).expect("it can be written");
+    let network = network();
+    if let Ok(place) = std::env::var("GPU_SOURCE") {
+        std::fs::write(place, source(&network, gpu, transforms).expect("the network has kernels")).expect("it can be written");
+    }
+    if let Ok(place) = std::env::var("GPU_IMAGE") {
+        std::fs::write(place, compile(&network, gpu, transforms).expect("NVRTC compiles it")).expect("it can be written");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::book::Book;
 use super::images;
 use super::lower::{Target, Transforms, lower};
+use super::nvrtc::Compiler;
 use super::opcode::Opcode;
 use super::program::{Conv, FFT, FREQUENCIES, Method, Op, Operand, Pointwise, Program, Spectral, Step, TensorSpec};
 use crate::network::Network;
@@ -48,8 +49,8 @@ pub struct PlannedKernel {
     pub read_bytes: usize,
     /// Bytes written.
     pub written_bytes: usize,
-    /// Interpreted instructions, each on two values.
-    pub interpreted: usize,
+    /// Operations of its chain, each on two values.
+    pub operations: usize,
 }
 
 /// Every kernel of a frame of `network` on `gpu`, a step's once.
@@ -63,6 +64,16 @@ pub fn plan(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Vec<P
 /// The source of the kernels that would be compiled for `network` on `gpu`.
 pub fn source(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<String, EngineError> {
     Ok(Book::of(&program(network, gpu, transforms)?).source())
+}
+
+/// What the NVRTC that is installed makes of that source: a cubin, or PTX by one older than 11.1.
+///
+/// # Errors
+/// No NVRTC is installed, or it does not compile the source.
+pub fn compile(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Vec<u8>, EngineError> {
+    let source = source(network, gpu, transforms)?;
+    let compiled = Compiler::open().and_then(|compiler| compiler.compile(&source, gpu.capability));
+    compiled.map_err(|reason| EngineError::Unavailable { engine: "cuda", reason })
 }
 
 fn program(network: &Network, gpu: Gpu, transforms: Transforms) -> Result<Program, EngineError> {
@@ -92,7 +103,7 @@ fn planned(program: &Program, compiled: bool, phase: &'static str, op: &Op) -> V
         useful_macs: 0,
         read_bytes: 0,
         written_bytes: 0,
-        interpreted: 0,
+        operations: 0,
     };
     match op {
         Op::Conv(conv) => match conv.method {
@@ -154,6 +165,7 @@ fn convolution(program: &Program, conv: &Conv, nothing: PlannedKernel) -> Planne
         useful_macs: kh * kw * from.c / conv.geometry.groups * to.c * to.h * to.w,
         read_bytes: read(input, matches!(conv.method, Method::Mma(_))) + conv.weights.len() * 4 + read_behind,
         written_bytes: written(output) + written_behind,
+        operations: conv.behind.as_deref().map_or(0, operations),
         ..nothing
     };
     match conv.method {
@@ -218,17 +230,14 @@ fn moved(program: &Program, chain: &Pointwise) -> (usize, usize) {
     (read_bytes, written_bytes)
 }
 
+/// Operations of a chain, each on two values.
+fn operations(chain: &Pointwise) -> usize {
+    chain.body.len() * chain.domain.h * chain.domain.w * chain.domain.cs() / 2
+}
+
 fn chain(program: &Program, chain: &Pointwise, compiled: bool, nothing: PlannedKernel) -> PlannedKernel {
     let (read_bytes, written_bytes) = moved(program, chain);
-    let domain = chain.domain;
-    let kernel = PlannedKernel { warps: 4, read_bytes, written_bytes, ..nothing };
-    if compiled {
-        return PlannedKernel { kernel: "chain".into(), ..kernel };
-    }
-    PlannedKernel {
-        kernel: "pointwise".into(),
-        shared_bytes: chain.registers * 128 * 16 + chain.slots * domain.cs() * 4,
-        interpreted: chain.body.len() * domain.h * domain.w * domain.cs() / 2,
-        ..kernel
-    }
+    let kernel = if compiled { "chain" } else { "pointwise" }.into();
+    let shared_bytes = if compiled { 0 } else { chain.registers * 128 * 16 + chain.slots * chain.domain.cs() * 4 };
+    PlannedKernel { kernel, warps: 4, shared_bytes, read_bytes, written_bytes, operations: operations(chain), ..nothing }
 }
