@@ -267,11 +267,19 @@ fn caught(mutant: &Mutant, at: usize) -> Option<String> {
         TILES | PRELUDE => moved.to_vec(),
         CHAIN => runs.iter().chain(&[("elementwise::child_values", "1", "1")]).chain(&moved[..1]).copied().collect(),
         COMPILED => [("compiled::child_bits", "1", "0")].iter().chain(&runs[..2]).chain(&moved[4..]).copied().collect(),
+        // The small networks' pictures are one tile of a transform.
+        SPECTRA | MEASURE => runs.iter().chain(&[("agreement::child_reference", "1", "0")]).chain(&moved[..1]).copied().collect(),
         _ => runs.iter().chain(&moved[..1]).copied().collect(),
     };
     for (test, order, full) in runs {
         let mut environment = standin::borrowed(&around);
-        environment.extend([("STANDIN_ORDER", order), ("TEST_FULL", full), ("TEST_TRANSFORMS", spectra)]);
+        environment.extend([
+            ("STANDIN_ORDER", order),
+            ("TEST_FULL", full),
+            ("TEST_TRANSFORMS", spectra),
+            ("TEST_FRAMES", "2"),
+            ("GPU_WHOLE", "1"),
+        ]);
         if let Err(text) = standin::try_run(&folder, test, &environment) {
             assert!(!text.contains("g++:") && !text.contains("STAND-IN:"), "'{}' is not planted:\n{text}", mutant.what);
             let telling = |line: &&str| {
