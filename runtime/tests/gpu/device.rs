@@ -34,7 +34,8 @@ fn options() -> Options {
         Ok("never") => Transforms::Never,
         _ => Transforms::Auto,
     };
-    Options { precision, transforms, patience: patience(), ..Options::default() }
+    let kernels = if set("TEST_BUILT_IN") { Kernels::BuiltIn } else { Kernels::Compiled };
+    Options { precision, kernels, transforms, patience: patience(), ..Options::default() }
 }
 
 /// Frames of the generated stream as `network` takes them, where it takes square grey ones.

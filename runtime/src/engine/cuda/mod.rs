@@ -1,7 +1,9 @@
-//! The graphs on an NVIDIA GPU, through the driver alone: no CUDA toolkit is needed where this runs.
+//! The graphs on an NVIDIA GPU, through the driver alone: no CUDA toolkit is needed where this runs. Where NVRTC is installed, kernels are
+//! compiled for the network.
 //!
 //! ```text
 //! engine/graph -> lower -> Program (kernels over named tensors) -> session (memory, recorded graphs) -> advance (frames)
+//!                                  \-> book (their source) -> compiled (NVRTC, or kept from an earlier run) -/
 //! ```
 //! Tensors are `[y][x][c]`, channels padded to even; hidden state and drive are fp32, what passes between kernels fp16 where there are
 //! tensor cores. Whether stepping goes on is decided on the device: when it stops, a flag makes the kernels of further steps return at

@@ -89,12 +89,12 @@ impl CudaEngine {
             Kernels::Compiled => Compiler::open().inspect_err(|reason| log::info!("GPU kernels: chains are interpreted: {reason}")).ok(),
             Kernels::BuiltIn => None,
         };
-        let mut made = made(&context, network, target, compiler.as_ref())?;
-        if target.tiles.is_some() && (made.program.before.is_some() || made.program.behind.is_some()) {
+        let mut prepared = prepare(&context, network, target, compiler.as_ref())?;
+        if target.tiles.is_some() && (prepared.program.before.is_some() || prepared.program.behind.is_some()) {
             (target.tiles, not_tiled) = (None, Some("the CPU computes a part of its encoder or readout, and all of that".into()));
-            made = self::made(&context, network, target, compiler.as_ref())?;
+            prepared = prepare(&context, network, target, compiler.as_ref())?;
         }
-        let Made { program, compiled } = made;
+        let Prepared { program, compiled } = prepared;
         let before = program.before.as_ref().map(|part| HostPart::new(part, options.threads, true)).transpose()?;
         let behind = program.behind.as_ref().map(|part| HostPart::new(part, options.threads, false)).transpose()?;
         let kernels = compiled.as_ref().map_or(String::new(), |(_, book)| format!(", {} kernels compiled", book.len()));
@@ -135,20 +135,20 @@ impl CudaEngine {
 }
 
 /// A program, and what was compiled for it.
-struct Made {
+struct Prepared {
     program: Program,
     compiled: Option<(Module, Book)>,
 }
 
 /// Lowers `network` for kernels compiled by `compiler`, or for those that are built in where that fails.
-fn made(context: &Arc<Context>, network: &Network, target: Target, compiler: Option<&Compiler>) -> Result<Made, EngineError> {
+fn prepare(context: &Arc<Context>, network: &Network, target: Target, compiler: Option<&Compiler>) -> Result<Prepared, EngineError> {
     if let Some(compiler) = compiler {
         let program = lower(network, Target { compiled: true, ..target })?;
         let book = Book::of(&program);
         match compiled::load(context, compiler, &book) {
-            Ok(module) => return Ok(Made { program, compiled: Some((module, book)) }),
+            Ok(module) => return Ok(Prepared { program, compiled: Some((module, book)) }),
             Err(reason) => log::warn!("GPU kernels: chains are interpreted: {reason}"),
         }
     }
-    Ok(Made { program: lower(network, target)?, compiled: None })
+    Ok(Prepared { program: lower(network, target)?, compiled: None })
 }
