@@ -215,6 +215,7 @@ fn provoke(message: &str) -> Evidence {
         "engine 'cuda' is not available: …: no CUDA driver (libcuda.so) is installed" => {
             said(&["run", "--engine", "cuda", "--frames", "1"])
         }
+        "chains are interpreted: no NVRTC library (libnvrtc.so) is installed" => Evidence::AssertedIn("tests/gpu/compiled.rs"),
         "no CUDA driver (libcuda.so) is installed; using the CPU" => said(&["run", "--source", STREAM, "--frames", "1"]),
         "… engine threads on … usable processors wait for one another" => {
             said(&["run", "--source", STREAM, "--engine", "cpu", "--threads", "64", "--frames", "1"])

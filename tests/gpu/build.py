@@ -148,7 +148,8 @@ BOARDS = {53: (1, 48, 64), 62: (2, 48, 64), 72: (8, 96, 96), 87: (8, 163, 164), 
 
 def compile_networks(names: list[str], compilers: pathlib.Path) -> list[str]:
     """Compiles the source the engine writes for each network and architecture; what is wrong."""
-    built = subprocess.run(["cargo", "test", "-p", "recslowfast", "--test", "gpu", "--no-run"], cwd=ROOT, capture_output=True, text=True)
+    # As the verbs select packages, so that nothing is compiled for other features.
+    built = subprocess.run(["cargo", "test", "-p", "recslowfast", "-p", "firmware-bridge", "--test", "gpu", "--no-run"], cwd=ROOT, capture_output=True, text=True)
     program = re.search(r"\((\S*deps/gpu-[0-9a-f]+)\)", built.stderr)
     if not program:
         raise SystemExit(built.stderr)

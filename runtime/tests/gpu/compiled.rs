@@ -99,6 +99,7 @@ fn compiled_kernels_are_clean_under_sanitizers_in_every_order() {
 #[test]
 #[ignore = "run by the tests of this file, in a process of its own"]
 fn child_loads() {
+    let _ = env_logger::try_init();
     let network = tiny("tiny-hgru");
     let mut gpu = engine(&network, Kernels::Compiled, Precision::Auto);
     assert_eq!(gpu.description().contains("kernels compiled"), set("TEST_COMPILED"), "{}", gpu.description());
@@ -109,12 +110,13 @@ fn child_loads() {
 #[test]
 fn chains_are_interpreted_where_nothing_compiles() {
     let (Some(folder), Some(compiling)) = (standin::folder(AMPERE), standin::compiling(AMPERE)) else { return };
-    // No NVRTC at all, one that fails, and a driver that takes nothing that was compiled.
-    standin::run(&folder, "compiled::child_loads", &[]);
-    for fault in [("STANDIN_NVRTC_FAIL", "1"), ("STANDIN_REFUSE", "ptx")] {
+    let said = standin::run(&folder, "compiled::child_loads", &[("RUST_LOG", "info")]);
+    assert!(said.contains("chains are interpreted: no NVRTC library (libnvrtc.so) is installed"), "{said}");
+    for (fault, reason) in [("STANDIN_NVRTC_FAIL=1", "as the test ordered"), ("STANDIN_REFUSE=ptx", "loading kernels failed")] {
         let mut environment = standin::borrowed(&compiling);
-        environment.push(fault);
-        standin::run(&folder, "compiled::child_loads", &environment);
+        environment.extend([fault.split_once('=').expect("name and value"), ("RUST_LOG", "info")]);
+        let said = standin::run(&folder, "compiled::child_loads", &environment);
+        assert!(said.lines().any(|line| line.contains("chains are interpreted") && line.contains(reason)), "{said}");
     }
 }
 

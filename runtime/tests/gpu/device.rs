@@ -361,6 +361,11 @@ fn print_source() {
 
 #[test]
 fn the_reference_network_is_planned_for_every_generation() {
+    let names = |network: &str, gpu: Gpu, phase: &str| -> Vec<String> {
+        let kernels = plan(&Network::load(network).unwrap(), gpu, Transforms::Auto).unwrap();
+        kernels.into_iter().filter(|kernel| kernel.phase == phase).map(|kernel| kernel.kernel).collect()
+    };
+    let orin = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164, compiled: false };
     for (capability, multiprocessors, limit, total, kernel) in [
         (53, 1, 48, 64, "conv_fft_multiply"),
         (72, 8, 96, 96, "conv_fft_multiply16"),
@@ -371,7 +376,15 @@ fn the_reference_network_is_planned_for_every_generation() {
         let kernels = plan(&Network::load("pathfinder-hgru").unwrap(), gpu, Transforms::Auto).unwrap();
         let large: Vec<_> = kernels.iter().filter(|kernel| kernel.phase == "step" && kernel.useful_macs > 100_000_000).collect();
         assert!(large.len() == 2 && large.iter().all(|found| found.kernel.starts_with(kernel)), "{capability}: {large:?}");
-        let names: Vec<&str> = kernels.iter().map(|kernel| kernel.kernel.as_str()).collect();
-        assert_eq!(names.iter().filter(|name| **name == "stats").count(), 3, "{names:?}");
+        // Transforms measure what they store.
+        let names = names("pathfinder-hgru", gpu, "step");
+        let measured = if kernel == "conv_mma" { 2 } else { 0 };
+        assert_eq!(names.iter().filter(|name| **name == "stats").count(), measured, "{names:?}");
     }
+    // Compiled, a gate, a norm and the state's update lie within the convolutions.
+    let compiled = Gpu { compiled: true, ..orin };
+    let step = ["conv_mma_8+chain", "conv_mma_8+stats", "chain", "conv_mma_8+stats", "conv_mma_8+chain"];
+    assert_eq!(names("pathfinder-hgru", compiled, "step"), step);
+    let encoder = names("street", compiled, "encode");
+    assert!(encoder.len() < names("street", orin, "encode").len() * 6 / 10, "{encoder:?}");
 }

@@ -133,8 +133,8 @@ pub fn without(build: Build, symbol: &str) -> Option<PathBuf> {
     Some(folder)
 }
 
-/// Runs the ignored test `name` of this program with `environment`, against the driver in `folder`; what it printed where it fails.
-pub fn try_run(folder: &Path, name: &str, environment: &[(&str, &str)]) -> Result<(), String> {
+/// Runs the ignored test `name` of this program with `environment`, against the driver in `folder`; what it printed, as an error where it fails.
+pub fn try_run(folder: &Path, name: &str, environment: &[(&str, &str)]) -> Result<String, String> {
     let mut command = Command::new(std::env::current_exe().expect("a test program knows itself"));
     command
         .args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"])
@@ -149,14 +149,12 @@ pub fn try_run(folder: &Path, name: &str, environment: &[(&str, &str)]) -> Resul
     for line in text.lines().filter(|line| line.contains("measured:")) {
         println!("{name}: {line}");
     }
-    if output.status.success() && text.contains("1 passed") { Ok(()) } else { Err(text) }
+    if output.status.success() && text.contains("1 passed") { Ok(text) } else { Err(text) }
 }
 
 /// As `try_run`, and must pass.
-pub fn run(folder: &Path, name: &str, environment: &[(&str, &str)]) {
-    if let Err(text) = try_run(folder, name, environment) {
-        panic!("{name} with {environment:?}:\n{text}");
-    }
+pub fn run(folder: &Path, name: &str, environment: &[(&str, &str)]) -> String {
+    try_run(folder, name, environment).unwrap_or_else(|text| panic!("{name} with {environment:?}:\n{text}"))
 }
 
 /// An environment as [`run`] takes it.
