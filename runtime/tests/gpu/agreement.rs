@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use recslowfast::engine::cpu::CpuEngine;
-use recslowfast::engine::cuda::plan::{Gpu, plan};
+use recslowfast::engine::cuda::plan::plan;
 use recslowfast::engine::cuda::{CudaEngine, Precision, Transforms};
 use recslowfast::network::Network;
 use recslowfast::network::engine::{Engine, StepRequest};
@@ -11,6 +11,7 @@ use recslowfast::network::halting::{FLOOR_RISE, HaltingRule, Metric};
 use recslowfast::outcome::{StepTrace, StopReason};
 
 use crate::compare::{compare, frame, set};
+use crate::parts::ORIN;
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
 /// One small network of each family, one of everything ordinary networks have besides, and one whose readout has several outputs.
@@ -346,9 +347,8 @@ fn zoo() -> Vec<String> {
 /// most is no multiply-add, for three where that is a limit.
 fn run_zoo(build: Build, full: bool, frames: usize, billions: f64) {
     let Some(folder) = standin::folder(build) else { return };
-    let gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164, compiled: false };
     for network in zoo() {
-        let kernels = plan(&Network::load(&network).unwrap(), gpu, Transforms::Never).expect("the zoo has kernels");
+        let kernels = plan(&Network::load(&network).unwrap(), ORIN, Transforms::Never).expect("the zoo has kernels");
         let steps = |phase: &str| if phase == "step" { 6.0 } else { 1.0 };
         let macs: f64 = kernels.iter().map(|kernel| kernel.useful_macs as f64 * steps(kernel.phase)).sum();
         let most = if billions.is_finite() && !network.contains("pathfinder") { 3 } else { frames };

@@ -26,6 +26,11 @@ pub fn set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| value == "1")
 }
 
+/// The kernels the parent test asks for.
+pub fn kernels() -> Kernels {
+    if set("TEST_BUILT_IN") { Kernels::BuiltIn } else { Kernels::Compiled }
+}
+
 /// What both engines said of the same frames.
 pub struct Tally {
     /// Which GPU, which kernels, which arithmetic.
@@ -121,8 +126,7 @@ pub fn measure(
 /// As [`measure`], of the drifting bar, and what no network may get wrong is asserted.
 pub fn compare(network: &Network, precision: Precision, frames: usize, rule: HaltingRule) -> Tally {
     let transforms = if set("TEST_TRANSFORMS") { Transforms::Always } else { Transforms::Auto };
-    let kernels = if set("TEST_BUILT_IN") { Kernels::BuiltIn } else { Kernels::Compiled };
-    let options = Options { precision, kernels, transforms, patience: patience(), ..Options::default() };
+    let options = Options { precision, kernels: kernels(), transforms, patience: patience(), ..Options::default() };
     let tally = measure(network, options, frames, rule, frame);
     assert!(tally.far.is_none(), "{}", tally.far.as_deref().unwrap_or_default());
     assert_eq!(tally.convolutions[0], tally.convolutions[1], "convolutions ran after the stop");

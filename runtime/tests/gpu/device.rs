@@ -14,6 +14,7 @@ use serde_json::json;
 use temporal_pathfinder::{Spec, Split, Stream};
 
 use crate::compare::{self, measure, patience, set};
+use crate::parts::ORIN;
 use crate::tiles;
 
 fn network() -> Network {
@@ -34,8 +35,7 @@ fn options() -> Options {
         Ok("never") => Transforms::Never,
         _ => Transforms::Auto,
     };
-    let kernels = if set("TEST_BUILT_IN") { Kernels::BuiltIn } else { Kernels::Compiled };
-    Options { precision, kernels, transforms, patience: patience(), ..Options::default() }
+    Options { precision, kernels: compare::kernels(), transforms, patience: patience(), ..Options::default() }
 }
 
 /// Frames of the generated stream as `network` takes them, where it takes square grey ones.
@@ -365,7 +365,6 @@ fn the_reference_network_is_planned_for_every_generation() {
         let kernels = plan(&Network::load(network).unwrap(), gpu, Transforms::Auto).unwrap();
         kernels.into_iter().filter(|kernel| kernel.phase == phase).map(|kernel| kernel.kernel).collect()
     };
-    let orin = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164, compiled: false };
     for (capability, multiprocessors, limit, total, kernel) in [
         (53, 1, 48, 64, "conv_fft_multiply"),
         (72, 8, 96, 96, "conv_fft_multiply16"),
@@ -382,9 +381,9 @@ fn the_reference_network_is_planned_for_every_generation() {
         assert_eq!(names.iter().filter(|name| **name == "stats").count(), measured, "{names:?}");
     }
     // Compiled, a gate, a norm and the state's update lie within the convolutions.
-    let compiled = Gpu { compiled: true, ..orin };
+    let compiled = Gpu { compiled: true, ..ORIN };
     let step = ["conv_mma_8+chain", "conv_mma_8+stats", "chain", "conv_mma_8+stats", "conv_mma_8+chain"];
     assert_eq!(names("pathfinder-hgru", compiled, "step"), step);
     let encoder = names("street", compiled, "encode");
-    assert!(encoder.len() < names("street", orin, "encode").len() * 6 / 10, "{encoder:?}");
+    assert!(encoder.len() < names("street", ORIN, "encode").len() * 6 / 10, "{encoder:?}");
 }

@@ -17,7 +17,8 @@ use crate::compare::{compare, frame};
 use crate::faults::{LAUNCH_FAILED, answer, close, expected, fail, resilient};
 use crate::standin::{self, AMPERE, Build, network as tiny};
 
-const ORIN: Gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164, compiled: false };
+/// A Jetson Orin Nano.
+pub const ORIN: Gpu = Gpu { capability: 87, multiprocessors: 8, shared_limit_kib: 163, shared_total_kib: 164, compiled: false };
 
 /// A small network, one of whose graphs is changed.
 fn changed(name: &str, file: &str, change: impl Fn(&mut GraphProto)) -> Network {

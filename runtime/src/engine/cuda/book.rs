@@ -5,19 +5,9 @@ use std::fmt::Write;
 
 use super::abi::Instruction;
 use super::code::Code;
+use super::nvrtc::SHARED;
 use super::opcode::Opcode;
 use super::program::{Method, Op, Program};
-
-/// What every such source begins with.
-const PARTS: [&str; 7] = [
-    include_str!("kernels/prelude.cu"),
-    include_str!("kernels/decide.cu"),
-    include_str!("kernels/measure.cu"),
-    include_str!("kernels/chain.cu"),
-    include_str!("kernels/conv_mma.cu"),
-    include_str!("kernels/conv_scalar.cu"),
-    include_str!("kernels/compiled.cu"),
-];
 
 /// The kernels of a program.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,7 +86,8 @@ impl Book {
     /// CUDA C++ of all of them, for NVRTC 10.2 and newer.
     pub fn source(&self) -> String {
         let mut source = String::from("#define COMPILED\n");
-        source.extend(PARTS);
+        source.extend(SHARED);
+        source.push_str(include_str!("kernels/compiled.cu"));
         for (number, chain) in self.chains.iter().enumerate() {
             let _ = writeln!(
                 source,

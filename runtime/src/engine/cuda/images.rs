@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::{Context, CudaError, Module};
-use super::nvrtc::{Compiler, SOURCES};
+use super::nvrtc::{self, Compiler};
 
 struct Image {
     /// Compute capability times ten it was compiled for.
@@ -81,7 +81,7 @@ pub fn load(context: &Arc<Context>) -> Result<Loaded, CudaError> {
             }
         }
     }
-    match Compiler::open().and_then(|compiler| compiler.compile(&SOURCES.concat(), device)) {
+    match Compiler::open().and_then(|compiler| compiler.compile(&nvrtc::built_in(), device)) {
         Ok(image) => {
             let module = Module::load(context, &image)?;
             Ok(Loaded { module, image: format!("compiled here for {}.{}", device / 10, device % 10), k_step: k_step(device) })

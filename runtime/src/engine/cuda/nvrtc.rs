@@ -3,14 +3,18 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 
-/// Source of all kernels, in the order in which they are compiled as one file.
-pub const SOURCES: [&str; 14] = [
+/// What the source of all kernels and that of one network's begin with.
+pub const SHARED: [&str; 6] = [
     include_str!("kernels/prelude.cu"),
     include_str!("kernels/decide.cu"),
     include_str!("kernels/measure.cu"),
     include_str!("kernels/chain.cu"),
     include_str!("kernels/conv_mma.cu"),
     include_str!("kernels/conv_scalar.cu"),
+];
+
+/// What the source of all kernels goes on with.
+const BUILT_IN: [&str; 8] = [
     include_str!("kernels/conv_fft.cu"),
     include_str!("kernels/stats.cu"),
     include_str!("kernels/pointwise.cu"),
@@ -20,6 +24,11 @@ pub const SOURCES: [&str; 14] = [
     include_str!("kernels/frame.cu"),
     include_str!("kernels/camera.cu"),
 ];
+
+/// The source of all kernels, as one file.
+pub fn built_in() -> String {
+    [&SHARED[..], &BUILT_IN].concat().concat()
+}
 
 /// Newest first; the plain name is what development packages install, and the last is where a Jetson's toolkit lies, known to the loader or not.
 const LIBRARIES: [&CStr; 6] =

@@ -2,91 +2,29 @@
 //!
 //! `Less` gives 1 or 0; `Keep` of x and y gives y where x is positive, else 0.
 
-/// One operation. Loads and stores name a buffer, the rest work on registers.
-#[allow(missing_docs)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Opcode {
-    Load32,
-    Load16,
-    LoadView,
-    LoadMap,
-    LoadVector,
-    LoadConstant,
-    LoadSlot,
-    LoadMade,
-    Immediate,
-    Store32,
-    Store16,
-    StoreView,
-    StoreSlot,
-    Moments,
-    Add,
-    Sub,
-    Mul,
-    Div,
-    Max,
-    Min,
-    Less,
-    Keep,
-    Pow,
-    Neg,
-    Abs,
-    Sqrt,
-    Rsqrt,
-    Exp,
-    Log,
-    Round,
-    Erf,
-    Sigmoid,
-    Tanh,
-    Softplus,
-    Square,
+macro_rules! opcodes {
+    ($($name:ident)*) => {
+        /// One operation. Loads and stores name a buffer, the rest work on registers.
+        #[allow(missing_docs)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Opcode { $($name,)* }
+
+        impl Opcode {
+            /// All of them, by their numbers.
+            pub const ALL: &[Opcode] = &[$(Opcode::$name,)*];
+        }
+    };
+}
+
+opcodes! {
+    Load32 Load16 LoadView LoadMap LoadVector LoadConstant LoadSlot LoadMade Immediate
+    Store32 Store16 StoreView StoreSlot Moments
+    Add Sub Mul Div Max Min Less Keep Pow
+    Neg Abs Sqrt Rsqrt Exp Log Round Erf Sigmoid Tanh Softplus Square
 }
 
 impl Opcode {
-    /// All of them, by their numbers.
-    pub const ALL: [Opcode; 35] = {
-        use Opcode::*;
-        [
-            Load32,
-            Load16,
-            LoadView,
-            LoadMap,
-            LoadVector,
-            LoadConstant,
-            LoadSlot,
-            LoadMade,
-            Immediate,
-            Store32,
-            Store16,
-            StoreView,
-            StoreSlot,
-            Moments,
-            Add,
-            Sub,
-            Mul,
-            Div,
-            Max,
-            Min,
-            Less,
-            Keep,
-            Pow,
-            Neg,
-            Abs,
-            Sqrt,
-            Rsqrt,
-            Exp,
-            Log,
-            Round,
-            Erf,
-            Sigmoid,
-            Tanh,
-            Softplus,
-            Square,
-        ]
-    };
-
     /// Whether it is of two registers.
     pub fn is_binary(self) -> bool {
         (Opcode::Add as u8..=Opcode::Pow as u8).contains(&(self as u8))

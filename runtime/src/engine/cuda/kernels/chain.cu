@@ -1,5 +1,5 @@
 // Chains of element-wise operations: what both forms of them share, the interpreter (pointwise.cu) and kernels compiled for one network
-// (compiled.rs), which may also have a chain where a convolution stores what it made.
+// (book.rs), which may also have a chain where a convolution stores what it made.
 enum {
     OP_LOAD32, OP_LOAD16, OP_LOAD_VIEW, OP_LOAD_MAP, OP_LOAD_VECTOR, OP_LOAD_CONSTANT, OP_LOAD_SLOT, OP_LOAD_MADE, OP_IMMEDIATE,
     OP_STORE32, OP_STORE16, OP_STORE_VIEW, OP_STORE_SLOT, OP_MOMENTS,

@@ -1,4 +1,4 @@
-// What kernels compiled for one network are made of: operations on pairs of channels, and the kernels around a chain. compiled.rs writes the
+// What kernels compiled for one network are made of: operations on pairs of channels, and the kernels around a chain. book.rs writes the
 // chains themselves, structs whose `run` takes the place of pairs and what a convolution made there.
 #define UNARY_PAIRS(code, name, formula)                                             \
     template <int K> DEV Pairs<K> name(const Pairs<K>& a) {                          \
